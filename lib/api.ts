@@ -1,0 +1,139 @@
+/**
+ * start(), stop() and profile(): the functions of the package, over whichever native half they are given.
+ */
+import { callerOf } from './caller.js';
+import { AbortedError, AlreadyStartedError, InvalidOptionError } from './errors.js';
+import type { NativeApi } from './native-api.js';
+import { type StartOptions, testOptions, validateOptions } from './options.js';
+import type { Profile } from './profile.js';
+import { notStarted, optionsKey, Profiler } from './profiler.js';
+import { type Entry, Registry } from './registry.js';
+
+/** What `profile()` takes: how long, and all that `start()` takes. */
+export interface ProfileOptions extends StartOptions {
+  /** How long to profile, in milliseconds: an integer from 1 to 2,147,483,647. */
+  durationMs: number;
+  /** Ends the profile early; the promise then rejects with ERR_PRONGHORN_ABORTED. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The functions that index.ts exports. */
+export interface Api {
+  /**
+   * Starts the profiler, or returns the one that runs with the same options.
+   *
+   * @throws InvalidOptionError (ERR_PRONGHORN_INVALID_OPTION) for an option that is unknown or out of range
+   * @throws AlreadyStartedError (ERR_PRONGHORN_ALREADY_STARTED) naming who started the one that runs
+   * @throws PronghornError (ERR_PRONGHORN_UNSUPPORTED_RUNTIME) with the reason and how to allow it
+   */
+  start(options?: StartOptions): Profiler;
+  /**
+   * Stops the profiler, whoever started it, and resolves with the last period. Called again before that, it gives the same.
+   * Rejects with ERR_PRONGHORN_NOT_STARTED where nothing runs.
+   */
+  stop(): Promise<Profile>;
+  /**
+   * Profiles for a while. No one else can start the profiler in the meantime; if it runs already, this rejects with
+   * ERR_PRONGHORN_ALREADY_STARTED. The wait keeps the process alive.
+   */
+  profile(options: ProfileOptions): Promise<Profile>;
+}
+
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/**
+ * Builds the functions.
+ *
+ * @param load returns the native half or throws ERR_PRONGHORN_UNSUPPORTED_RUNTIME; called as late as possible
+ */
+export function createApi(load: () => NativeApi): Api {
+  function start(options?: StartOptions): Profiler {
+    return startAs(load, callerOf(start), options);
+  }
+
+  async function stop(): Promise<Profile> {
+    const current = running(load);
+    if (current === undefined) throw notStarted();
+    return current.profiler.stop();
+  }
+
+  async function profile(options: ProfileOptions): Promise<Profile> {
+    const startedBy = callerOf(profile);
+    const resolved = validateOptions(options, ['durationMs', 'signal']);
+    const durationMs = checkDuration(options?.durationMs);
+    const signal = checkSignal(options.signal);
+    if (signal?.aborted) throw new AbortedError(signal.reason);
+    const native = load();
+    const current = new Registry(native).current;
+    if (current !== undefined) throw alreadyStarted(current);
+    const profiler = new Profiler({ native, options: resolved, test: testOptions(options), startedBy, exclusive: true });
+    await sleep(durationMs, signal);
+    const stopped = profiler.stop();
+    if (!signal?.aborted) return stopped;
+    await stopped.catch(() => undefined);
+    throw new AbortedError(signal.reason);
+  }
+
+  return { start, stop, profile };
+}
+
+/**
+ * start() on behalf of somebody: `register` starts the profiler too, and has no caller to name.
+ *
+ * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
+ */
+export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
+  const resolved = validateOptions(options);
+  const test = testOptions(options);
+  const native = load();
+  const current = new Registry(native).current;
+  if (current === undefined) return new Profiler({ native, options: resolved, test, startedBy, exclusive: false });
+  const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
+  if (shareable && current.optionsKey === optionsKey(resolved, test)) return current.profiler;
+  throw alreadyStarted(current);
+}
+
+/** What runs. Where the native half cannot be loaded, nothing does. */
+function running(load: () => NativeApi): Entry | undefined {
+  try {
+    return new Registry(load()).current;
+  } catch {
+    return undefined;
+  }
+}
+
+function alreadyStarted(current: Entry): AlreadyStartedError {
+  return new AlreadyStartedError(current.startedBy, whyNotShared(current));
+}
+
+function whyNotShared(current: Entry): string {
+  if (current.failed !== undefined) return `and has failed (${current.failed}); stop() it first`;
+  if (current.stopping === true) return 'and is just stopping; await stop() first';
+  if (current.exclusive) return 'through profile(), which shares it with nobody; await that first';
+  return 'and still runs; only start() with equal options shares it';
+}
+
+function checkDuration(value: unknown): number {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LONGEST_TIMER) return value as number;
+  throw new InvalidOptionError('durationMs', value, `an integer from 1 to ${LONGEST_TIMER.toLocaleString('en-US')}`);
+}
+
+function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  const like = value as Partial<AbortSignal> | null;
+  if (typeof like?.aborted === 'boolean' && typeof like.addEventListener === 'function') return value as AbortSignal;
+  throw new InvalidOptionError('signal', value, 'an AbortSignal');
+}
+
+/** Waits, at most until the signal is aborted. Leaves neither timer nor listener behind. */
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });
+}

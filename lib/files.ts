@@ -1,0 +1,92 @@
+/**
+ * Profiles on disk: how a file is named, and how it is written so that no reader ever sees half of one.
+ */
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { PronghornError } from './errors.js';
+
+/**
+ * The file name of one profile: `CPU.<yyyymmdd>.<hhmmss>.<pid>.<seq>.pb.gz`, in local time.
+ *
+ * @param when the start of the profile
+ * @param sequence counts the profiles of one process from 0
+ */
+export function profileName(when: Date, pid: number, sequence: number): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const date = `${String(when.getFullYear()).padStart(4, '0')}${two(when.getMonth() + 1)}${two(when.getDate())}`;
+  const time = `${two(when.getHours())}${two(when.getMinutes())}${two(when.getSeconds())}`;
+  return `CPU.${date}.${time}.${pid}.${sequence}.pb.gz`;
+}
+
+/**
+ * The first free path in a folder, counting the sequence number up over files that exist. Two containers that share a volume have the
+ * same pid, 1, and may start in the same second.
+ *
+ * @param directory must exist
+ * @returns the absolute path
+ */
+export function freeProfilePath(directory: string, when: Date, pid: number): string {
+  for (let sequence = 0; ; sequence++) {
+    const path = resolve(directory, profileName(when, pid, sequence));
+    if (!existsSync(path)) return path;
+  }
+}
+
+/**
+ * Makes sure now, at the start, that a profile can be written at the end.
+ *
+ * @returns the folder's absolute path
+ * @throws PronghornError ERR_PRONGHORN_WRITE_FAILED
+ */
+export function prepareDirectory(directory: string): string {
+  const path = resolve(directory);
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return path;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new PronghornError('ERR_PRONGHORN_WRITE_FAILED', `profiles cannot be written to the folder ${path}: ${reason}`, { cause });
+  }
+}
+
+/** Writes beside the target and renames. @returns the absolute path */
+export async function writeAtomically(path: string, data: Uint8Array): Promise<string> {
+  const target = resolve(path);
+  const temporary = temporaryName(target);
+  await mkdir(dirname(target), { recursive: true });
+  try {
+    await writeFile(temporary, data, { flag: 'wx' });
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  return target;
+}
+
+/** The same, on the calling thread. */
+export function writeAtomicallySync(path: string, data: Uint8Array): string {
+  const target = resolve(path);
+  const temporary = temporaryName(target);
+  mkdirSync(dirname(target), { recursive: true });
+  try {
+    writeFileSync(temporary, data, { flag: 'wx' });
+    renameSync(temporary, target);
+  } catch (error) {
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // The first error says more.
+    }
+    throw error;
+  }
+  return target;
+}
+
+/** In the same folder, since a rename does not cross file systems; the name is short however long the target's is. */
+function temporaryName(target: string): string {
+  return resolve(dirname(target), `.pronghorn-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+}

@@ -1,0 +1,140 @@
+/**
+ * The types of the native half, as `crates/pronghorn-node` exports it.
+ *
+ * They are written by hand so that the TypeScript compiles without a Rust toolchain; `npm run lint` compares them with the
+ * `native.d.cts` that napi generates (scripts/native-conforms.ts), so the two cannot drift apart.
+ */
+
+/** Which native frames a stack shows: none, only the leaf's, or all that JavaScript called. */
+export type NativeFrames = 'none' | 'leaf' | 'all';
+
+/** What `start` of the native half takes. Everything has been validated in TypeScript; Rust checks again, cheaply. */
+export interface NativeStartOptions {
+  /** CPU time between two samples of one thread, in nanoseconds. */
+  intervalNanos: number;
+  /** Frames a stack may have before its outermost ones are cut. */
+  maxDepth: number;
+  nativeFrames: NativeFrames;
+  /** Comment of every profile: the versions of pronghorn, Node and V8. */
+  versions: string;
+  /** Tests only: pretend to run in this V8 version. */
+  v8Version?: [number, number];
+}
+
+/** How far one kind of V8 code can be read: proved on a real frame, not yet seen, or refused because a check failed. */
+export type LayoutProof = 'proved' | 'unproved' | 'refused';
+
+/** What the profiler can do in this process. */
+export interface Capabilities {
+  /** V8's version as far as it matters to frame layouts, for example "13.6". */
+  v8Version: string;
+  /** `physical`: an unknown V8 version, so no inlined functions and no positions in optimized code. */
+  frames: 'full' | 'physical';
+  /** Whether JavaScript stacks are read at all. `reasons` says why not. */
+  walk: boolean;
+  /** One sentence for each thing that works less well than it could. */
+  reasons: string[];
+  /** Number of the real-time signal that interrupts the threads. */
+  signal: number;
+  /** Sparkplug code. */
+  baseline: LayoutProof;
+  /** Maglev and TurboFan code. */
+  optimized: LayoutProof;
+  /** Functions inlined into optimized code. */
+  inlined: LayoutProof;
+}
+
+/** Samples of one thread that were still unresolved when the profiler stopped, because the thread was blocked in native code. */
+export interface LeftBehind {
+  threadId: number;
+  threadName: string;
+  samples: number;
+}
+
+/** Counters since `start()`. Times are nanoseconds. */
+export interface Stats {
+  /** Samples taken. */
+  samples: number;
+  /** Samples that found no room; their time went to the thread's next sample. */
+  droppedSamples: number;
+  /** Loads of V8 memory that faulted and were fixed up. */
+  faults: number;
+  /** Walks refused before they began. */
+  refusedWalks: number;
+  /** Walks that did not reach the outermost frame. */
+  brokenWalks: number;
+  /** Stacks deeper than `maxDepth`. */
+  truncatedSamples: number;
+  /** Samples that fell into a garbage collection. */
+  gcSamples: number;
+  /** Samples that fell into the event loop's wait. */
+  idleSamples: number;
+  /** Signals sent to threads of this process. */
+  signalsSent: number;
+  /** Signals that carried our number and were not ours; each was ignored. */
+  forgedSignals: number;
+  /** Samples that reached the recorder. */
+  recorded: number;
+  /** Samples the recorder had no slot for. */
+  droppedByRecorder: number;
+  /** Profiles serialized. */
+  serializations: number;
+  /** Profiles whose serialization failed; each lost its period. */
+  failedSerializations: number;
+  serializeMinNanos: number;
+  serializeMeanNanos: number;
+  serializeMaxNanos: number;
+  /** Time inside the signal handler: median, 99th percentile and maximum. */
+  handlerP50Nanos: number;
+  handlerP99Nanos: number;
+  handlerMaxNanos: number;
+  /** Time spent turning raw frames into functions and lines. */
+  resolveNanos: number;
+  /** CPU time of the ticker thread. */
+  tickerCpuNanos: number;
+  /** How long `start()` kept the main thread. */
+  startNanos: number;
+  /** What `stop()` could not collect. Empty until then. */
+  leftBehind: LeftBehind[];
+}
+
+/** One serialized profile. */
+export interface NativeProfile {
+  /** gzipped pprof. */
+  data: Buffer;
+  /** Nanoseconds since the epoch, real-time clock. */
+  startTimeNanos: bigint;
+  endTimeNanos: bigint;
+  stats: Stats;
+}
+
+/** Whether this runtime can be profiled, and if not, what it lacks. */
+export interface Probe {
+  supported: boolean;
+  reason: string;
+}
+
+/** The exports of the native half. Its errors carry a `code` of lib/errors.ts. */
+export interface NativeApi {
+  /** Never throws. */
+  probe(): Probe;
+  /** `probeFunction` is an ordinary, never optimized function on which the layout of interpreted code is proved. */
+  start(
+    options: NativeStartOptions,
+    probeFunction: (callback: () => unknown) => unknown,
+    onFailure: (code: string, message: string) => void,
+  ): Capabilities;
+  /** Ends one period and begins the next. Serializes in the thread pool. */
+  rotate(): Promise<NativeProfile>;
+  /** Switches the collector off at once, then serializes the last period in the thread pool. */
+  stop(): Promise<NativeProfile>;
+  /** The same on the calling thread, for the process's `exit` event. */
+  stopSync(): NativeProfile;
+  stats(): Stats;
+  capabilities(): Capabilities;
+  /** One object per process and JavaScript thread, whichever copy of this package asks. */
+  registry(): object;
+  /** Installs handlers that write the profile to `path` and let the process die. Returns the signals that were armed. */
+  armTermination(options: { signals: number[]; path: string }): number[];
+  disarmTermination(): void;
+}

@@ -1,0 +1,108 @@
+/**
+ * Loads the native half, once, when it is first needed.
+ *
+ * Importing this package must never throw: not on another platform, not with `--permission` or `--no-addons`, not with a damaged
+ * binary. So nothing is loaded at import, and what goes wrong later is kept as a reason that `start()` reports.
+ */
+import { createRequire } from 'node:module';
+import { PronghornError } from './errors.js';
+import type { NativeApi } from './native-api.js';
+
+let loaded: NativeApi | undefined;
+let refusal: string | undefined;
+
+/**
+ * The native half.
+ *
+ * @throws PronghornError ERR_PRONGHORN_UNSUPPORTED_RUNTIME with the reason, and how to allow it where that can be
+ */
+export function loadNative(): NativeApi {
+  if (loaded !== undefined) return loaded;
+  refusal ??= tryToLoad();
+  if (loaded !== undefined) return loaded;
+  throw new PronghornError('ERR_PRONGHORN_UNSUPPORTED_RUNTIME', refusal ?? 'the native part could not be loaded');
+}
+
+/** Loads, or says why not. */
+function tryToLoad(): string | undefined {
+  const foreign = foreignRuntime(process);
+  if (foreign !== undefined) return foreign;
+  try {
+    const candidate = createRequire(import.meta.url)('#native') as NativeApi;
+    const probe = candidate.probe();
+    if (!probe.supported) return probe.reason;
+    loaded = candidate;
+    return undefined;
+  } catch (error) {
+    return loadFailure(error, process);
+  }
+}
+
+/** The part of `process` that the decisions below look at. */
+export interface Runtime {
+  versions: Readonly<Record<string, string | undefined>>;
+  platform: string;
+  arch: string;
+  config: { variables: unknown };
+  permission?: unknown;
+}
+
+/**
+ * Runtimes that would load the native half but keep their JavaScript stacks in another way than Node does.
+ *
+ * @returns the reason not to run here, or undefined
+ */
+export function foreignRuntime(runtime: Runtime): string | undefined {
+  const { versions } = runtime;
+  const otherwise = 'pronghorn reads the stacks of V8 as Node.js lays them out; run the program with node';
+  if (versions['bun'] !== undefined) return `this is Bun ${versions['bun']}, whose engine is not V8: ${otherwise}`;
+  if (versions['deno'] !== undefined) return `this is Deno ${versions['deno']}: ${otherwise}`;
+  if (versions['electron'] !== undefined) return `this is Electron ${versions['electron']}, whose V8 is built differently: ${otherwise}`;
+  const compressed = (runtime.config.variables as Record<string, unknown>)['v8_enable_pointer_compression'];
+  if (compressed === 1 || compressed === true) {
+    return 'this build of Node.js uses V8 pointer compression, which changes the layout of every object: use an official build of Node.js';
+  }
+  if (runtime.platform !== 'linux' || runtime.arch !== 'x64') {
+    return `there is no native part for ${runtime.platform} on ${runtime.arch}; pronghorn runs on Linux x64 with glibc`;
+  }
+  return undefined;
+}
+
+/**
+ * What to tell a user about an error of the loader.
+ *
+ * @param error what `require` threw; napi's loader nests the errors of its attempts as causes
+ */
+export function loadFailure(error: unknown, runtime: Runtime): string {
+  const chain = causes(error);
+  if (chain.some((each) => each.code === 'ERR_DLOPEN_DISABLED')) {
+    return runtime.permission === undefined
+      ? 'this process runs with --no-addons, which forbids native addons: start it without that flag'
+      : "this process runs with Node's permission model, which forbids native addons: add --allow-addons";
+  }
+  if (chain.some((each) => each.code === 'ERR_ACCESS_DENIED')) {
+    return "Node's permission model forbids reading the native part: add --allow-addons and --allow-fs-read for the folder of pronghorn";
+  }
+  const dlopen = chain.find((each) => each.code === 'ERR_DLOPEN_FAILED');
+  if (dlopen !== undefined) return `the native part could not be loaded: ${firstLine(dlopen.message)}; is it damaged, or is this not glibc? Install pronghorn again`;
+  const last = chain.at(-1);
+  return `the native part for Linux x64 is missing (${firstLine(last?.message ?? String(error))}); install pronghorn again without --omit=optional, or run \`npm run build\` in a checkout`;
+}
+
+interface Cause {
+  code: unknown;
+  message: string;
+}
+
+/** An error and the causes below it; bounded, since anything may stand there. */
+function causes(error: unknown): Cause[] {
+  const chain: Cause[] = [];
+  for (let at = error; at instanceof Error && chain.length < 32; at = at.cause) {
+    chain.push({ code: (at as { code?: unknown }).code, message: at.message });
+  }
+  return chain;
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
+}

@@ -1,0 +1,4 @@
+/**
+ * `node --import pronghorn/register app.js`: profiles the whole program.
+ */
+export {};
