@@ -1,1 +1,16 @@
-//! (being written)
+//! What has to keep working inside a signal handler and, later, across a fork: locks that are one word.
+//!
+//! - [`RawLock`]: an atomic word with `try_lock`, `lock` and `unlock`.
+//! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
+//!
+//! This crate depends on nothing and knows neither V8 nor signals nor profiles.
+//!
+//! Built with `--cfg loom` the atomics and cells are loom's, so that the models in pronghorn-recorder check this very code.
+//! `--cfg pronghorn_weakened` on top weakens one ordering on purpose; those models have to fail then.
+
+mod guarded;
+mod primitives;
+mod raw_lock;
+
+pub use guarded::{Guard, Guarded, OwnedGuard};
+pub use raw_lock::{RawLock, RawLockGuard};

@@ -1,0 +1,113 @@
+//! A period that is over and waits to be serialized.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pronghorn_sync::OwnedGuard;
+
+use crate::encode::{self, ProfileInfo};
+use crate::recorder::{Recorder, Rotation};
+use crate::slot::SlotData;
+use crate::{ProfileTime, SerializeError, Symbolizer, Values};
+
+/// What the inactive slot collected, taken out of it. Made by [`Recorder::flip`]; may move to another thread.
+///
+/// While it exists no other rotation can begin. Dropping it without [`FinishedPeriod::serialize`] gives the period up, which
+/// counts as a failure.
+#[must_use = "dropping a finished period loses it"]
+pub struct FinishedPeriod {
+    recorder: Arc<Recorder>,
+    data: SlotData,
+    start: ProfileTime,
+    finish: ProfileTime,
+    serialized: bool,
+    // The last field: the tables are freed before the next rotation may begin.
+    _rotation: OwnedGuard<Rotation>,
+}
+
+/// A profile as it goes to a file or a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerializedProfile {
+    /// A gzipped pprof.
+    pub data: Vec<u8>,
+    /// When the period began.
+    pub start: ProfileTime,
+    /// When it ended; never before `start`.
+    pub finish: ProfileTime,
+    /// The sum of all its samples.
+    pub totals: Values,
+}
+
+impl FinishedPeriod {
+    pub(crate) fn new(
+        recorder: Arc<Recorder>,
+        rotation: OwnedGuard<Rotation>,
+        data: SlotData,
+        start: ProfileTime,
+        finish: ProfileTime,
+    ) -> Self {
+        Self {
+            recorder,
+            data,
+            start,
+            finish,
+            serialized: false,
+            _rotation: rotation,
+        }
+    }
+
+    /// When the period began.
+    #[must_use]
+    pub fn start(&self) -> ProfileTime {
+        self.start
+    }
+
+    /// When it ended; the next one begins at the same time.
+    #[must_use]
+    pub fn finish(&self) -> ProfileTime {
+        self.finish
+    }
+
+    /// The sum of all its samples.
+    #[must_use]
+    pub fn totals(&self) -> Values {
+        self.data.totals()
+    }
+
+    /// How many distinct stacks per thread it has.
+    #[must_use]
+    pub fn stack_count(&self) -> usize {
+        self.data.stacks().count()
+    }
+
+    /// Encodes and compresses the period, naming its native addresses. Takes milliseconds: not on the main thread.
+    /// No lock is held that a recording thread could want.
+    ///
+    /// # Errors
+    /// The period is lost then, and counted as a failure. The next rotation can begin either way.
+    pub fn serialize(
+        mut self,
+        symbolizer: &mut dyn Symbolizer,
+        info: &ProfileInfo,
+    ) -> Result<SerializedProfile, SerializeError> {
+        let began = Instant::now();
+        let data = encode::encode(&self.data, self.start, self.finish, symbolizer, info)?;
+        self.recorder.statistics.note_serialization(began.elapsed());
+        self.serialized = true;
+        Ok(SerializedProfile {
+            data,
+            start: self.start,
+            finish: self.finish,
+            totals: self.data.totals(),
+        })
+    }
+}
+
+impl Drop for FinishedPeriod {
+    fn drop(&mut self) {
+        // Here and not where errors are returned, so that a panic while serializing and a period nobody asked for count too.
+        if !self.serialized {
+            self.recorder.statistics.note_failure();
+        }
+    }
+}

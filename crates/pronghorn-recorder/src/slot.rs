@@ -1,0 +1,266 @@
+//! What one slot collects during one period: distinct stacks per thread, each with the sum of its values.
+//!
+//! Frames are numbered on first sight, and a stack is a run of frame numbers, four bytes a frame. Recording a stack that was
+//! seen before allocates nothing: the hash, computed before the slot is locked, leads to the stack, and its frames are
+//! compared one by one. A new stack looks up each of its frames and clones the `Arc`s of the new ones.
+//!
+//! Threads: none of its own. A slot's data is owned either by its [`Guarded`](pronghorn_sync::Guarded) cell or, after its
+//! period, by the [`FinishedPeriod`](crate::FinishedPeriod).
+
+use std::sync::Arc;
+
+use crate::hash::{HashIndex, mix};
+use crate::{Frame, Sample, ThreadLabel, Values};
+
+/// The most frame numbers that the stacks of one slot may hold together: 2^25, or 128 MiB. A recorder that is never
+/// rotated stops growing there instead of eating the host's memory.
+const MAX_STORED_FRAMES: usize = 1 << 25;
+
+/// The most distinct stacks in one slot.
+const MAX_STACKS: usize = 1 << 22;
+
+/// How much room a slot is prepared with. The recorder goes by the last period, so that a busy program's tables seldom
+/// grow while a slot is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    pub(crate) frames: usize,
+    pub(crate) stacks: usize,
+    pub(crate) stored_frames: usize,
+}
+
+impl Capacity {
+    pub(crate) const DEFAULT: Self = Self {
+        frames: 1_024,
+        stacks: 1_024,
+        stored_frames: 16_384,
+    };
+}
+
+/// The content of a slot. Made by [`Recorder::prepare`](crate::Recorder::prepare), before any lock is taken, and handed to
+/// [`Recorder::flip`](crate::Recorder::flip), which puts it in the place of the inactive slot's.
+#[derive(Debug)]
+pub struct SlotData {
+    threads: Vec<ThreadLabel>,
+    frames: Vec<Frame>,
+    frame_index: HashIndex,
+    stacks: Vec<Stack>,
+    stack_index: HashIndex,
+    /// The frame numbers of all stacks, one after the other.
+    stored_frames: Vec<u32>,
+    max_stored_frames: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stack {
+    hash: u64,
+    /// Where its frame numbers are in `stored_frames`.
+    start: usize,
+    len: usize,
+    thread: u32,
+    values: Values,
+}
+
+/// The slot holds as much as a slot may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// A sample with its hash, ready to be recorded: what can be done before the lock is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HashedSample<'a> {
+    pub(crate) sample: Sample<'a>,
+    hash: u64,
+}
+
+impl<'a> HashedSample<'a> {
+    pub(crate) fn new(sample: Sample<'a>) -> Self {
+        let hash = sample
+            .frames
+            .iter()
+            .fold(u64::from(sample.thread.id), |hash, frame| {
+                mix(hash, frame.hash_word())
+            });
+        Self { sample, hash }
+    }
+}
+
+impl SlotData {
+    /// A slot with room prepared.
+    pub(crate) fn with_capacity(capacity: Capacity) -> Self {
+        Self {
+            threads: Vec::with_capacity(8),
+            frames: Vec::with_capacity(capacity.frames),
+            frame_index: HashIndex::with_capacity(capacity.frames),
+            stacks: Vec::with_capacity(capacity.stacks),
+            stack_index: HashIndex::with_capacity(capacity.stacks),
+            stored_frames: Vec::with_capacity(capacity.stored_frames),
+            max_stored_frames: MAX_STORED_FRAMES,
+        }
+    }
+
+    /// What stands in a closed slot whose data was taken out. Allocates nothing, and is never recorded into.
+    pub(crate) fn placeholder() -> Self {
+        Self {
+            threads: Vec::new(),
+            frames: Vec::new(),
+            frame_index: HashIndex::default(),
+            stacks: Vec::new(),
+            stack_index: HashIndex::default(),
+            stored_frames: Vec::new(),
+            max_stored_frames: 0,
+        }
+    }
+
+    /// The room that a slot needs to hold as much as this one.
+    pub(crate) fn used(&self) -> Capacity {
+        Capacity {
+            frames: self.frames.len(),
+            stacks: self.stacks.len(),
+            stored_frames: self.stored_frames.len(),
+        }
+    }
+
+    /// Adds a sample: all of it, or nothing if the slot is full.
+    pub(crate) fn record(&mut self, hashed: &HashedSample<'_>) -> Result<(), Full> {
+        #[cfg(test)]
+        injected::panic_if_asked();
+        let thread = self.thread_number(hashed.sample.thread);
+        let position = match self.find(thread, hashed) {
+            Some(position) => position,
+            None => self.insert(thread, hashed)?,
+        };
+        self.stacks[position as usize]
+            .values
+            .add(hashed.sample.values);
+        Ok(())
+    }
+
+    fn find(&self, thread: u32, hashed: &HashedSample<'_>) -> Option<u32> {
+        let frames = hashed.sample.frames;
+        self.stack_index.find(hashed.hash, |position| {
+            let stack = &self.stacks[position as usize];
+            stack.hash == hashed.hash
+                && stack.thread == thread
+                && stack.len == frames.len()
+                && self.stored_frames[stack.start..][..stack.len]
+                    .iter()
+                    .zip(frames)
+                    .all(|(&number, frame)| self.frames[number as usize] == *frame)
+        })
+    }
+
+    /// Adds a stack without values, after all that can fail.
+    fn insert(&mut self, thread: u32, hashed: &HashedSample<'_>) -> Result<u32, Full> {
+        let frames = hashed.sample.frames;
+        let start = self.stored_frames.len();
+        if frames.len() > self.max_stored_frames.saturating_sub(start)
+            || self.stacks.len() >= MAX_STACKS
+        {
+            return Err(Full);
+        }
+        for frame in frames {
+            let number = self.frame_number(frame);
+            self.stored_frames.push(number);
+        }
+        let position = self.stacks.len() as u32;
+        self.stacks.push(Stack {
+            hash: hashed.hash,
+            start,
+            len: frames.len(),
+            thread,
+            values: Values::default(),
+        });
+        let stacks = &self.stacks;
+        self.stack_index.insert(hashed.hash, position, |earlier| {
+            stacks[earlier as usize].hash
+        });
+        Ok(position)
+    }
+
+    /// There are fewer distinct frames than stored ones, and fewer of those than a `u32` counts.
+    fn frame_number(&mut self, frame: &Frame) -> u32 {
+        let hash = mix(0, frame.hash_word());
+        let frames = &self.frames;
+        if let Some(number) = self
+            .frame_index
+            .find(hash, |number| frames[number as usize] == *frame)
+        {
+            return number;
+        }
+        let number = self.frames.len() as u32;
+        self.frames.push(frame.clone());
+        let frames = &self.frames;
+        self.frame_index.insert(hash, number, |earlier| {
+            mix(0, frames[earlier as usize].hash_word())
+        });
+        number
+    }
+
+    /// A process has few threads that run JavaScript, so looking at each is quicker than hashing.
+    fn thread_number(&mut self, label: &ThreadLabel) -> u32 {
+        let known = self.threads.iter().position(|thread| {
+            thread.id == label.id
+                && (Arc::ptr_eq(&thread.name, &label.name) || thread.name == label.name)
+        });
+        let number = known.unwrap_or_else(|| {
+            self.threads.push(label.clone());
+            self.threads.len() - 1
+        });
+        number as u32
+    }
+
+    /// The distinct frames; a stack's frame numbers are positions in it.
+    pub(crate) fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The threads; a stack's thread number is a position in it.
+    pub(crate) fn threads(&self) -> &[ThreadLabel] {
+        &self.threads
+    }
+
+    /// Every stack in the order of first sight: thread number, frame numbers (leaf first), values.
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = (u32, &[u32], Values)> {
+        self.stacks.iter().map(|stack| {
+            (
+                stack.thread,
+                &self.stored_frames[stack.start..][..stack.len],
+                stack.values,
+            )
+        })
+    }
+
+    /// The sum over all stacks.
+    pub(crate) fn totals(&self) -> Values {
+        let mut totals = Values::default();
+        for stack in &self.stacks {
+            totals.add(stack.values);
+        }
+        totals
+    }
+}
+
+/// Lets a test make the next `record` on its thread panic inside the locked slot.
+#[cfg(test)]
+pub(crate) mod injected {
+    use std::cell::Cell;
+
+    thread_local! {
+        static SAMPLES_BEFORE_PANIC: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// After that many further samples on this thread, recording one panics, once.
+    pub(crate) fn panic_after(samples: u32) {
+        SAMPLES_BEFORE_PANIC.set(Some(samples));
+    }
+
+    pub(super) fn panic_if_asked() {
+        match SAMPLES_BEFORE_PANIC.get() {
+            None => {}
+            Some(0) => {
+                SAMPLES_BEFORE_PANIC.set(None);
+                panic!("injected while a slot is locked");
+            }
+            Some(left) => SAMPLES_BEFORE_PANIC.set(Some(left - 1)),
+        }
+    }
+}

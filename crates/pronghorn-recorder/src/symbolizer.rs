@@ -1,0 +1,62 @@
+//! What the recorder asks of whoever can name native addresses.
+
+use std::error::Error;
+
+/// One mapped file of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingInfo {
+    /// The first address.
+    pub start: u64,
+    /// The address after the last.
+    pub limit: u64,
+    /// Where in the file `start` lies, in bytes.
+    pub file_offset: u64,
+    /// The file's path, or a name in brackets such as `[vdso]`.
+    pub path: String,
+    /// The build id in lower-case hexadecimal; empty if the file has none.
+    pub build_id: String,
+}
+
+/// What is known about one native address. The default is: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NativeLocation {
+    /// Position of its mapping among [`Symbolizer::mappings`].
+    pub mapping: Option<usize>,
+    /// The demangled name of its function.
+    pub function: Option<String>,
+    /// The source file, if known; used only together with `function`.
+    pub file: Option<String>,
+    /// The source line, counted from 1; 0 if unknown.
+    pub line: u32,
+}
+
+/// Names native addresses. Called off the main thread, while a period is serialized, with no lock of the recorder held that
+/// a recording thread could want.
+pub trait Symbolizer {
+    /// What is known about each of these addresses, in their order: as many answers as addresses. Each address is
+    /// asked for once per profile. An unknown address is no error but `NativeLocation::default()`.
+    fn symbolize(
+        &mut self,
+        addresses: &[u64],
+    ) -> Result<Vec<NativeLocation>, Box<dyn Error + Send + Sync>>;
+
+    /// The mappings that the answers refer to, the program's own file first. Asked for after [`Symbolizer::symbolize`].
+    fn mappings(&self) -> &[MappingInfo];
+}
+
+/// Knows nothing: native frames become bare addresses.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSymbols;
+
+impl Symbolizer for NoSymbols {
+    fn symbolize(
+        &mut self,
+        addresses: &[u64],
+    ) -> Result<Vec<NativeLocation>, Box<dyn Error + Send + Sync>> {
+        Ok(vec![NativeLocation::default(); addresses.len()])
+    }
+
+    fn mappings(&self) -> &[MappingInfo] {
+        &[]
+    }
+}

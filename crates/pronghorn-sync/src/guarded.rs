@@ -1,0 +1,139 @@
+//! A value behind a [`RawLock`]: what `Mutex<T>` is to a mutex.
+//!
+//! # Invariant
+//! The value is touched only while the lock is held, and each time the lock is taken there is exactly one guard for it. So
+//! a guard has the value to itself. Dropping a guard unlocks, during a panic too; there is no poisoning, so a value must be
+//! usable after an access that was cut short.
+//!
+//! # Threads
+//! [`Guard`] borrows and is short-lived. [`OwnedGuard`] may be kept, moved to another thread and stored in a struct: it is
+//! how one side keeps a value closed for a long time, such as the inactive slot of the recorder.
+//!
+//! # Orderings
+//! Those of [`RawLock`]: an access sees everything written by the accesses before it.
+//!
+//! # Fork
+//! A guard held by a thread that is gone stays held in the child. It must be abandoned there, never dropped or waited for.
+
+use std::sync::Arc;
+
+use crate::RawLock;
+use crate::primitives::UnsafeCell;
+
+/// A value that only the holder of its lock can reach.
+pub struct Guarded<T> {
+    lock: RawLock,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only through a guard, of which there is one at a time, and locking and unlocking order the
+// accesses of different threads. So sharing the cell amounts to sending the value from thread to thread.
+unsafe impl<T: Send> Sync for Guarded<T> {}
+
+// SAFETY: owning the cell is owning the value; the lock is a plain word.
+unsafe impl<T: Send> Send for Guarded<T> {}
+
+impl<T> Guarded<T> {
+    /// A value that anybody may lock.
+    pub fn new(value: T) -> Self {
+        Self {
+            lock: RawLock::new_unlocked(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// A value that is locked from the start, with the guard that holds it.
+    pub fn new_locked(value: T) -> (Arc<Self>, OwnedGuard<T>) {
+        let cell = Arc::new(Self {
+            lock: RawLock::new_locked(),
+            value: UnsafeCell::new(value),
+        });
+        let guard = OwnedGuard {
+            cell: Arc::clone(&cell),
+        };
+        (cell, guard)
+    }
+
+    /// Locks if that needs no waiting.
+    #[must_use]
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.lock.try_lock().then_some(Guard { cell: self })
+    }
+
+    /// Locks if that needs no waiting, with a guard that can be kept.
+    #[must_use]
+    pub fn try_lock_owned(self: &Arc<Self>) -> Option<OwnedGuard<T>> {
+        self.lock.try_lock().then(|| OwnedGuard {
+            cell: Arc::clone(self),
+        })
+    }
+
+    /// Whether somebody holds the lock at this moment: for statistics and tests.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_locked()
+    }
+
+    /// # Safety
+    /// The caller holds the lock and lets nobody else use that hold meanwhile.
+    unsafe fn access<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
+        self.value.with_mut(|pointer| {
+            // SAFETY: the pointer comes from the cell, so it is valid and aligned. The caller holds the lock, so no other
+            // reference to the value exists.
+            action(unsafe { &mut *pointer })
+        })
+    }
+}
+
+/// Holds a [`Guarded`] value for a moment; unlocks when dropped.
+#[must_use = "dropping the guard unlocks at once"]
+pub struct Guard<'cell, T> {
+    cell: &'cell Guarded<T>,
+}
+
+impl<T> Guard<'_, T> {
+    /// Calls `action` with the value and returns what it returns.
+    pub fn with<R>(&mut self, action: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: this guard is the one hold on the lock, and `&mut self` keeps the guard from being used twice at a time.
+        unsafe { self.cell.access(action) }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        self.cell.lock.unlock();
+    }
+}
+
+/// Holds a [`Guarded`] value for as long as it is kept, on whatever thread; unlocks when dropped.
+#[must_use = "dropping the guard unlocks at once"]
+pub struct OwnedGuard<T> {
+    cell: Arc<Guarded<T>>,
+}
+
+impl<T> OwnedGuard<T> {
+    /// Calls `action` with the value and returns what it returns.
+    pub fn with<R>(&mut self, action: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: this guard is the one hold on the lock, and `&mut self` keeps the guard from being used twice at a time.
+        unsafe { self.cell.access(action) }
+    }
+
+    /// Unlocks the value held so far, then waits for `next` and holds that one.
+    ///
+    /// In this order there is no moment when this guard holds both, and for a moment both may be open. `next` must be
+    /// a cell that this thread does not hold; waiting is as in [`RawLock::lock`], so never from a signal handler.
+    pub fn move_to(&mut self, next: &Arc<Guarded<T>>) {
+        // Made first, so that nothing can panic between the unlock and the store into `self.cell`: a guard dropped there
+        // would unlock a value it no longer holds.
+        let next = Arc::clone(next);
+        self.cell.lock.unlock();
+        next.lock.lock();
+        self.cell = next;
+    }
+}
+
+impl<T> Drop for OwnedGuard<T> {
+    fn drop(&mut self) {
+        self.cell.lock.unlock();
+    }
+}

@@ -1,0 +1,154 @@
+//! A lock that is one atomic word.
+//!
+//! # Why not `std::sync::Mutex`
+//! Two visitors break a mutex here. A *signal handler* can interrupt the very thread that holds it, and would wait for
+//! ever. A *fork* leaves only the forking thread alive: a mutex held by any other thread stays locked in the child, and
+//! nothing in its interface can take it back. This lock is a plain word without a queue of waiters or an owner, so trying
+//! it is one instruction that never waits, and giving it a new state in a child is one store.
+//!
+//! # Protocol
+//! The word holds two bits. `LOCKED`: somebody is inside. `WANTED`: a thread waits in [`RawLock::lock`]; whoever only
+//! tries, fails until that thread had its turn, so threads that try again and again cannot keep it waiting.
+//!
+//! ```text
+//! try_lock   0               -> LOCKED          only from exactly 0
+//! lock       sets WANTED, then WANTED -> LOCKED
+//! unlock     clears LOCKED, leaves WANTED
+//! ```
+//!
+//! Zero is the unlocked state, so zeroed memory holds an open lock.
+//!
+//! # Threads and signal handlers
+//! `try_lock` and `unlock` are async-signal-safe: one read-modify-write each. A handler that interrupts the owner and
+//! tries again is told `false`. `lock` must never be called from a handler: it may wait for the thread that the handler
+//! interrupted. Nothing checks that the thread that unlocks is the one that locked: a guard may move between threads.
+//!
+//! # Orderings
+//! Locking is `Acquire` and unlocking is `Release`, so whatever was written inside is seen by the next one inside. Setting
+//! `WANTED` is `Relaxed`: it publishes nothing. Every operation between two owners is a read-modify-write, so a waiter's
+//! `WANTED` written after an unlock continues that unlock's release sequence and does not hide it.
+//!
+//! # Fork
+//! The word is copied as it stands: held, if any thread held it. The child must not wait for it; it gives the lock a new
+//! state instead, while it is the only thread.
+//!
+//! # Drawbacks
+//! No fairness among those that try, no owner to blame, no recursion, and a waiter that sleeps in steps of 50 µs once the
+//! short waits are used up. It is good for critical sections of microseconds with at most one waiting thread.
+
+use crate::primitives::{AtomicU32, Ordering, wait_step};
+
+const UNLOCKED: u32 = 0;
+const LOCKED: u32 = 1;
+const WANTED: u32 = 2;
+
+/// What an unlock publishes. The weakened build publishes nothing: loom has to notice.
+#[cfg(not(pronghorn_weakened))]
+const UNLOCK: Ordering = Ordering::Release;
+#[cfg(pronghorn_weakened)]
+const UNLOCK: Ordering = Ordering::Relaxed;
+
+/// A lock of one word, without data, queue or owner. See the module's description.
+#[repr(transparent)]
+pub struct RawLock {
+    word: AtomicU32,
+}
+
+impl RawLock {
+    /// A lock that is open.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new_unlocked() -> Self {
+        Self {
+            word: AtomicU32::new(UNLOCKED),
+        }
+    }
+
+    /// A lock that its creator holds already.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new_locked() -> Self {
+        Self {
+            word: AtomicU32::new(LOCKED),
+        }
+    }
+
+    /// A lock that is open. (loom's atomics cannot be made in a constant.)
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new_unlocked() -> Self {
+        Self {
+            word: AtomicU32::new(UNLOCKED),
+        }
+    }
+
+    /// A lock that its creator holds already. (loom's atomics cannot be made in a constant.)
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new_locked() -> Self {
+        Self {
+            word: AtomicU32::new(LOCKED),
+        }
+    }
+
+    /// Takes the lock if nobody holds it and nobody waits for it; true means it is now the caller's to unlock.
+    ///
+    /// Never waits and never fails for any other reason. Async-signal-safe.
+    #[must_use]
+    pub fn try_lock(&self) -> bool {
+        self.word
+            .compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Takes the lock, waiting until its owner lets go: a busy wait, then `sched_yield`, then sleeps of 50 µs.
+    ///
+    /// Only for the thread that rotates. It is next in line, whoever else tries. Never from a signal handler, and
+    /// never by the owner itself: both would wait for ever.
+    pub fn lock(&self) {
+        let mut step = 0;
+        loop {
+            let before = self.word.fetch_or(WANTED, Ordering::Relaxed);
+            if before & LOCKED == 0
+                && self
+                    .word
+                    .compare_exchange(WANTED, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+            {
+                return;
+            }
+            wait_step(step);
+            step = step.saturating_add(1);
+        }
+    }
+
+    /// Opens the lock. Only for whoever took it. Async-signal-safe.
+    pub fn unlock(&self) {
+        let before = self.word.fetch_and(!LOCKED, UNLOCK);
+        debug_assert!(before & LOCKED != 0, "unlocked a lock that nobody held");
+    }
+
+    /// Whether somebody is inside at this moment: for statistics and tests. It may be wrong by the time it is read.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & LOCKED != 0
+    }
+
+    /// Like [`RawLock::try_lock`], with a guard that unlocks when it is dropped, during a panic too.
+    #[must_use]
+    pub fn try_guard(&self) -> Option<RawLockGuard<'_>> {
+        self.try_lock().then_some(RawLockGuard { lock: self })
+    }
+}
+
+/// Holds a [`RawLock`] and unlocks it when dropped.
+#[must_use = "dropping the guard unlocks at once"]
+pub struct RawLockGuard<'lock> {
+    lock: &'lock RawLock,
+}
+
+impl Drop for RawLockGuard<'_> {
+    fn drop(&mut self) {
+        self.lock.unlock();
+    }
+}
