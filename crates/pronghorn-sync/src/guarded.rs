@@ -57,7 +57,8 @@ impl<T> Guarded<T> {
     /// Locks if that needs no waiting.
     #[must_use]
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        self.lock.try_lock().then_some(Guard { cell: self })
+        // `then`, not `then_some`: that one would build the guard either way, and drop it, which unlocks.
+        self.lock.try_lock().then(|| Guard { cell: self })
     }
 
     /// Locks if that needs no waiting, with a guard that can be kept.

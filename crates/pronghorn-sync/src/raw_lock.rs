@@ -137,7 +137,8 @@ impl RawLock {
     /// Like [`RawLock::try_lock`], with a guard that unlocks when it is dropped, during a panic too.
     #[must_use]
     pub fn try_guard(&self) -> Option<RawLockGuard<'_>> {
-        self.try_lock().then_some(RawLockGuard { lock: self })
+        // `then`, not `then_some`: that one would build the guard either way, and drop it, which unlocks.
+        self.try_lock().then(|| RawLockGuard { lock: self })
     }
 }
 
