@@ -1,2 +1,67 @@
 #!/usr/bin/env node
-export {};
+/**
+ * The `pronghorn` command. Exit codes: 0, 1 if the work failed, 2 if the arguments make no sense; `run` ends as its program ends.
+ */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type Command, readCommandLine, UsageError } from './lib/command-line.js';
+import { PronghornError } from './lib/errors.js';
+import { helpText } from './lib/help.js';
+import { useProfileFile } from './lib/pprof-reader.js';
+import { endLike, profilesOf, runProgram } from './lib/run.js';
+import { say } from './lib/stderr.js';
+import { formatTop } from './lib/top-table.js';
+import { top } from './lib/top.js';
+import { VERSION } from './lib/version.js';
+
+main().catch((error: unknown) => {
+  if (error instanceof UsageError) say(`${error.message} (pronghorn --help)`);
+  else if (error instanceof PronghornError) say(error.message);
+  else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+});
+
+async function main(): Promise<void> {
+  // A reader such as head may go before we are done.
+  process.stdout.on('error', () => process.exit());
+  const command = readCommandLine(process.argv.slice(2));
+  switch (command.name) {
+    case 'help':
+      process.stdout.write(helpText(command.of));
+      return;
+    case 'version':
+      process.stdout.write(`${VERSION}\n`);
+      return;
+    case 'run':
+      return run(command);
+    case 'top':
+      return printTop(command);
+  }
+}
+
+async function run(command: Extract<Command, { name: 'run' }>): Promise<void> {
+  const register = new URL('register.js', import.meta.url).href;
+  const args = [...process.execArgv, '--import', register, ...withoutNode(command.program)];
+  const ending = await runProgram(args, { ...process.env, ...command.env });
+  if (ending.pid !== undefined) {
+    for (const path of profilesOf(command.outputDirectory, ending.pid)) say(`profile written to ${path}`);
+  }
+  endLike(ending);
+}
+
+/** `run -- node app.js` is what fingers type; node is ours to start. */
+function withoutNode(program: readonly string[]): readonly string[] {
+  const [first = '', ...rest] = program;
+  const isNode = first === process.execPath || (first === 'node' && !existsSync(first));
+  return isNode && rest.length > 0 ? rest : program;
+}
+
+function printTop(command: Extract<Command, { name: 'top' }>): void {
+  const result = useProfileFile(command.file, (profile) => top(profile, command.value, command.sort, command.count));
+  if (command.json) {
+    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    return;
+  }
+  const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
+  process.stdout.write(formatTop(result, { title: basename(command.file), directory: process.cwd(), width }));
+}

@@ -1,4 +1,11 @@
 /**
- * `node --import pronghorn/register app.js`: profiles the whole program.
+ * `node --import pronghorn/register app.js`: profiles the whole program and writes a file when it ends. Importing it is all there is to
+ * do; the PRONGHORN_* environment variables set the options (docs/cli.md).
+ *
+ * Worker threads inherit `--import` and come here too. The process has one profiler, started by its main thread, so they do nothing.
  */
-export {};
+import { isMainThread } from 'node:worker_threads';
+import { loadNative } from './lib/native.js';
+import { profileWholeProgram } from './lib/whole-program.js';
+
+if (isMainThread) profileWholeProgram(loadNative);

@@ -24,10 +24,13 @@ export interface FailureMessage {
   error: PronghornError;
 }
 
+/** The channel that `register` listens to itself. */
+export const FAILURE_CHANNEL = 'pronghorn:failure';
+
 const start = channel('pronghorn:start');
 const rotate = channel('pronghorn:rotate');
 const stop = channel('pronghorn:stop');
-const failure = channel('pronghorn:failure');
+const failure = channel(FAILURE_CHANNEL);
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {

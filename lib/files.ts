@@ -2,7 +2,7 @@
  * Profiles on disk: how a file is named, and how it is written so that no reader ever sees half of one.
  */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { PronghornError } from './errors.js';
@@ -33,6 +33,38 @@ export function freeProfilePath(directory: string, when: Date, pid: number): str
     if (!existsSync(path)) return path;
   }
 }
+
+/**
+ * Writes a profile under the first free name, whole or not at all, and never over another file.
+ *
+ * @returns the absolute path
+ */
+export function writeNewProfileSync(directory: string, when: Date, pid: number, data: Uint8Array): string {
+  mkdirSync(directory, { recursive: true });
+  const temporary = temporaryName(resolve(directory, 'profile'));
+  try {
+    writeFileSync(temporary, data, { flag: 'wx' });
+    for (;;) {
+      const path = freeProfilePath(directory, when, pid);
+      try {
+        // Unlike a rename, a link refuses a name that somebody has taken since.
+        linkSync(temporary, path);
+        return path;
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code;
+        if (code === 'EEXIST') continue;
+        if (!NO_LINKS.has(code ?? '')) throw error;
+        writeFileSync(path, data, { flag: 'wx' });
+        return path;
+      }
+    }
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** What file systems without hard links answer. */
+const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
 /**
  * Makes sure now, at the start, that a profile can be written at the end.

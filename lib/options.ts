@@ -151,7 +151,7 @@ function optionsObject(options: unknown): Record<string, unknown> {
 }
 
 /** The known word with the fewest edits, unless more than a third of the letters would have to change. */
-function nearest(word: string, known: readonly string[]): string | undefined {
+export function nearest(word: string, known: readonly string[]): string | undefined {
   if (word.length > 64) return undefined;
   let best: string | undefined;
   let bestDistance = Math.floor(word.length / 3) + 1;

@@ -1,0 +1,139 @@
+/**
+ * Reads the arguments of the `pronghorn` command. What it returns has been checked; what is wrong is a UsageError.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { PronghornError } from './errors.js';
+import { OUTPUT_DIR, readOutputDirectory } from './environment.js';
+import { nearest, OPTIONS, parseOption, type ResolvedOptions } from './options.js';
+import { type Sort, SORTS, type Value, VALUES } from './top.js';
+
+/** What the user has asked for. */
+export type Command =
+  | { name: 'help'; of: 'pronghorn' | 'run' | 'top' }
+  | { name: 'version' }
+  | { name: 'run'; outputDirectory: string; env: Record<string, string>; program: string[] }
+  | { name: 'top'; file: string; value: Value | undefined; sort: Sort; count: number; json: boolean };
+
+/** Arguments that make no sense. Its message is for the user; the exit code is 2. */
+export class UsageError extends Error {}
+
+const COMMANDS = ['run', 'top'] as const;
+const MAX_COUNT = 1_000_000;
+
+/**
+ * @param args the arguments after the script's name
+ * @throws UsageError
+ */
+export function readCommandLine(args: readonly string[]): Command {
+  const [command, ...rest] = args;
+  switch (command) {
+    case undefined:
+    case 'help':
+    case '--help':
+    case '-h':
+      return { name: 'help', of: 'pronghorn' };
+    case '--version':
+    case '-v':
+      return { name: 'version' };
+    case 'run':
+      return readRun(rest);
+    case 'top':
+      return readTop(rest);
+    default: {
+      const meant = nearest(command, COMMANDS);
+      const hint = meant === undefined ? 'there are: run, top' : `did you mean ${meant}?`;
+      throw new UsageError(command.startsWith('-') ? `unknown option ${command}` : `unknown command ${command}; ${hint}`);
+    }
+  }
+}
+
+/** Everything from the first word that is no option of ours belongs to the program. */
+function readRun(args: readonly string[]): Command {
+  const flags: Record<string, { type: 'string' | 'boolean'; short?: string }> = {
+    'output-dir': { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  };
+  for (const row of Object.values(OPTIONS)) flags[row.flag] = { type: 'string' };
+  const { tokens } = parseArgs({ args: [...args], options: flags, strict: false, allowPositionals: true, tokens: true });
+  const border = tokens.find((token) => token.kind === 'positional' || token.kind === 'option-terminator');
+  const own = args.slice(0, border?.index ?? args.length);
+  const program = border === undefined ? [] : args.slice(border.index + (border.kind === 'option-terminator' ? 1 : 0));
+
+  const values = parse(own, flags);
+  if (values['help'] === true) return { name: 'help', of: 'run' };
+  const env: Record<string, string> = {};
+  for (const [name, row] of Object.entries(OPTIONS)) {
+    const text = values[row.flag];
+    if (typeof text === 'string') env[row.env] = String(checked(() => parseOption(name as keyof ResolvedOptions, text, `--${row.flag}`)));
+  }
+  const directory = values['output-dir'];
+  if (directory === '') throw new UsageError('--output-dir needs the name of a folder');
+  const outputDirectory = resolve(typeof directory === 'string' ? directory : readOutputDirectory(process.env));
+  env[OUTPUT_DIR] = outputDirectory;
+  if (program.length === 0) throw new UsageError('no program to run; for example: pronghorn run -- app.js');
+  return { name: 'run', outputDirectory, env, program };
+}
+
+function readTop(args: readonly string[]): Command {
+  const values = parse(args, {
+    value: { type: 'string' },
+    sort: { type: 'string' },
+    count: { type: 'string' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values['help'] === true) return { name: 'help', of: 'top' };
+  const [file, ...more] = values.positionals;
+  if (file === undefined) throw new UsageError('no file; for example: pronghorn top CPU.20261123.120000.4711.0.pb.gz');
+  if (more.length > 0) throw new UsageError(`one file at a time, not ${1 + more.length}`);
+  return {
+    name: 'top',
+    file,
+    value: choice('--value', values['value'], VALUES),
+    sort: choice('--sort', values['sort'], SORTS) ?? 'self',
+    count: count(values['count']),
+    json: values['json'] === true,
+  };
+}
+
+type Values = Record<string, unknown> & { positionals: string[] };
+
+function parse(args: readonly string[], options: Record<string, { type: 'string' | 'boolean'; short?: string }>): Values {
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    return { ...values, positionals };
+  } catch (error) {
+    throw new UsageError(explain(error, args, Object.keys(options)));
+  }
+}
+
+/** parseArgs explains at length how to pass dashes; what a user needs is the name that he meant. */
+function explain(error: unknown, args: readonly string[], known: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if ((error as { code?: unknown } | null)?.code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return message;
+  const unknown = /'(-[^']*)'/.exec(message)?.[1] ?? args.find((arg) => arg.startsWith('-')) ?? '';
+  const meant = nearest(unknown.replace(/^-+/, ''), known);
+  return `unknown option ${unknown}${meant === undefined ? '' : `; did you mean --${meant}?`}`;
+}
+
+function choice<T extends string>(flag: string, value: unknown, allowed: readonly T[]): T | undefined {
+  if (value === undefined || allowed.includes(value as T)) return value as T | undefined;
+  throw new UsageError(`${flag} must be one of ${allowed.join(', ')}; it is ${JSON.stringify(value)}`);
+}
+
+function count(value: unknown): number {
+  if (value === undefined) return 20;
+  const number = typeof value === 'string' && /^[0-9]{1,7}$/.test(value) ? Number(value) : 0;
+  if (number >= 1 && number <= MAX_COUNT) return number;
+  throw new UsageError(`--count must be an integer from 1 to ${MAX_COUNT.toLocaleString('en-US')}; it is ${JSON.stringify(value)}`);
+}
+
+function checked<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof PronghornError) throw new UsageError(error.message);
+    throw error;
+  }
+}

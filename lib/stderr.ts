@@ -1,0 +1,17 @@
+/**
+ * The one line that a program which is being profiled may see of us.
+ */
+import { writeSync } from 'node:fs';
+
+/**
+ * Writes one line to standard error, at once. Never throws: a closed or full pipe is no reason to disturb the program.
+ *
+ * @param text without a line end
+ */
+export function say(text: string): void {
+  try {
+    writeSync(2, `pronghorn: ${text.replaceAll('\n', ' ')}\n`);
+  } catch {
+    // Nobody reads it.
+  }
+}

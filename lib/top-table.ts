@@ -1,0 +1,116 @@
+/**
+ * `pronghorn top` as a table for a terminal.
+ */
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Top, TopRow } from './top.js';
+
+/** How the table is laid out. */
+export interface TableOptions {
+  /** Shown in the first line. */
+  title: string;
+  /** Paths below this folder are shown relative to it. */
+  directory: string;
+  /** Characters of a line; Infinity where the output is not a terminal. */
+  width: number;
+}
+
+/** Longest function name and place before they are cut in the middle or at the left. */
+const MAX_NAME = 48;
+const MAX_PLACE = 72;
+
+/** The whole table, with a line end after each line. */
+export function formatTop(result: Top, options: TableOptions): string {
+  const header = ['self', 'self%', 'total', 'total%', 'function', 'file:line'];
+  const body = result.rows.map((row) => cells(row, result, options.directory));
+  const widths = header.map((title, column) => Math.max(title.length, ...body.map((line) => line[column]?.length ?? 0)));
+  const lines = [header, ...body].map((line) => {
+    const text = line.map((cell, column) => (column < 4 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('  ');
+    return cutRight(text.trimEnd(), options.width);
+  });
+  return [...summary(result, options.title), '', ...lines, ...remainder(result), ''].join('\n');
+}
+
+function summary(result: Top, title: string): string[] {
+  const parts = [`${amount(result.sum, result.unit)} of ${result.value}`];
+  if (result.unit !== 'count') parts.push(`${result.sampleCount.toLocaleString('en-US')} stacks`);
+  if (result.durationNanos > 0) parts.push(`over ${seconds(result.durationNanos)}`);
+  const when = result.timeNanos > 0 ? `, from ${localTime(new Date(result.timeNanos / 1e6))}` : '';
+  return [`${title}${when}`, ...result.comments.map(printable), parts.join(', ')];
+}
+
+function remainder(result: Top): string[] {
+  const rest = result.functionCount - result.rows.length;
+  return rest > 0 ? [`… and ${rest.toLocaleString('en-US')} more functions (--count N shows more)`] : [];
+}
+
+function cells(row: TopRow, result: Top, directory: string): string[] {
+  return [
+    amount(row.self, result.unit),
+    percent(row.self, result.sum),
+    amount(row.total, result.unit),
+    percent(row.total, result.sum),
+    cutMiddle(printable(row.name), MAX_NAME),
+    cutLeft(place(row, directory), MAX_PLACE),
+  ];
+}
+
+function amount(value: number, unit: string): string {
+  if (unit === 'nanoseconds') return seconds(value);
+  return unit === 'count' ? value.toLocaleString('en-US') : `${value.toLocaleString('en-US')} ${unit}`;
+}
+
+function seconds(nanos: number): string {
+  return nanos >= 1e9 ? `${(nanos / 1e9).toFixed(2)} s` : `${(nanos / 1e6).toFixed(1)} ms`;
+}
+
+function percent(part: number, whole: number): string {
+  return whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)}%`;
+}
+
+function place(row: TopRow, directory: string): string {
+  if (row.file === '') return '';
+  const path = shortPath(row.file, directory);
+  return printable(row.line > 0 ? `${path}:${row.line}` : path);
+}
+
+/** ES modules are named by URL; a path is shorter, and one below the working directory shorter still. */
+function shortPath(file: string, directory: string): string {
+  let path = file;
+  if (file.startsWith('file:')) {
+    try {
+      path = fileURLToPath(file);
+    } catch {
+      return file;
+    }
+  }
+  if (!path.startsWith('/')) return path;
+  const inside = relative(directory, path);
+  return inside === '' || inside.startsWith('..') ? path : inside;
+}
+
+function localTime(date: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** A name comes from a file of unknown origin: it must not be able to steer the terminal. */
+function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
+}
+
+function cutMiddle(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const tail = Math.floor((width - 1) / 2);
+  return `${text.slice(0, width - 1 - tail)}…${text.slice(text.length - tail)}`;
+}
+
+function cutLeft(text: string, width: number): string {
+  return text.length <= width ? text : `…${text.slice(text.length - width + 1)}`;
+}
+
+function cutRight(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}
