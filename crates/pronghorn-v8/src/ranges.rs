@@ -1,0 +1,182 @@
+//! Where an isolate's generated code lies.
+
+use crate::memory::{Live, Memory};
+use crate::symbols::{Isolate, JsEntryStubs, MemoryRange, Symbols};
+
+/// Half-open range of addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First address.
+    pub start: u64,
+    /// First address behind.
+    pub end: u64,
+}
+
+impl Range {
+    /// True if `pc` lies inside.
+    #[inline]
+    #[must_use]
+    pub const fn contains(&self, pc: u64) -> bool {
+        pc >= self.start && pc < self.end
+    }
+
+    fn from_v8(range: MemoryRange) -> Self {
+        Self {
+            start: range.start,
+            end: range.start.saturating_add(range.length),
+        }
+    }
+}
+
+/// The code ranges of one isolate. Plain values: the signal handler reads them. A fork changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodeRanges {
+    /// Compiled JavaScript (baseline, maglev, turbofan), regular expressions; may hold a copy of the builtins.
+    pub code_range: Range,
+    /// The builtins inside the Node binary.
+    pub embedded_blob: Range,
+    /// The isolate's copy of the builtins inside its code range, if V8 made one (12.4 and later may).
+    pub copied_blob: Option<Range>,
+}
+
+/// Why the ranges of an isolate could not be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangesError {
+    /// A function is not exported ([`Symbols::missing`] names it).
+    MissingSymbol,
+    /// V8 reports no code range: it runs with `--jitless` or allocates code elsewhere.
+    NoCodeRange,
+    /// None of the code pages holds the builtins.
+    NoBuiltins,
+}
+
+impl core::fmt::Display for RangesError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::MissingSymbol => "this runtime does not export V8's code ranges",
+            Self::NoCodeRange => "V8 reports no code range",
+            Self::NoBuiltins => "V8 reports no range for its builtins",
+        })
+    }
+}
+
+impl std::error::Error for RangesError {}
+
+const MOST_PAGES: usize = 4096;
+
+impl CodeRanges {
+    /// Asks V8 for the ranges of `isolate`.
+    ///
+    /// # Errors
+    /// [`RangesError`].
+    ///
+    /// # Safety
+    /// `isolate` must be a live isolate, entered on the calling thread, outside a signal handler and outside GC.
+    pub unsafe fn of(symbols: &Symbols, isolate: Isolate) -> Result<Self, RangesError> {
+        let (Some(code_range), Some(pages), Some(stubs)) = (
+            symbols.get_code_range,
+            symbols.copy_code_pages,
+            symbols.get_js_entry_stubs,
+        ) else {
+            return Err(RangesError::MissingSymbol);
+        };
+        let mut start = core::ptr::null_mut();
+        let mut length = 0usize;
+        // SAFETY: as this function's.
+        unsafe { code_range(isolate, &raw mut start, &raw mut length) };
+        let code_range = Range {
+            start: start as u64,
+            end: (start as u64).saturating_add(length as u64),
+        };
+        let mut list = vec![
+            MemoryRange {
+                start: 0,
+                length: 0
+            };
+            MOST_PAGES
+        ];
+        // SAFETY: the list has room for that many.
+        let count = unsafe { pages(isolate, list.len(), list.as_mut_ptr()) };
+        list.truncate(count);
+        // SAFETY: as this function's.
+        let stubs = unsafe { stubs(isolate) };
+        Self::from_parts(&Live, code_range, &list, &stubs)
+    }
+
+    fn from_parts<M: Memory>(
+        memory: &M,
+        code_range: Range,
+        pages: &[MemoryRange],
+        stubs: &JsEntryStubs,
+    ) -> Result<Self, RangesError> {
+        let embedded_blob = pages
+            .iter()
+            .map(|page| Range::from_v8(*page))
+            .filter(|page| page.end > page.start && !code_range.contains(page.start))
+            .max_by_key(|page| page.end - page.start)
+            .ok_or(RangesError::NoBuiltins)?;
+        let copied_blob = Self::find_copy(memory, code_range, embedded_blob, stubs);
+        if code_range.end <= code_range.start {
+            // --jitless: builtins only, and nothing is compiled.
+            return Ok(Self {
+                code_range: Range::default(),
+                embedded_blob,
+                copied_blob: None,
+            });
+        }
+        Ok(Self {
+            code_range,
+            embedded_blob,
+            copied_blob,
+        })
+    }
+
+    /// The entry stub lies in the copy if there is one: its bytes, looked up in the original, give the distance.
+    fn find_copy<M: Memory>(
+        memory: &M,
+        code: Range,
+        blob: Range,
+        stubs: &JsEntryStubs,
+    ) -> Option<Range> {
+        let entry = Range::from_v8(stubs.entry);
+        if !code.contains(entry.start) || entry.end <= entry.start {
+            return None;
+        }
+        let mut pattern = vec![0u8; usize::try_from(entry.end - entry.start).ok()?.min(4096)];
+        let length = usize::try_from(blob.end - blob.start)
+            .ok()
+            .filter(|&length| length < 64 << 20)?;
+        let mut original = vec![0u8; length];
+        if !memory.copy(entry.start, &mut pattern) || !memory.copy(blob.start, &mut original) {
+            return None;
+        }
+        let at = memchr::memmem::find(&original, &pattern)? as u64;
+        let start = entry.start.checked_sub(at)?;
+        let copy = Range {
+            start,
+            end: start + (blob.end - blob.start),
+        };
+        (copy.start >= code.start && copy.end <= code.end).then_some(copy)
+    }
+
+    /// True if `pc` lies in V8's builtins, original or copied.
+    #[inline]
+    #[must_use]
+    pub fn is_builtin(&self, pc: u64) -> bool {
+        self.embedded_blob.contains(pc) || self.copied_blob.is_some_and(|copy| copy.contains(pc))
+    }
+
+    /// True if `pc` lies in compiled code of this isolate (and not in a copy of the builtins).
+    #[inline]
+    #[must_use]
+    pub fn is_compiled(&self, pc: u64) -> bool {
+        self.code_range.contains(pc) && !self.copied_blob.is_some_and(|copy| copy.contains(pc))
+    }
+
+    /// True if `pc` lies in code that V8 generated for this isolate, builtins included; WebAssembly code is not.
+    #[inline]
+    #[must_use]
+    pub fn contains_v8(&self, pc: u64) -> bool {
+        self.embedded_blob.contains(pc) || self.code_range.contains(pc)
+    }
+}
