@@ -162,7 +162,6 @@ impl Entry {
             .u64(cfa.wrapping_add_signed(RETURN_OFFSET.into()))
             .ok_or(UnwindError::Unreadable)?;
         caller.exact = false;
-        caller.forget_volatile();
         let [fp, rest @ ..] = self.saved;
         match fp {
             UNCHANGED => {}

@@ -2,12 +2,8 @@
 
 use super::error::UnwindError;
 use super::registers::Registers;
+use super::row::may_be_code;
 use crate::memory::Memory;
-
-/// Return addresses below this are no code: the lowest mappable page and small numbers.
-const LOWEST_CODE: u64 = 0x1000;
-/// User space ends here.
-const HIGHEST_CODE: u64 = 1 << 47;
 
 /// Replaces `registers` by those of the caller, taking rbp for a frame pointer: `[rbp]` holds the caller's, `[rbp+8]`
 /// the return address. In a function's first and last instructions, and in one that keeps no frame pointer, this skips
@@ -36,7 +32,7 @@ pub fn step_by_frame_pointer<M: Memory>(
     if pc == 0 {
         return Err(UnwindError::EndOfStack);
     }
-    if !(LOWEST_CODE..HIGHEST_CODE).contains(&pc) {
+    if !may_be_code(pc) {
         return Err(UnwindError::Implausible);
     }
     *registers = Registers::new(pc, frame_end, caller_fp, false);

@@ -27,6 +27,8 @@ mod program;
 mod registers;
 mod row;
 mod table;
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests;
 
 pub use cache::UnwindCache;
 pub use error::UnwindError;

@@ -13,7 +13,6 @@ pub(super) fn step<M: Memory>(memory: &M, registers: &mut Registers) -> Result<(
     caller.pc = memory.u64(slot).ok_or(UnwindError::Unreadable)?;
     caller.sp = slot.wrapping_add(8);
     caller.exact = false;
-    caller.forget_volatile();
     check_step(registers, &caller, false)?;
     *registers = caller;
     Ok(())

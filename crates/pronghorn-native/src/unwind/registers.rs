@@ -12,13 +12,11 @@ pub(super) const RSP: u8 = 7;
 /// DWARF number of the return address; in expressions, of rip.
 pub(super) const RA: u8 = 16;
 
-/// Registers that a function must give back as it found them, besides rsp.
-const CALLEE_SAVED: u16 = 1 << RBX | 1 << RBP | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15;
-
 /// The registers of one frame.
 ///
-/// Of an interrupted frame all are known; of its callers the program counter, the stack pointer and the registers that
-/// calls preserve. A preserved register that a callee stored is read from the stack only when something needs it.
+/// Of an interrupted frame all are known, and a register stays known in its callers until a rule says otherwise, also
+/// one that calls need not preserve: compilers base no frame on those, and OpenSSL's assembly, which does (on rax),
+/// calls helpers that keep them. A register that a callee stored is read from the stack only when something needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
     /// The program counter: of a caller, the address behind its call.
@@ -127,12 +125,6 @@ impl Registers {
         } else {
             memory.u64(value).ok_or(UnwindError::Unreadable)
         }
-    }
-
-    /// Forgets what a call does not preserve.
-    #[inline]
-    pub(super) fn forget_volatile(&mut self) {
-        self.known &= CALLEE_SAVED | 1 << RSP;
     }
 
     /// Forgets one register.

@@ -12,6 +12,11 @@ pub(super) const TRACKED: usize = 8;
 /// could rely on, except in signal frames, where the interrupted function's volatile registers stay unknown.
 const NUMBERS: [u8; TRACKED] = [RA, RSP, RBP, RBX, 12, 13, 14, 15];
 
+/// The lowest page is never mapped.
+const LOWEST_CODE: u64 = 0x1000;
+/// User space ends here.
+const HIGHEST_CODE: u64 = 1 << 47;
+
 /// How the canonical frame address is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cfa {
@@ -98,7 +103,6 @@ impl Row {
             }
         };
         let mut caller = *registers;
-        caller.forget_volatile();
         caller.sp = cfa;
         caller.exact = self.is_signal_frame;
         for (number, rule) in NUMBERS.into_iter().zip(self.rules) {
@@ -157,11 +161,20 @@ pub(super) fn check_step(
     if caller.pc == 0 {
         return Err(UnwindError::EndOfStack);
     }
+    if !may_be_code(caller.pc) {
+        return Err(UnwindError::Implausible);
+    }
     // A signal may have been taken on a stack of its own, above or below the interrupted one.
     if !is_signal_frame && (caller.sp & 7 != 0 || caller.sp <= callee.sp) {
         return Err(UnwindError::Implausible);
     }
     Ok(())
+}
+
+/// Whether an address is neither a small number nor outside of user space.
+#[inline]
+pub(super) fn may_be_code(address: u64) -> bool {
+    (LOWEST_CODE..HIGHEST_CODE).contains(&address)
 }
 
 /// Where a register's rule stands in a row.
