@@ -1,1 +1,37 @@
-//! (being written)
+//! The sampler: when to sample which JavaScript thread, how to take one stack in a signal handler, and what happens to it
+//! at that thread's next safe point.
+//!
+//! Read it in the order of a sample's way: [`ticker`] (when), [`signal`] (how the thread is told), [`handler`] and [`walk`]
+//! (the sample), [`account`] and [`buffer`] (what it carries and where it waits), [`thread`] (its safe points), [`stack`]
+//! (from raw frames to a stack). [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
+//! [`collector`] switches it on and off.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+pub mod account;
+pub mod breaker;
+pub mod buffer;
+pub mod clock;
+pub mod collector;
+pub mod event_loop;
+pub mod failure;
+pub mod gc;
+pub mod handler;
+pub mod histogram;
+pub mod host;
+mod mapping;
+pub mod park;
+pub mod proof;
+pub mod registers;
+pub mod signal;
+pub mod slot;
+pub mod stack;
+mod stack_bounds;
+pub mod statistics;
+pub mod symbolizer;
+pub mod thread;
+pub mod ticker;
+mod waker;
+pub mod walk;
+
+pub use collector::{Capabilities, Options, StartError};
+pub use stack::NativeFrames;

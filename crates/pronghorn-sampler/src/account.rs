@@ -1,0 +1,241 @@
+//! The time account of one JavaScript thread: what CPU and wall time its next sample has to carry.
+//!
+//! Threads: the owner is the JavaScript thread itself, in its signal handler or at a safe point; whoever works at a safe
+//! point holds `busy`, and a handler that finds it held takes no sample. Two words are shared: `poll_since`, from which
+//! a rotating thread may take the idle time of a thread that sleeps in its event loop (compare-and-swap, so that each
+//! nanosecond is taken once), and `still_until`, which the ticker writes. Everything is relaxed: each word stands for
+//! itself, and the handler runs on the owner's own thread.
+//!
+//! Invariant: every nanosecond between `restart` and the last measurement is handed out exactly once, as the wall time of
+//! a sample, as wall time of the stack seen before it (`still_ns`), or as idle time. What a dropped sample would have
+//! carried stays in the account, since `last_*` moves only when a sample was stored.
+//!
+//! After a fork the whole account belongs to the parent: `restart` puts a fresh one in its place.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The time that one sample carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deltas {
+    /// CPU time since the previous sample of the thread.
+    pub cpu_ns: u64,
+    /// Wall time that belongs to this sample's own stack.
+    pub wall_ns: u64,
+    /// Wall time that belongs to the stack of the previous sample: the thread was seen standing still in it.
+    pub still_ns: u64,
+}
+
+/// See the module documentation.
+pub struct Account {
+    last_cpu: AtomicU64,
+    last_wall: AtomicU64,
+    /// Wall time that had run up, and was not yet sampled, when the thread entered its poll.
+    carried_wall: AtomicU64,
+    /// When the thread entered its event loop's poll; 0 while it runs.
+    poll_since: AtomicU64,
+    /// Time in the event loop's poll that no sample has carried yet.
+    idle: AtomicU64,
+    /// The last time the ticker saw that the thread had not run since its previous sample.
+    still_until: AtomicU64,
+}
+
+impl Account {
+    /// An account at time zero; `restart` opens it.
+    pub const fn new() -> Self {
+        Self {
+            last_cpu: AtomicU64::new(0),
+            last_wall: AtomicU64::new(0),
+            carried_wall: AtomicU64::new(0),
+            poll_since: AtomicU64::new(0),
+            idle: AtomicU64::new(0),
+            still_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Opens the account afresh: nothing before `now` (monotonic) and `cpu` (the thread's CPU clock) will be handed out.
+    pub fn restart(&self, now: u64, cpu: u64) {
+        self.last_cpu.store(cpu, Relaxed);
+        self.last_wall.store(now, Relaxed);
+        self.carried_wall.store(0, Relaxed);
+        self.poll_since.store(0, Relaxed);
+        self.idle.store(0, Relaxed);
+        self.still_until.store(0, Relaxed);
+    }
+
+    /// The owner is about to wait in its event loop's poll.
+    pub fn enter_poll(&self, now: u64) {
+        if self.poll_since.load(Relaxed) != 0 {
+            // The loop went round without running JavaScript: all of it was poll.
+            self.leave_poll(now);
+        }
+        let carried = now.saturating_sub(self.last_wall.load(Relaxed));
+        self.carried_wall.store(carried, Relaxed);
+        self.poll_since.store(now, Relaxed);
+    }
+
+    /// The owner runs JavaScript again. Costs one load when it was not in a poll.
+    #[inline]
+    pub fn leave_poll(&self, now: u64) {
+        let since = self.poll_since.swap(0, Relaxed);
+        if since == 0 {
+            return;
+        }
+        self.idle.fetch_add(now.saturating_sub(since), Relaxed);
+        let carried = self.carried_wall.load(Relaxed);
+        self.last_wall.store(now.saturating_sub(carried), Relaxed);
+    }
+
+    /// Whether the thread waits in its poll, and since when (monotonic nanoseconds; 0 if it does not).
+    pub fn poll_since(&self) -> u64 {
+        self.poll_since.load(Relaxed)
+    }
+
+    /// For a rotating thread: takes the idle time that a polling thread has run up by `now`. 0 if it does not poll.
+    pub fn take_idle_of_poller(&self, now: u64) -> u64 {
+        let since = self.poll_since.load(Relaxed);
+        if since == 0 || since >= now {
+            return 0;
+        }
+        match self.poll_since.compare_exchange(since, now, Relaxed, Relaxed) {
+            Ok(_) => (now - since) + self.idle.swap(0, Relaxed),
+            Err(_) => 0,
+        }
+    }
+
+    /// Idle time that waits to be taken, in nanoseconds.
+    pub fn idle_ns(&self) -> u64 {
+        self.idle.load(Relaxed)
+    }
+
+    /// Takes the idle time that earlier polls of this thread have run up. Owner only.
+    pub fn take_idle(&self) -> u64 {
+        self.idle.swap(0, Relaxed)
+    }
+
+    /// Puts back idle time that could not be recorded.
+    pub fn return_idle(&self, nanos: u64) {
+        self.idle.fetch_add(nanos, Relaxed);
+    }
+
+    /// Ticker: the thread has not run since its previous sample.
+    pub fn note_still(&self, now: u64) {
+        self.still_until.store(now, Relaxed);
+    }
+
+    /// What a sample at `now` and `cpu` would carry. If the thread was thought to be in its poll, the part of that time in
+    /// which it used no CPU becomes idle time first.
+    pub fn measure(&self, now: u64, cpu: u64) -> Deltas {
+        let cpu_ns = cpu.saturating_sub(self.last_cpu.load(Relaxed));
+        let since = self.poll_since.swap(0, Relaxed);
+        if since != 0 {
+            let carried = self.carried_wall.load(Relaxed);
+            let polled = now.saturating_sub(since);
+            let idle = (carried + polled).saturating_sub(cpu_ns).min(polled);
+            self.idle.fetch_add(idle, Relaxed);
+            self.last_wall
+                .store(now.saturating_sub(carried + polled - idle), Relaxed);
+        }
+        let last_wall = self.last_wall.load(Relaxed);
+        let wall = now.saturating_sub(last_wall);
+        let still_ns = if self.still_until.load(Relaxed) > last_wall {
+            wall.saturating_sub(cpu_ns)
+        } else {
+            0
+        };
+        Deltas {
+            cpu_ns,
+            wall_ns: wall - still_ns,
+            still_ns,
+        }
+    }
+
+    /// The sample measured at `now` and `cpu` has been stored: the next one starts here.
+    pub fn commit(&self, now: u64, cpu: u64) {
+        self.last_cpu.store(cpu, Relaxed);
+        self.last_wall.store(now, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        let account = Account::new();
+        account.restart(1_000, 500);
+        account
+    }
+
+    #[test]
+    fn a_running_thread_gets_the_time_since_its_previous_sample() {
+        let account = account();
+        let deltas = account.measure(1_010, 508);
+        assert_eq!((deltas.wall_ns, deltas.cpu_ns, deltas.still_ns), (10, 8, 0));
+        account.commit(1_010, 508);
+        assert_eq!(account.measure(1_030, 520).wall_ns, 20);
+    }
+
+    #[test]
+    fn the_time_of_a_dropped_sample_goes_to_the_next() {
+        let account = account();
+        account.measure(1_010, 508);
+        assert_eq!(account.measure(1_025, 515), Deltas { cpu_ns: 15, wall_ns: 25, still_ns: 0 });
+    }
+
+    #[test]
+    fn time_in_the_poll_is_idle_and_not_the_next_samples() {
+        let account = account();
+        account.enter_poll(1_010);
+        account.leave_poll(1_510);
+        assert_eq!(account.measure(1_520, 515).wall_ns, 20);
+        assert_eq!(account.take_idle(), 500);
+        assert_eq!(account.take_idle(), 0);
+    }
+
+    #[test]
+    fn rounds_of_the_loop_without_javascript_are_all_idle() {
+        let account = account();
+        account.enter_poll(1_010);
+        account.enter_poll(1_100);
+        account.enter_poll(1_200);
+        account.leave_poll(1_300);
+        assert_eq!(account.take_idle(), 290);
+        assert_eq!(account.measure(1_300, 500).wall_ns, 10);
+    }
+
+    #[test]
+    fn a_rotation_takes_a_sleepers_idle_time_once() {
+        let account = account();
+        account.enter_poll(1_010);
+        assert_eq!(account.take_idle_of_poller(1_110), 100);
+        account.leave_poll(1_150);
+        assert_eq!(account.take_idle(), 40);
+        assert_eq!(account.take_idle_of_poller(1_200), 0);
+        assert_eq!(account.measure(1_160, 510).wall_ns, 20);
+    }
+
+    #[test]
+    fn a_sample_inside_a_presumed_poll_splits_its_time_by_the_cpu_clock() {
+        let account = account();
+        account.enter_poll(1_010);
+        let deltas = account.measure(1_110, 540);
+        assert_eq!((deltas.cpu_ns, deltas.wall_ns), (40, 40));
+        assert_eq!(account.take_idle(), 70);
+    }
+
+    #[test]
+    fn time_standing_still_goes_to_the_previous_stack() {
+        let account = account();
+        account.commit(1_000, 500);
+        account.note_still(1_600);
+        assert_eq!(account.measure(2_000, 505), Deltas { cpu_ns: 5, wall_ns: 5, still_ns: 995 });
+        account.commit(2_000, 505);
+        assert_eq!(account.measure(2_010, 506).still_ns, 0);
+    }
+
+    #[test]
+    fn a_clock_that_runs_backwards_gives_nothing_negative() {
+        let account = account();
+        assert_eq!(account.measure(900, 400), Deltas::default());
+    }
+}

@@ -1,0 +1,81 @@
+//! The walk breaker: if too many walks fail, V8 frames are no longer read until the next start.
+//!
+//! Threads: every handler counts, anyone reads. A window is a batch of walks; its two counters decide and nothing else,
+//! the statistics are kept elsewhere. After a fork the child starts with a fresh window.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// Walks in a window.
+const WINDOW: u32 = 256;
+/// Failures in one window that open the breaker: a quarter. Stress gave 0.1–4% of bad loads.
+const LIMIT: u32 = WINDOW / 4;
+
+/// See the module documentation.
+pub struct Breaker {
+    walks: AtomicU32,
+    failures: AtomicU32,
+    open: AtomicBool,
+}
+
+impl Breaker {
+    /// A closed breaker with an empty window.
+    pub const fn new() -> Self {
+        Self {
+            walks: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
+            open: AtomicBool::new(false),
+        }
+    }
+
+    /// Closes the breaker and empties its window.
+    pub fn reset(&self) {
+        self.open.store(false, Relaxed);
+        self.walks.store(0, Relaxed);
+        self.failures.store(0, Relaxed);
+    }
+
+    /// Whether walks are off.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Relaxed)
+    }
+
+    /// Counts a walk. Async-signal-safe.
+    pub fn count(&self, failed: bool) {
+        let failures = if failed {
+            self.failures.fetch_add(1, Relaxed) + 1
+        } else {
+            self.failures.load(Relaxed)
+        };
+        if failures >= LIMIT {
+            self.open.store(true, Relaxed);
+        }
+        if self.walks.fetch_add(1, Relaxed) + 1 >= WINDOW {
+            self.walks.store(0, Relaxed);
+            self.failures.store(0, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_when_a_quarter_of_a_window_fails_and_stays_open() {
+        let breaker = Breaker::new();
+        for walk in 0..WINDOW * 4 {
+            breaker.count(walk % 5 == 0);
+        }
+        assert!(!breaker.is_open());
+        for walk in 0..WINDOW {
+            breaker.count(walk % 3 == 0);
+        }
+        assert!(breaker.is_open());
+        for _ in 0..WINDOW * 2 {
+            breaker.count(false);
+        }
+        assert!(breaker.is_open());
+        breaker.reset();
+        assert!(!breaker.is_open());
+    }
+}

@@ -1,0 +1,208 @@
+//! The sample buffer of one JavaScript thread: what the signal handler writes and a safe point on the same thread reads.
+//!
+//! Threads: one. The writer is the thread's signal handler, which may interrupt the reader at any instruction; the reader
+//! never interrupts the writer. So the words are atomics only for the compiler's sake (relaxed, with compiler fences where
+//! a record's bytes must be in place before its length), and the ticker reads the fill level from outside.
+//!
+//! Layout: records one behind the other, each a header and its raw frames, leaf first. When the reader has consumed
+//! everything the buffer starts again at its beginning, so that a quiet process touches a few pages only. There is no
+//! wrap-around: a record that does not fit is refused, and the caller counts it.
+//!
+//! The memory is an anonymous mapping of our own, never freed (a late signal may still name its slot), reused by the next
+//! thread that takes the slot. A fork gives the child a private copy; its reset empties it.
+
+use pronghorn_v8::RawFrame;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed, compiler_fence};
+
+/// Bytes of a buffer. About 1,300 samples of 30 frames, or 42 of 1,024.
+pub const CAPACITY: u32 = 1 << 20;
+
+/// What a record says beside its frames.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct RecordHeader {
+    /// Number of raw frames that follow.
+    pub frames: u32,
+    /// One of the `KIND_*` values, with flags.
+    pub kind: RecordKind,
+    /// See [`crate::account::Deltas`].
+    pub cpu_ns: u64,
+    /// See [`crate::account::Deltas`].
+    pub wall_ns: u64,
+    /// See [`crate::account::Deltas`].
+    pub still_ns: u64,
+}
+
+/// What the frames of a record are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum RecordKind {
+    /// A whole stack.
+    #[default]
+    Stack = 0,
+    /// A stack whose root end was cut off by the depth limit.
+    Truncated = 1,
+    /// A stack whose walk had to give up: the root end is missing.
+    Broken = 2,
+    /// No walk was possible; there are no frames.
+    Refused = 3,
+    /// Taken during a garbage collection; its stack is the one that the prologue hook took.
+    GarbageCollection = 4,
+}
+
+const HEADER: usize = size_of::<RecordHeader>();
+const FRAME: usize = size_of::<RawFrame>();
+
+/// See the module documentation.
+pub struct SampleBuffer {
+    base: AtomicPtr<u8>,
+    head: AtomicU32,
+    tail: AtomicU32,
+}
+
+impl SampleBuffer {
+    /// A buffer without memory: every write is refused.
+    pub const fn new() -> Self {
+        Self {
+            base: AtomicPtr::new(std::ptr::null_mut()),
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+        }
+    }
+
+    /// Maps the memory, once; later calls keep the mapping. Returns false if the kernel refuses.
+    pub fn map(&self) -> bool {
+        if !self.base.load(Relaxed).is_null() {
+            return true;
+        }
+        match crate::mapping::map(CAPACITY as usize) {
+            Some(base) => {
+                self.base.store(base, Relaxed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Throws away whatever is in the buffer. Only while no handler writes.
+    pub fn clear(&self) {
+        self.tail.store(0, Relaxed);
+        self.head.store(0, Relaxed);
+    }
+
+    /// Bytes that wait to be read. From any thread; a snapshot.
+    pub fn used(&self) -> u32 {
+        let head = self.head.load(Relaxed);
+        self.tail.load(Relaxed).saturating_sub(head)
+    }
+
+    /// Whether nothing waits to be read.
+    pub fn is_empty(&self) -> bool {
+        self.used() == 0
+    }
+
+    /// Records that wait to be read. Reader only.
+    pub fn records(&self) -> u64 {
+        let base = self.base.load(Relaxed);
+        let (mut at, end) = (self.head.load(Relaxed) as usize, self.tail.load(Relaxed) as usize);
+        let mut records = 0;
+        while at < end {
+            // SAFETY: as in `peek`.
+            let header = unsafe { *base.add(at).cast::<RecordHeader>() };
+            at += HEADER + header.frames as usize * FRAME;
+            records += 1;
+        }
+        records
+    }
+
+    /// Starts a record behind the last one. Async-signal-safe. `None` if not even its header fits.
+    pub fn begin(&self) -> Option<RecordWriter<'_>> {
+        let base = self.base.load(Relaxed);
+        let start = self.tail.load(Relaxed) as usize;
+        if base.is_null() || start + HEADER > CAPACITY as usize {
+            return None;
+        }
+        Some(RecordWriter {
+            buffer: self,
+            // SAFETY: `start + HEADER` lies within the mapping of CAPACITY bytes.
+            header: unsafe { base.add(start) }.cast(),
+            // SAFETY: as above; the frames follow the header.
+            frames: unsafe { base.add(start + HEADER) }.cast(),
+            start,
+            len: 0,
+            capacity: (CAPACITY as usize - start - HEADER) / FRAME,
+        })
+    }
+
+    /// The oldest record, if there is one. Reader only.
+    pub fn peek(&self) -> Option<(RecordHeader, &[RawFrame])> {
+        let head = self.head.load(Relaxed);
+        if head >= self.tail.load(Relaxed) {
+            return None;
+        }
+        compiler_fence(std::sync::atomic::Ordering::Acquire);
+        let base = self.base.load(Relaxed);
+        // SAFETY: records between head and tail were completed by `commit` within the mapping; headers and frames have
+        // sizes that are multiples of 8, so both are aligned; the writer appends behind the tail and does not change them.
+        unsafe {
+            let header = *base.add(head as usize).cast::<RecordHeader>();
+            let frames = base.add(head as usize + HEADER).cast::<RawFrame>();
+            Some((
+                header,
+                std::slice::from_raw_parts(frames, header.frames as usize),
+            ))
+        }
+    }
+
+    /// Drops the oldest record. Reader only.
+    pub fn consume(&self) {
+        let Some((header, _)) = self.peek() else {
+            return;
+        };
+        let next = self.head.load(Relaxed) + (HEADER + header.frames as usize * FRAME) as u32;
+        self.head.store(next, Relaxed);
+        // A handler that interrupts before the exchange makes it fail, and the record it wrote is read next; one that
+        // interrupts after it writes at the beginning, where the head arrives with the next store.
+        if self.tail.compare_exchange(next, 0, Relaxed, Relaxed).is_ok() {
+            self.head.store(0, Relaxed);
+        }
+    }
+}
+
+/// A record that is being written. Dropping it without `commit` leaves no trace.
+pub struct RecordWriter<'a> {
+    buffer: &'a SampleBuffer,
+    header: *mut RecordHeader,
+    frames: *mut RawFrame,
+    start: usize,
+    len: usize,
+    capacity: usize,
+}
+
+impl RecordWriter<'_> {
+    /// Appends a frame; false if the buffer is full.
+    pub fn push(&mut self, frame: RawFrame) -> bool {
+        if self.len >= self.capacity {
+            return false;
+        }
+        // SAFETY: `len < capacity` keeps the frame within the mapping; nobody reads behind the tail.
+        unsafe { self.frames.add(self.len).write(frame) };
+        self.len += 1;
+        true
+    }
+
+    /// Frames appended so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Completes the record. `header.frames` is filled in here.
+    pub fn commit(self, mut header: RecordHeader) {
+        header.frames = self.len as u32;
+        // SAFETY: the header's place lies within the mapping (`begin`), and nobody reads behind the tail.
+        unsafe { self.header.write(header) };
+        compiler_fence(std::sync::atomic::Ordering::Release);
+        let end = self.start + HEADER + self.len * FRAME;
+        self.buffer.tail.store(end as u32, Relaxed);
+    }
+}

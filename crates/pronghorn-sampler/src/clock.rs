@@ -1,0 +1,62 @@
+//! Clocks: monotonic time for deltas, real time for profile stamps, and the CPU clock of any thread of the process.
+//!
+//! All reads are `clock_gettime`, which POSIX lists as async-signal-safe. The CPU clock of another thread is addressed
+//! by the clock id that the kernel derives from its thread id (`kernel/time/posix-cpu-timers.c`: the id's complement
+//! shifted by three, plus the per-thread bit and the scheduler clock's number).
+
+/// The kernel's number for "time the scheduler gave to this one thread".
+const PER_THREAD_SCHEDULER_CLOCK: libc::clockid_t = 0b110;
+
+fn read(clock: libc::clockid_t) -> Option<u64> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for the kernel to write; the call has no other effect.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (result == 0).then(|| (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// Nanoseconds on the monotonic clock. Async-signal-safe.
+pub fn monotonic_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC).unwrap_or(0)
+}
+
+/// Nanoseconds since the epoch on the real-time clock. It may be set back; whoever stamps profiles has to expect that.
+pub fn real_time_ns() -> u64 {
+    read(libc::CLOCK_REALTIME).unwrap_or(0)
+}
+
+/// CPU nanoseconds of the calling thread. Async-signal-safe.
+pub fn own_cpu_ns() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
+}
+
+/// The clock id of the CPU clock of thread `tid` of this process.
+pub fn cpu_clock_of(tid: i32) -> libc::clockid_t {
+    (!tid << 3) | PER_THREAD_SCHEDULER_CLOCK
+}
+
+/// CPU nanoseconds of thread `tid` of this process; `None` once that thread is gone.
+pub fn cpu_ns_of(tid: i32) -> Option<u64> {
+    read(cpu_clock_of(tid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_threads_clock_reads_like_its_own() {
+        // SAFETY: gettid has no preconditions.
+        let tid = unsafe { libc::gettid() };
+        let before = own_cpu_ns();
+        let read = cpu_ns_of(tid).unwrap();
+        assert!(read >= before && read <= own_cpu_ns());
+    }
+
+    #[test]
+    fn a_thread_that_does_not_exist_has_no_clock() {
+        assert_eq!(cpu_ns_of(i32::MAX - 7), None);
+    }
+}

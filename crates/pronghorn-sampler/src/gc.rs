@@ -1,0 +1,111 @@
+//! Garbage collections: the stack that caused one is taken before it starts, and the samples during it carry that stack.
+//!
+//! V8 calls the hooks on the isolate's own thread, outside the part in which objects move. The prologue takes the stack,
+//! a walk of a few microseconds, at every collection; only if a sample falls into the collection is it ever resolved.
+//! Before a major collection everything raw is resolved, since the objects it names may move or die. A collection
+//! inside another is part of it: only the outermost prologue and epilogue do anything.
+//!
+//! Hooks survive a fork, though not the threads that caused them to be; the reset of the next issue takes them off.
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::buffer::{RecordHeader, RecordKind};
+use crate::handler::{Start, capture, in_own_isolate};
+use crate::host::IsolatePtr;
+use crate::slot::ThreadSlot;
+use crate::walk::{Findings, Outcome};
+use crate::{collector, failure, registers, thread};
+
+/// Collections the hooks are for: scavenges, minor and major mark-sweeps (`GCType` in v8-callbacks.h, 1 to 4). The start of
+/// incremental marking and weak callbacks move nothing, and the latter run JavaScript.
+pub const TYPES: c_int = 1 | 2 | MAJOR;
+/// A full mark-sweep-compact: objects of the old generation may move or die.
+const MAJOR: c_int = 4;
+
+/// The prologue hook. `data` is the slot.
+///
+/// # Safety
+/// V8 calls it with the slot that it was registered with, on that slot's thread.
+pub unsafe extern "C" fn on_prologue(
+    _isolate: IsolatePtr,
+    kind: c_int,
+    _flags: c_int,
+    data: *mut c_void,
+) {
+    // SAFETY: registered with a slot, which lives for ever.
+    let slot = unsafe { &*data.cast::<ThreadSlot>() };
+    if slot.gc_depth.fetch_add(1, Relaxed) > 0 || !collector::is_running() {
+        return;
+    }
+    failure::guarded("the garbage collection prologue", || begin(slot, kind));
+}
+
+/// The epilogue hook. `data` is the slot.
+///
+/// # Safety
+/// As [`on_prologue`].
+pub unsafe extern "C" fn on_epilogue(
+    _isolate: IsolatePtr,
+    _kind: c_int,
+    _flags: c_int,
+    data: *mut c_void,
+) {
+    // SAFETY: registered with a slot, which lives for ever.
+    let slot = unsafe { &*data.cast::<ThreadSlot>() };
+    let depth = slot.gc_depth.load(Relaxed);
+    if depth != 1 {
+        slot.gc_depth.store(depth.saturating_sub(1), Relaxed);
+        return;
+    }
+    failure::guarded("the garbage collection epilogue", || {
+        let busy = slot.work();
+        if busy.is_some() && slot.gc_samples.swap(0, Relaxed) > 0 {
+            thread::with(slot, |thread| {
+                thread.resolve_collection_stack();
+                thread.drain(true);
+            });
+        }
+        thread::with(slot, |thread| thread.forget_collection_stack());
+        // Before `busy` ends: a sample taken from here on walks the stack itself.
+        slot.gc_depth.store(0, Relaxed);
+    });
+    slot.gc_depth.store(0, Relaxed);
+}
+
+fn begin(slot: &ThreadSlot, kind: c_int) {
+    let Some(_busy) = slot.work() else {
+        return;
+    };
+    slot.gc_stack.clear();
+    if let Some(context) = slot.context()
+        && let Some(mut writer) = slot.gc_stack.begin()
+        && pronghorn_v8::fault::is_ours()
+        && !collector::BREAKER.is_open()
+        && in_own_isolate(slot)
+    {
+        let mut findings = Findings::default();
+        let here = Start {
+            registers: registers::here(),
+            leaf: None,
+        };
+        if let Outcome::Done(kind) = capture(slot, context, &here, &mut writer, &mut findings) {
+            writer.commit(RecordHeader {
+                kind,
+                ..RecordHeader::default()
+            });
+        }
+    } else if let Some(writer) = slot.gc_stack.begin() {
+        writer.commit(RecordHeader {
+            kind: RecordKind::Refused,
+            ..RecordHeader::default()
+        });
+    }
+    if kind & MAJOR != 0 {
+        thread::with(slot, |thread| {
+            thread.resolve_collection_stack();
+            thread.drain(true);
+            thread.forget_pointers();
+        });
+    }
+}

@@ -1,0 +1,182 @@
+//! The signal handler: one sample, from the signal's arrival to the record in the thread's buffer.
+//!
+//! Async-signal-safe and bounded: no lock, no allocation, no panic, no thread_local, errno as it was. It runs on the
+//! JavaScript thread with the sampling signals masked. Whatever it cannot do it counts, and the time goes to the next
+//! sample. Order: is the signal ours, is the thread ours to sample, measure, walk, store, and only then move the account on.
+
+use std::ffi::c_void;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use pronghorn_native::unwind::Registers;
+use pronghorn_v8::LeafRegisters;
+
+use crate::buffer::{RecordHeader, RecordKind, RecordWriter};
+use crate::slot::{ThreadSlot, WalkContext};
+use crate::statistics::{HANDLER_TIME, SlotCounters};
+use crate::walk::{Findings, Outcome, Place, walk};
+use crate::{clock, collector, host, signal, ticker};
+
+/// The handler of the sampling signals. Stays installed after a stop and then does nothing.
+pub extern "C" fn on_sampling_signal(
+    number: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    // SAFETY: errno's address is valid for the running thread, for as long as it runs.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let saved = unsafe { *errno };
+    // SAFETY: gettid has no preconditions.
+    if ticker::is_ticker(unsafe { libc::gettid() }) {
+        ticker::wake();
+    } else if let Some(slot) = signal::accept(number, info) {
+        // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context.
+        sample(slot, unsafe { &*context.cast::<libc::ucontext_t>() });
+    }
+    // SAFETY: as above.
+    unsafe { *errno = saved };
+}
+
+fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
+    if !collector::is_running() {
+        return;
+    }
+    let Some(walk_context) = slot.context() else {
+        return;
+    };
+    let Some(_busy) = slot.work() else {
+        SlotCounters::add(&slot.counters.deferred);
+        return;
+    };
+    let began = clock::monotonic_ns();
+    let may_walk = may_walk(slot, context);
+    let start = Start {
+        registers: Registers::interrupted(context),
+        leaf: Some(LeafRegisters::from_context(&context.uc_mcontext)),
+    };
+    take(slot, walk_context, &start, may_walk, began);
+    slot.cpu_at_look.store(clock::own_cpu_ns(), Relaxed);
+    HANDLER_TIME.record(clock::monotonic_ns().saturating_sub(began));
+}
+
+/// Where a walk starts.
+pub struct Start {
+    /// The registers of the innermost frame.
+    pub registers: Registers,
+    /// Those that only an interrupted thread has.
+    pub leaf: Option<LeafRegisters>,
+}
+
+/// Takes one sample of the calling thread, whose stack starts at `start`. The caller holds the slot's `busy`.
+pub fn take(
+    slot: &ThreadSlot,
+    context: &WalkContext,
+    start: &Start,
+    may_walk: bool,
+    now: u64,
+) {
+    let counters = &slot.counters;
+    let cpu = clock::own_cpu_ns();
+    let polled = slot.account.poll_since() != 0;
+    let deltas = slot.account.measure(now, cpu);
+    let Some(mut writer) = slot.buffer.begin() else {
+        SlotCounters::add(&counters.dropped);
+        return;
+    };
+    let mut findings = Findings::default();
+    let kind = if slot.gc_depth.load(Relaxed) != 0 {
+        slot.gc_samples.fetch_add(1, Relaxed);
+        SlotCounters::add(&counters.gc);
+        RecordKind::GarbageCollection
+    } else if !may_walk {
+        SlotCounters::add(&counters.refused);
+        RecordKind::Refused
+    } else {
+        match capture(slot, context, start, &mut writer, &mut findings) {
+            Outcome::Done(kind) => kind,
+            Outcome::NoRoom => {
+                SlotCounters::add(&counters.dropped);
+                return;
+            }
+        }
+    };
+    writer.commit(RecordHeader {
+        frames: 0,
+        kind,
+        cpu_ns: deltas.cpu_ns,
+        wall_ns: deltas.wall_ns,
+        still_ns: deltas.still_ns,
+    });
+    slot.account.commit(now, cpu);
+    if polled && !findings.has_v8_frames {
+        // Native code in the poll phase: the loop has not come back to JavaScript yet.
+        slot.account.enter_poll(now);
+    }
+    SlotCounters::add(&counters.samples);
+}
+
+/// Walks the thread's stack into `writer` and counts what came of it.
+pub fn capture(
+    slot: &ThreadSlot,
+    context: &WalkContext,
+    start: &Start,
+    writer: &mut RecordWriter<'_>,
+    findings: &mut Findings,
+) -> Outcome {
+    let cache = slot.unwind_cache.load(Relaxed);
+    let images = collector::images();
+    if cache.is_null() || images.is_null() {
+        return Outcome::Done(RecordKind::Refused);
+    }
+    // SAFETY: the cache is a mapping of this slot's, used by this thread alone while it holds `busy`; image lists are never freed.
+    let (cache, images) = unsafe { (&*cache, &*images) };
+    let place = Place {
+        context,
+        images,
+        cache,
+    };
+    let outcome = walk(
+        &place,
+        start.registers,
+        start.leaf.as_ref(),
+        collector::max_depth(),
+        writer,
+        findings,
+    );
+    let counters = &slot.counters;
+    counters
+        .bad_frames
+        .fetch_add(u64::from(findings.bad_frames), Relaxed);
+    match outcome {
+        Outcome::Done(RecordKind::Broken) => SlotCounters::add(&counters.broken),
+        Outcome::Done(RecordKind::Truncated) => SlotCounters::add(&counters.truncated),
+        _ => {}
+    }
+    collector::BREAKER.count(outcome == Outcome::Done(RecordKind::Broken));
+    outcome
+}
+
+/// Whether V8's memory may be read now: bad loads would be survived, and the thread is in the isolate it is known for.
+fn may_walk(slot: &ThreadSlot, context: &libc::ucontext_t) -> bool {
+    !collector::BREAKER.is_open()
+        && pronghorn_v8::fault::signals_open(first_word(&context.uc_sigmask))
+        && pronghorn_v8::fault::is_ours()
+        && in_own_isolate(slot)
+}
+
+/// Whether the calling thread is in the isolate registered for it, and not in one it has entered since.
+pub fn in_own_isolate(slot: &ThreadSlot) -> bool {
+    let Ok(host) = host::get_found() else {
+        return false;
+    };
+    // SAFETY: reads a thread-local word of V8's; async-signal-safe (v8-isolate.h, TryGetCurrent).
+    let current = unsafe { (host.current_isolate)() };
+    !current.is_null() && current == slot.isolate.load(Acquire)
+}
+
+/// The first 64 bits of a signal mask: all of the kernel's.
+fn first_word(mask: &libc::sigset_t) -> u64 {
+    const { assert!(size_of::<libc::sigset_t>() >= 8) };
+    // SAFETY: a sigset_t is at least eight plain bytes, aligned to a word.
+    unsafe { std::ptr::from_ref(mask).cast::<u64>().read() }
+}

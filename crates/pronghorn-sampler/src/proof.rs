@@ -1,0 +1,97 @@
+//! The proof at start: a walk of our own stack has to find a JavaScript function that we know.
+//!
+//! The binding calls a fresh JavaScript function, which calls back into [`look`]; fresh functions are interpreted. All of it
+//! takes microseconds and waits for no compiler.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::buffer::SampleBuffer;
+use crate::handler::{Start, in_own_isolate};
+use crate::slot::ThreadSlot;
+use crate::walk::{Findings, Outcome, Place, walk};
+use crate::{collector, registers, thread};
+
+/// The name of the function whose frame has to be found.
+pub const PROBE_NAME: &str = "pronghornProbe";
+
+static RESULT: Mutex<Option<Result<(), String>>> = Mutex::new(None);
+
+/// Calls `prove`, in which the probe function has to call [`look`], and returns what that found.
+pub fn run(slot: &'static ThreadSlot, prove: &mut dyn FnMut()) -> Result<(), String> {
+    *lock() = None;
+    // The context is readable only while the slot is armed; the gate is still closed, so no handler samples.
+    slot.armed.store(true, std::sync::atomic::Ordering::Release);
+    prove();
+    slot.armed.store(false, std::sync::atomic::Ordering::Release);
+    lock()
+        .take()
+        .unwrap_or_else(|| Err("the probe function was not called".to_owned()))
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Result<(), String>>> {
+    RESULT.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
+/// Called from within the probe function: walks the stack and checks the probe's frame.
+pub fn look() {
+    let found = thread::current()
+        .ok_or_else(|| "the thread is not registered".to_owned())
+        .and_then(|(_, slot)| check(slot));
+    *lock() = Some(found);
+}
+
+fn check(slot: &'static ThreadSlot) -> Result<(), String> {
+    let _busy = slot.work().ok_or("the thread is busy")?;
+    let context = slot.context().ok_or("the thread is not set up")?;
+    if !in_own_isolate(slot) {
+        return Err("the isolate changed".to_owned());
+    }
+    let cache = slot.unwind_cache.load(Relaxed);
+    let images = collector::images();
+    if cache.is_null() || images.is_null() {
+        return Err("the images of the process are not known".to_owned());
+    }
+    let buffer: &SampleBuffer = &slot.gc_stack;
+    buffer.clear();
+    let mut writer = buffer.begin().ok_or("no buffer")?;
+    // SAFETY: the cache is this slot's own mapping, used under `busy`; image lists are never freed.
+    let (images, cache) = unsafe { (&*images, &*cache) };
+    let place = Place {
+        context,
+        images,
+        cache,
+    };
+    let start = Start {
+        registers: registers::here(),
+        leaf: None,
+    };
+    let mut findings = Findings::default();
+    let outcome = walk(
+        &place,
+        start.registers,
+        None,
+        collector::max_depth(),
+        &mut writer,
+        &mut findings,
+    );
+    let Outcome::Done(kind) = outcome else {
+        return Err("the stack is too deep for the buffer".to_owned());
+    };
+    writer.commit(crate::buffer::RecordHeader {
+        kind,
+        ..Default::default()
+    });
+    let (_, raw) = buffer.peek().ok_or("no stack")?;
+    let scripted = raw
+        .iter()
+        .find(|frame| frame.kind() != pronghorn_v8::Kind::Native)
+        .ok_or_else(|| format!("no JavaScript frame among {} ({kind:?})", raw.len()))?;
+    thread::with(slot, |thread| {
+        thread
+            .builder()
+            .resolver
+            .prove_interpreted(scripted, PROBE_NAME)
+    })
+    .unwrap_or_else(|| Err("the thread is gone".to_owned()))
+}

@@ -1,0 +1,211 @@
+//! From the raw frames of one record to the stack that goes into the profile: which native frames stay, where it ends,
+//! and what stands in for what is missing.
+
+use pronghorn_recorder::{Frame, Function, Marker};
+use pronghorn_v8::{Kind, RawFrame, Resolved, Resolver};
+use std::sync::Arc;
+
+use crate::buffer::RecordKind;
+
+/// Which native frames a stack shows. Frames below the outermost JavaScript frame are never shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NativeFrames {
+    /// None. A stack without JavaScript becomes `(native code)`.
+    None,
+    /// Those that the innermost JavaScript function called.
+    Leaf,
+    /// Those, and the ones between JavaScript functions.
+    #[default]
+    All,
+}
+
+/// Builds stacks. One per JavaScript thread, used on that thread alone.
+pub struct StackBuilder {
+    /// Reads V8's heap.
+    pub resolver: Resolver<Arc<Function>>,
+    resolved: Vec<Resolved<Arc<Function>>>,
+}
+
+impl StackBuilder {
+    /// A builder around the resolver of one isolate.
+    pub fn new(resolver: Resolver<Arc<Function>>) -> Self {
+        Self {
+            resolver,
+            resolved: Vec::new(),
+        }
+    }
+
+    /// Resolves `raw` (leaf first) into `out`, which is emptied first. At a safe point of the isolate's own thread.
+    pub fn build(
+        &mut self,
+        raw: &[RawFrame],
+        kind: RecordKind,
+        native: NativeFrames,
+        max_depth: usize,
+        out: &mut Vec<Frame>,
+    ) {
+        out.clear();
+        let mut outermost = None;
+        let mut innermost = None;
+        for frame in raw {
+            if frame.kind() == Kind::Native {
+                // The address to name is within the call, not behind it.
+                let address = frame.pc() - u64::from(!frame.is_exact());
+                out.push(Frame::Native { address });
+                continue;
+            }
+            self.resolved.clear();
+            self.resolver.resolve(
+                frame,
+                &mut |function| {
+                    Arc::new(Function {
+                        name: function.name.to_owned(),
+                        file: function.file.to_owned(),
+                        start_line: function.start_line,
+                    })
+                },
+                &mut self.resolved,
+            );
+            for Resolved { function, line } in self.resolved.drain(..) {
+                innermost.get_or_insert(out.len());
+                outermost = Some(out.len());
+                out.push(Frame::Script { function, line });
+            }
+        }
+        finish(out, innermost, outermost, kind, native, max_depth);
+    }
+}
+
+/// Cuts a resolved stack to what is asked for. `innermost` and `outermost` are the places of its JavaScript frames.
+fn finish(
+    out: &mut Vec<Frame>,
+    innermost: Option<usize>,
+    outermost: Option<usize>,
+    kind: RecordKind,
+    native: NativeFrames,
+    max_depth: usize,
+) {
+    if let (Some(innermost), Some(outermost)) = (innermost, outermost) {
+        // A stack that was cut off at its root end has its outermost JavaScript frame beyond the cut.
+        if kind != RecordKind::Truncated {
+            out.truncate(outermost + 1);
+        }
+        let mut place = 0;
+        out.retain(|frame| {
+            let keep = match (frame, native) {
+                (Frame::Native { .. }, NativeFrames::None) => false,
+                (Frame::Native { .. }, NativeFrames::Leaf) => place < innermost,
+                _ => true,
+            };
+            place += 1;
+            keep
+        });
+    } else if native == NativeFrames::None && !out.is_empty() {
+        out.clear();
+        out.push(Frame::Marker(Marker::NativeCode));
+    }
+    let too_deep = out.len() > max_depth;
+    out.truncate(max_depth);
+    match kind {
+        RecordKind::Refused => out.push(Frame::Marker(Marker::WalkRefused)),
+        RecordKind::Broken => out.push(Frame::Marker(Marker::Broken)),
+        _ if too_deep || kind == RecordKind::Truncated => {
+            out.push(Frame::Marker(Marker::Truncated));
+        }
+        _ => {}
+    }
+    if out.is_empty() {
+        out.push(Frame::Marker(Marker::NativeCode));
+    }
+}
+
+/// Turns the stack that caused a collection into the stack of its samples: what V8 did on the way into the collector goes,
+/// `(garbage collector)` becomes the leaf.
+pub fn as_garbage_collection(frames: &mut Vec<Frame>) {
+    let script = frames
+        .iter()
+        .position(|frame| !matches!(frame, Frame::Native { .. }))
+        .unwrap_or(frames.len());
+    frames.drain(..script);
+    frames.insert(0, Frame::Marker(Marker::GarbageCollector));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(name: &str) -> Frame {
+        Frame::Script {
+            function: Arc::new(Function {
+                name: name.into(),
+                file: "a.js".into(),
+                start_line: 1,
+            }),
+            line: 1,
+        }
+    }
+
+    fn names(frames: &[Frame]) -> Vec<String> {
+        frames
+            .iter()
+            .map(|frame| match frame {
+                Frame::Script { function, .. } => function.name.clone(),
+                Frame::Native { address } => address.to_string(),
+                Frame::Marker(marker) => marker.name().into(),
+            })
+            .collect()
+    }
+
+    fn finished(kind: RecordKind, native: NativeFrames, depth: usize) -> Vec<String> {
+        let mut frames = vec![
+            Frame::Native { address: 1 },
+            script("inner"),
+            Frame::Native { address: 2 },
+            script("outer"),
+            Frame::Native { address: 3 },
+        ];
+        finish(&mut frames, Some(1), Some(3), kind, native, depth);
+        names(&frames)
+    }
+
+    #[test]
+    fn native_frames_are_kept_as_asked_and_never_below_javascript() {
+        let stack = |native| finished(RecordKind::Stack, native, 100);
+        assert_eq!(stack(NativeFrames::All), ["1", "inner", "2", "outer"]);
+        assert_eq!(stack(NativeFrames::Leaf), ["1", "inner", "outer"]);
+        assert_eq!(stack(NativeFrames::None), ["inner", "outer"]);
+    }
+
+    #[test]
+    fn the_leaf_end_stays_when_a_stack_is_too_deep() {
+        assert_eq!(
+            finished(RecordKind::Stack, NativeFrames::All, 2),
+            ["1", "inner", "(truncated)"]
+        );
+        assert_eq!(
+            finished(RecordKind::Stack, NativeFrames::All, 4),
+            ["1", "inner", "2", "outer"]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_shown() {
+        assert_eq!(
+            finished(RecordKind::Broken, NativeFrames::None, 100),
+            ["inner", "outer", "(broken)"]
+        );
+        let mut none = Vec::new();
+        finish(&mut none, None, None, RecordKind::Refused, NativeFrames::All, 9);
+        assert_eq!(names(&none), ["(walk refused)"]);
+    }
+
+    #[test]
+    fn a_collection_replaces_the_native_leaf() {
+        let mut frames = vec![Frame::Native { address: 1 }, script("allocates")];
+        as_garbage_collection(&mut frames);
+        assert_eq!(names(&frames), ["(garbage collector)", "allocates"]);
+        let mut native = vec![Frame::Native { address: 1 }];
+        as_garbage_collection(&mut native);
+        assert_eq!(names(&native), ["(garbage collector)"]);
+    }
+}

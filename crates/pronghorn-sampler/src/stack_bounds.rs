@@ -1,0 +1,54 @@
+//! Where the calling thread's stack ends.
+
+use std::mem::MaybeUninit;
+
+/// The first address behind the calling thread's stack; the largest address there is if the system does not tell.
+pub fn end_of_own_stack() -> u64 {
+    main_stack_end().unwrap_or_else(thread_stack_end)
+}
+
+/// Of the main thread the loader remembers where its stack began (`__libc_stack_end`); asking pthread reads all of
+/// /proc/self/maps.
+fn main_stack_end() -> Option<u64> {
+    // SAFETY: neither call has preconditions.
+    if unsafe { libc::getpid() != libc::gettid() } {
+        return None;
+    }
+    // SAFETY: a NUL-terminated name; the symbol, where it exists, is a pointer (glibc's rtld).
+    unsafe {
+        let place = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_stack_end".as_ptr());
+        (!place.is_null()).then(|| place.cast::<u64>().read())
+    }
+}
+
+fn thread_stack_end() -> u64 {
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: the attributes are initialised by the first call, read by the second, destroyed by the third.
+    unsafe {
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return u64::MAX;
+        }
+        let (mut low, mut size) = (std::ptr::null_mut(), 0);
+        let result =
+            libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut low, &raw mut size);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        if result == 0 {
+            low as u64 + size as u64
+        } else {
+            u64::MAX
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_lies_below_the_end() {
+        let local = 0u8;
+        let end = end_of_own_stack();
+        let here = std::ptr::from_ref(&local) as u64;
+        assert!(here < end && end - here < 1 << 30);
+    }
+}

@@ -1,0 +1,479 @@
+//! One JavaScript thread as the sampler knows it: its registration, its hooks, and what it does at its safe points.
+//!
+//! Threads: a `JsThread` belongs to its thread and is reached through its slot by that thread alone; every use holds
+//! the slot's `busy`, so uses do not nest and the handler stays out. Our own threads reach a JavaScript thread only
+//! through `REGISTRATION` and V8's RequestInterrupt (`ticker::request_drain`).
+//!
+//! Safe points: before the loop polls, at a garbage collection's ends, at an interrupt, at a rotation or stop that this
+//! thread asks for, and at the environment's end. There raw frames become stacks and go to the recorder; if no slot of
+//! the recorder is free they stay in the buffer for the next safe point, or, where their pointers are about to die, as
+//! resolved stacks in the backlog.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use pronghorn_recorder::{Frame, Marker, RecordError, Recorder, Sample, ThreadLabel, Values};
+
+use crate::buffer::RecordKind;
+use crate::event_loop::LoopHook;
+use crate::host::{Host, IsolatePtr};
+use crate::slot::{self, REGISTRATION, ThreadSlot};
+use crate::stack::{StackBuilder, as_garbage_collection};
+use crate::statistics::{RESOLVE_TIME, SlotCounters};
+use crate::{clock, collector, failure, gc, handler, registers};
+
+/// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
+const BACKLOG: usize = 8192;
+
+/// See the module documentation.
+pub struct JsThread {
+    slot: &'static ThreadSlot,
+    label: ThreadLabel,
+    isolate: IsolatePtr,
+    host: &'static Host,
+    hook: LoopHook,
+    hooked: bool,
+    builder: StackBuilder,
+    recorder: Option<(u64, Arc<Recorder>)>,
+    /// The stack being resolved.
+    frames: Vec<Frame>,
+    /// The stack of the previous sample: time that the thread stood still in it is added to it.
+    last: Vec<Frame>,
+    /// The stack of the collection under way, once it is resolved.
+    collection: Option<Vec<Frame>>,
+    backlog: Vec<(Values, Vec<Frame>)>,
+}
+
+/// Why a thread cannot be registered.
+#[derive(Debug)]
+pub enum RegisterError {
+    /// The thread runs no isolate of Node's, or its loop takes no handle.
+    NoEnvironment,
+    /// All slots are in use, or there is no memory for another.
+    NoSlot,
+}
+
+/// Runs `work` on the slot's thread record. The caller is that thread and holds the slot's `busy`.
+pub fn with<R>(slot: &ThreadSlot, work: impl FnOnce(&mut JsThread) -> R) -> Option<R> {
+    let thread = slot.thread.load(Acquire);
+    if thread.is_null() {
+        return None;
+    }
+    // SAFETY: set by `register` on this thread, taken back by `leave` on this thread; `busy` keeps uses from nesting.
+    Some(work(unsafe { &mut *thread }))
+}
+
+/// The slot of the calling thread, if it is registered.
+pub fn current() -> Option<(usize, &'static ThreadSlot)> {
+    // SAFETY: gettid has no preconditions.
+    slot::of_thread(unsafe { libc::gettid() })
+}
+
+/// Registers the calling JavaScript thread; hooks and sampling are still off. Registering twice gives the same slot.
+pub fn register(
+    host: &'static Host,
+    name: &str,
+    builder: StackBuilder,
+) -> Result<(usize, &'static ThreadSlot), RegisterError> {
+    // SAFETY: TryGetCurrent reads a thread-local word; gettid has no preconditions.
+    let (isolate, tid) = unsafe { ((host.current_isolate)(), libc::gettid()) };
+    if isolate.is_null() {
+        return Err(RegisterError::NoEnvironment);
+    }
+    let guard = REGISTRATION.guard();
+    let (index, slot) = slot::take(tid).ok_or(RegisterError::NoSlot)?;
+    drop(guard);
+    // SAFETY: this is the isolate's thread, called from its JavaScript.
+    let Some(hook) = (unsafe { LoopHook::install(host, isolate, slot) }) else {
+        slot::release(slot);
+        return Err(RegisterError::NoEnvironment);
+    };
+    let thread = Box::new(JsThread {
+        slot,
+        label: ThreadLabel {
+            id: tid as u32,
+            name: Arc::from(name),
+        },
+        isolate,
+        host,
+        hook,
+        hooked: false,
+        builder,
+        recorder: None,
+        frames: Vec::new(),
+        last: Vec::new(),
+        collection: None,
+        backlog: Vec::new(),
+    });
+    slot.isolate.store(isolate, Release);
+    slot.thread.store(Box::into_raw(thread), Release);
+    // SAFETY: on the isolate's thread; the slot lives for ever, and the hook is there as long as the environment.
+    unsafe { (host.add_cleanup_hook)(isolate, on_environment_end, slot_data(slot)) };
+    Ok((index, slot))
+}
+
+fn slot_data(slot: &'static ThreadSlot) -> *mut c_void {
+    std::ptr::from_ref(slot).cast_mut().cast()
+}
+
+/// The environment of a registered thread ends: what is in the buffer is resolved, and the slot is given back.
+unsafe extern "C" fn on_environment_end(data: *mut c_void) {
+    // SAFETY: registered with a slot, which lives for ever.
+    let slot = unsafe { &*data.cast::<ThreadSlot>() };
+    failure::guarded("the end of an environment", || leave(slot));
+}
+
+fn leave(slot: &'static ThreadSlot) {
+    if let Some(_busy) = slot.work() {
+        if collector::is_running() {
+            with(slot, |thread| thread.drain(true));
+        }
+        with(slot, JsThread::unhook);
+        with(slot, |thread| thread.hook.close());
+    }
+    let _guard = REGISTRATION.guard();
+    slot.armed.store(false, Release);
+    slot.isolate.store(std::ptr::null_mut(), Release);
+    let thread = slot.thread.swap(std::ptr::null_mut(), Release);
+    if !thread.is_null() {
+        // SAFETY: made by `register` with Box::into_raw, taken back once; nobody else holds it.
+        drop(unsafe { Box::from_raw(thread) });
+    }
+    slot::release(slot);
+}
+
+/// The value that tells [`on_interrupt`] which slot, and which use of it, an interrupt is for.
+pub fn interrupt_data(index: usize, slot: &ThreadSlot) -> *mut c_void {
+    std::ptr::without_provenance_mut(((slot.nonce.load(Relaxed) as usize) << 16) | index)
+}
+
+/// What V8 runs on the isolate's thread after `ticker::request_drain`.
+///
+/// # Safety
+/// V8 calls it with data of [`interrupt_data`].
+pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
+    let value = data.addr();
+    let Some(slot) = slot::get(value & 0xffff) else {
+        return;
+    };
+    // SAFETY: gettid has no preconditions.
+    let own = slot.tid.load(Relaxed) == unsafe { libc::gettid() };
+    if !own || interrupt_data(value & 0xffff, slot) != data {
+        return;
+    }
+    slot.interrupt_asked.store(false, Relaxed);
+    if !collector::is_running() {
+        return;
+    }
+    failure::guarded("the interrupt", || {
+        if let Some(_busy) = slot.work() {
+            with(slot, |thread| thread.drain(false));
+        }
+    });
+}
+
+/// Brings the calling thread's account up to now: a last sample of where it stands, and everything resolved. Returns
+/// how many samples could not be recorded.
+pub fn settle(slot: &ThreadSlot) -> u64 {
+    let Some(_busy) = slot.work() else {
+        return 0;
+    };
+    let Some(context) = slot.context() else {
+        return 0;
+    };
+    let may_walk = !collector::BREAKER.is_open()
+        && pronghorn_v8::fault::is_ours()
+        && handler::in_own_isolate(slot);
+    let now = clock::monotonic_ns();
+    let here = handler::Start {
+        registers: registers::here(),
+        leaf: None,
+    };
+    handler::take(slot, context, &here, may_walk, now);
+    with(slot, |thread| {
+        thread.drain(false);
+        thread.unrecorded()
+    })
+    .unwrap_or(0)
+}
+
+impl JsThread {
+    /// The thread's label in profiles.
+    pub fn label(&self) -> &ThreadLabel {
+        &self.label
+    }
+
+    /// What resolves this thread's frames.
+    pub fn builder(&mut self) -> &mut StackBuilder {
+        &mut self.builder
+    }
+
+    /// Puts a fresh builder in place, for a start whose layout may be another.
+    pub fn set_builder(&mut self, builder: StackBuilder) {
+        self.builder = builder;
+    }
+
+    /// Forgets the last session's stacks, for a start.
+    pub fn begin_session(&mut self) {
+        self.last.clear();
+        self.collection = None;
+        self.backlog.clear();
+    }
+
+    /// Switches the hooks on: garbage collections and the event loop.
+    pub fn hook(&mut self) {
+        if self.hooked {
+            return;
+        }
+        self.hooked = true;
+        let data = slot_data(self.slot);
+        // SAFETY: on the isolate's thread; the slot lives for ever, and `unhook` runs before the isolate ends.
+        unsafe {
+            (self.host.add_gc_prologue)(self.isolate, gc::on_prologue, data, gc::TYPES);
+            (self.host.add_gc_epilogue)(self.isolate, gc::on_epilogue, data, gc::TYPES);
+        }
+        self.hook.start();
+    }
+
+    /// Switches the hooks off.
+    pub fn unhook(&mut self) {
+        if !self.hooked {
+            return;
+        }
+        self.hooked = false;
+        let data = slot_data(self.slot);
+        // SAFETY: on the isolate's thread, with what `hook` registered.
+        unsafe {
+            (self.host.remove_gc_prologue)(self.isolate, gc::on_prologue, data);
+            (self.host.remove_gc_epilogue)(self.isolate, gc::on_epilogue, data);
+        }
+        self.hook.stop();
+    }
+
+    /// Pointers into V8's heap are no longer good: a major collection comes.
+    pub fn forget_pointers(&mut self) {
+        self.builder.resolver.forget_pointers();
+    }
+
+    /// The collection is over.
+    pub fn forget_collection_stack(&mut self) {
+        self.collection = None;
+    }
+
+    /// Resolves the stack that the prologue hook took, unless that was done.
+    pub fn resolve_collection_stack(&mut self) {
+        if self.collection.is_some() {
+            return;
+        }
+        let mut frames = Vec::new();
+        if let Some((header, raw)) = self.slot.gc_stack.peek() {
+            self.builder.build(
+                raw,
+                header.kind,
+                collector::native_frames(),
+                collector::max_depth(),
+                &mut frames,
+            );
+        }
+        as_garbage_collection(&mut frames);
+        self.collection = Some(frames);
+    }
+
+    /// Samples that were taken and not recorded.
+    pub fn unrecorded(&self) -> u64 {
+        self.slot.buffer.records() + self.backlog.len() as u64
+    }
+
+    /// Resolves and records what is in the buffer, then the idle time. `must_empty`: the buffer's pointers are about to
+    /// die, so what cannot be recorded now waits resolved.
+    pub fn drain(&mut self, must_empty: bool) {
+        let Some(recorder) = self.recorder() else {
+            return;
+        };
+        let began = clock::monotonic_ns();
+        collector::refresh_images();
+        let mut free = self.flush_backlog(&recorder);
+        while free || must_empty {
+            let slot = self.slot;
+            let Some((header, raw)) = slot.buffer.peek() else {
+                break;
+            };
+            self.resolve(header.kind, raw);
+            let still = Values {
+                count: 0,
+                cpu_ns: 0,
+                wall_ns: header.still_ns,
+            };
+            let values = Values {
+                count: 1,
+                cpu_ns: header.cpu_ns,
+                wall_ns: header.wall_ns,
+            };
+            if header.still_ns > 0 {
+                // Without a stack before it, the time goes to this one.
+                let stack = if self.last.is_empty() {
+                    self.frames.clone()
+                } else {
+                    std::mem::take(&mut self.last)
+                };
+                free = self.put(&recorder, free, still, stack);
+            }
+            self.last.clone_from(&self.frames);
+            let stack = std::mem::take(&mut self.frames);
+            free = self.put(&recorder, free, values, stack);
+            self.slot.buffer.consume();
+        }
+        let idle = self.slot.account.take_idle();
+        if idle > 0 {
+            let values = Values {
+                count: 1,
+                cpu_ns: 0,
+                wall_ns: idle,
+            };
+            let recorded = free
+                && recorder
+                    .record([Sample {
+                        thread: &self.label,
+                        frames: &[Frame::Marker(Marker::Idle)],
+                        values,
+                    }])
+                    .is_ok();
+            if recorded {
+                SlotCounters::add(&self.slot.counters.idle);
+            } else {
+                self.slot.account.return_idle(idle);
+            }
+        }
+        self.slot.drains.fetch_add(1, Release);
+        RESOLVE_TIME.record(clock::monotonic_ns().saturating_sub(began));
+    }
+
+    fn resolve(&mut self, kind: RecordKind, raw: &[pronghorn_v8::RawFrame]) {
+        if kind == RecordKind::GarbageCollection {
+            self.resolve_collection_stack();
+            self.frames.clear();
+            if let Some(stack) = &self.collection {
+                self.frames.extend_from_slice(stack);
+            }
+            return;
+        }
+        self.builder.build(
+            raw,
+            kind,
+            collector::native_frames(),
+            collector::max_depth(),
+            &mut self.frames,
+        );
+    }
+
+    /// Records one stack, or keeps it in the backlog. Returns whether the recorder is still free. The vector comes back as
+    /// scratch space.
+    fn put(
+        &mut self,
+        recorder: &Recorder,
+        free: bool,
+        values: Values,
+        stack: Vec<Frame>,
+    ) -> bool {
+        if free {
+            let sample = Sample {
+                thread: &self.label,
+                frames: &stack,
+                values,
+            };
+            match recorder.record([sample]) {
+                Ok(()) => {
+                    self.frames = stack;
+                    return true;
+                }
+                Err(RecordError::SlotFull { .. }) => {
+                    recorder.note_dropped(1);
+                    return true;
+                }
+                Err(RecordError::NoSlotFree { .. }) => {}
+            }
+        }
+        if self.backlog.len() < BACKLOG {
+            self.backlog.push((values, stack));
+        } else {
+            recorder.note_dropped(1);
+        }
+        false
+    }
+
+    /// Records what waits resolved. Returns whether the recorder is free for more.
+    fn flush_backlog(&mut self, recorder: &Recorder) -> bool {
+        if self.backlog.is_empty() {
+            return true;
+        }
+        let samples = self.backlog.iter().map(|(values, frames)| Sample {
+            thread: &self.label,
+            frames,
+            values: *values,
+        });
+        let recorded = match recorder.record(samples) {
+            Ok(()) => self.backlog.len(),
+            Err(error) => error.recorded(),
+        };
+        self.backlog.drain(..recorded);
+        self.backlog.is_empty()
+    }
+
+    /// The recorder of the session under way.
+    fn recorder(&mut self) -> Option<Arc<Recorder>> {
+        let session = collector::session();
+        if !matches!(&self.recorder, Some((known, _)) if *known == session) {
+            self.recorder = collector::recorder().map(|recorder| (session, recorder));
+        }
+        self.recorder
+            .as_ref()
+            .map(|(_, recorder)| Arc::clone(recorder))
+    }
+}
+
+/// Records, from a rotating thread, the idle time of a thread that sleeps in its loop's poll. The label and the stack need
+/// nothing of the thread's isolate.
+pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
+    let _guard = REGISTRATION.guard();
+    let thread = slot.thread.load(Acquire);
+    if thread.is_null() {
+        return;
+    }
+    let idle = slot.account.take_idle_of_poller(clock::monotonic_ns());
+    if idle == 0 {
+        return;
+    }
+    // SAFETY: the record is freed only under REGISTRATION, which is held; its label is never written after `register`.
+    let label = unsafe { &(*thread).label };
+    let values = Values {
+        count: 1,
+        cpu_ns: 0,
+        wall_ns: idle,
+    };
+    let sample = Sample {
+        thread: label,
+        frames: &[Frame::Marker(Marker::Idle)],
+        values,
+    };
+    if recorder.record([sample]).is_err() {
+        slot.account.return_idle(idle);
+    }
+}
+
+/// What is in a stopped thread's buffer.
+pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
+    let _guard = REGISTRATION.guard();
+    let thread = slot.thread.load(Acquire);
+    let name = if thread.is_null() {
+        String::new()
+    } else {
+        // SAFETY: as in `record_idle_of_poller`.
+        unsafe { (*thread).label.name.to_string() }
+    };
+    crate::statistics::LeftBehind {
+        thread_id: slot.tid.load(Relaxed) as u32,
+        thread_name: name,
+        samples: slot.buffer.records(),
+    }
+}

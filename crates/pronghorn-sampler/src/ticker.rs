@@ -1,0 +1,328 @@
+//! The ticker: the one native thread that decides when a JavaScript thread is sampled.
+//!
+//! Rule: a thread is signalled if it has run since its last sample, by its CPU clock, and otherwise left alone. So a
+//! running thread is sampled once per interval; one that blocks is looked at once, since it ran up to its call, and not
+//! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits.
+//!
+//! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
+//! program's own timers. While threads stand still it looks less and less often (an eighth of the time they have
+//! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
+//! it back: a thread that runs JavaScript after its poll (`wake`, see `event_loop.rs`), a timer on a watched thread's
+//! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
+//!
+//! It also asks a thread to resolve its buffer when that is half full, or has waited for half a second, through
+//! V8's RequestInterrupt, and calls it only under `REGISTRATION`, which a thread has to take before it leaves.
+//!
+//! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
+//! sampling one, which only ends its sleep. After a fork the thread does not exist in the child.
+
+use crate::handler::on_sampling_signal;
+use crate::park::Parking;
+use crate::slot::{self, REGISTRATION, SLOTS, ThreadSlot};
+use crate::statistics::{SIGNALS_SENT, TICKER_CPU};
+use crate::waker::Waker;
+use crate::{buffer, clock, failure, host, signal, thread};
+use std::sync::Mutex;
+use std::sync::atomic::{
+    AtomicBool, AtomicI32,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use std::thread::JoinHandle;
+
+/// A thread that used less CPU than this since its last sample has not run: it only came back from the handler.
+const SLACK_NS: u64 = 30_000;
+/// The longest sleep while a thread stands still outside its poll.
+const LONGEST_WATCH_NS: u64 = 500_000_000;
+/// Samples are not left unresolved for longer than this while their thread runs.
+const RESOLVE_AFTER_NS: u64 = 500_000_000;
+/// Rounds in which nothing ran before the ticker slows down or parks.
+const QUIET_ROUNDS: u32 = 2;
+
+static PARKING: Parking = Parking::new();
+static STOPPING: AtomicBool = AtomicBool::new(false);
+static TICKER_TID: AtomicI32 = AtomicI32::new(0);
+static HANDLE: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
+
+/// Starts the thread. Errors carry the reason why the system refuses a thread.
+pub fn start(interval_ns: u64) -> std::io::Result<()> {
+    let mut handle = HANDLE.lock().unwrap_or_else(|poison| poison.into_inner());
+    if handle.is_some() {
+        return Ok(());
+    }
+    STOPPING.store(false, Release);
+    let blocked = BlockedSignals::all();
+    let thread = std::thread::Builder::new()
+        .name("pronghorn".into())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            failure::guarded("the ticker", || Ticker::new(interval_ns).run());
+        });
+    drop(blocked);
+    *handle = Some(thread?);
+    Ok(())
+}
+
+/// Ends the thread and waits for it: it is never longer than one round from noticing.
+pub fn stop() {
+    let handle = HANDLE
+        .lock()
+        .unwrap_or_else(|poison| poison.into_inner())
+        .take();
+    STOPPING.store(true, SeqCst);
+    PARKING.wake();
+    if let Some(handle) = handle {
+        // The ticker catches its own panics, so joining cannot fail in a way that matters.
+        let _ = handle.join();
+    }
+    TICKER_TID.store(0, Relaxed);
+}
+
+/// Ends the ticker's sleep, if it sleeps; one load if it does not. Async-signal-safe.
+#[inline]
+pub fn wake() {
+    PARKING.wake();
+}
+
+/// Whether `tid` is the ticker's own thread. Async-signal-safe.
+pub fn is_ticker(tid: i32) -> bool {
+    TICKER_TID.load(Relaxed) == tid
+}
+
+/// Blocks every signal on the calling thread while it lives: a thread spawned meanwhile starts that way.
+struct BlockedSignals(libc::sigset_t);
+
+impl BlockedSignals {
+    fn all() -> Self {
+        // SAFETY: both sets are places of ours; blocking signals for a moment has no other effect.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was in force.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// What the ticker knows of one slot.
+#[derive(Default)]
+struct Watch {
+    nonce: u32,
+    poll_since: u64,
+    poll_cpu: u64,
+    still_since: u64,
+    quiet_rounds: u32,
+    unresolved_since: u64,
+    waker: Option<Waker>,
+    waker_refused: bool,
+}
+
+/// What one look at a thread came to.
+enum Look {
+    /// It runs, or may.
+    Running,
+    /// It stands still outside its poll, for so many nanoseconds.
+    Still(u64),
+    /// It waits in its poll, or is gone.
+    Quiet,
+}
+
+struct Ticker {
+    interval_ns: u64,
+    slack_ns: u64,
+    watches: Vec<Watch>,
+    random: u64,
+}
+
+impl Ticker {
+    fn new(interval_ns: u64) -> Self {
+        Self {
+            interval_ns,
+            slack_ns: SLACK_NS.min(interval_ns / 4),
+            watches: (0..SLOTS).map(|_| Watch::default()).collect(),
+            random: clock::monotonic_ns() | 1,
+        }
+    }
+
+    fn run(&mut self) {
+        // SAFETY: gettid has no preconditions; the set is a place of ours. Only the sampling signal may end a sleep.
+        unsafe {
+            TICKER_TID.store(libc::gettid(), Relaxed);
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, signal::number());
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        }
+        while !STOPPING.load(SeqCst) {
+            let sleep_until = self.round(clock::monotonic_ns());
+            TICKER_CPU.store(clock::own_cpu_ns(), Relaxed);
+            PARKING.announce();
+            if STOPPING.load(SeqCst) || (sleep_until.is_none() && !all_poll()) {
+                PARKING.withdraw();
+                continue;
+            }
+            PARKING.wait(sleep_until);
+        }
+    }
+
+    /// Looks at every thread; returns until when to sleep, `None` for as long as nothing happens.
+    fn round(&mut self, now: u64) -> Option<u64> {
+        let mut running = false;
+        let mut shortest_still = None::<u64>;
+        for (index, slot) in slot::all() {
+            if !slot.armed.load(Acquire) {
+                continue;
+            }
+            match self.look(index, slot, now) {
+                Look::Running => running = true,
+                Look::Still(nanos) => {
+                    shortest_still = Some(shortest_still.map_or(nanos, |least| least.min(nanos)));
+                }
+                Look::Quiet => {}
+            }
+        }
+        if running {
+            return Some(self.next_tick(now));
+        }
+        let watch = match shortest_still {
+            None => return None,
+            Some(_) if self.watches.iter().any(|watch| watch.waker_refused) => self.interval_ns,
+            Some(nanos) => (nanos / 8).clamp(self.interval_ns, LONGEST_WATCH_NS),
+        };
+        Some(now + watch)
+    }
+
+    fn look(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) -> Look {
+        let (interval, slack) = (self.interval_ns, self.slack_ns);
+        let Some(watch) = self.watches.get_mut(index) else {
+            return Look::Quiet;
+        };
+        let nonce = slot.nonce.load(Relaxed);
+        if watch.nonce != nonce {
+            *watch = Watch {
+                nonce,
+                ..Watch::default()
+            };
+        }
+        let tid = slot.tid.load(Relaxed);
+        let Some(cpu) = clock::cpu_ns_of(tid) else {
+            return Look::Quiet;
+        };
+        let poll_since = slot.account.poll_since();
+        if poll_since != 0 {
+            if watch.poll_since != poll_since {
+                watch.poll_since = poll_since;
+                watch.poll_cpu = cpu;
+                watch.quiet_rounds = 0;
+                return Look::Running;
+            }
+            // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
+            if cpu.saturating_sub(watch.poll_cpu) < interval / 2 {
+                watch.quiet_rounds += 1;
+                return watch.quiet(Look::Quiet, tid, interval);
+            }
+            watch.poll_cpu = cpu;
+        } else if cpu <= slot.cpu_at_look.load(Relaxed) + slack {
+            slot.account.note_still(now);
+            if watch.still_since == 0 {
+                watch.still_since = now;
+            }
+            watch.quiet_rounds += 1;
+            let still = Look::Still(now - watch.still_since);
+            return watch.quiet(still, tid, interval);
+        }
+        watch.still_since = 0;
+        watch.quiet_rounds = 0;
+        ask_to_resolve(watch, index, slot, now);
+        if slot
+            .pending_since
+            .compare_exchange(0, now, Relaxed, Relaxed)
+            .is_ok()
+        {
+            match signal::send(index, slot, on_sampling_signal) {
+                signal::Sent::Yes => {
+                    SIGNALS_SENT.fetch_add(1, Relaxed);
+                }
+                signal::Sent::NoSuchThread | signal::Sent::Refused => {
+                    slot.pending_since.store(0, Relaxed);
+                }
+            }
+        }
+        Look::Running
+    }
+
+    /// The next tick: one interval on, give or take a tenth.
+    fn next_tick(&mut self, now: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let tenth = self.interval_ns / 10;
+        now + self.interval_ns - tenth + self.random % (2 * tenth).max(1)
+    }
+}
+
+impl Watch {
+    /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
+    fn quiet(&mut self, look: Look, tid: i32, interval_ns: u64) -> Look {
+        if self.quiet_rounds < QUIET_ROUNDS {
+            return Look::Running;
+        }
+        if self.waker.is_none() && !self.waker_refused {
+            self.waker = Waker::new(tid, signal::number(), TICKER_TID.load(Relaxed));
+        }
+        let armed = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.arm(interval_ns));
+        self.waker_refused = !armed;
+        look
+    }
+}
+
+/// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
+fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, now: u64) {
+    let used = slot.buffer.used();
+    if used == 0 {
+        watch.unresolved_since = 0;
+        return;
+    }
+    if watch.unresolved_since == 0 {
+        watch.unresolved_since = now;
+    }
+    let due = used > buffer::CAPACITY / 2 || now - watch.unresolved_since > RESOLVE_AFTER_NS;
+    if due && request_drain(index, slot) {
+        watch.unresolved_since = now;
+    }
+}
+
+/// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way. Any thread
+/// but one that holds `REGISTRATION`; never in a signal handler.
+pub fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
+    let Ok(host) = host::get() else {
+        return false;
+    };
+    let Some(_guard) = REGISTRATION.try_guard() else {
+        return false;
+    };
+    let isolate = slot.isolate.load(Relaxed);
+    if !slot.armed.load(Acquire) || isolate.is_null() {
+        return false;
+    }
+    if !slot.interrupt_asked.swap(true, Relaxed) {
+        let data = thread::interrupt_data(index, slot);
+        // SAFETY: the thread is registered and cannot leave while REGISTRATION is held, so its isolate is alive.
+        unsafe { (host.request_interrupt)(isolate, thread::on_interrupt, data) };
+    }
+    true
+}
+
+fn all_poll() -> bool {
+    slot::all().all(|(_, slot)| !slot.armed.load(Acquire) || slot.account.poll_since() != 0)
+}
