@@ -134,6 +134,12 @@ impl RawLock {
         self.word.load(Ordering::Relaxed) & LOCKED != 0
     }
 
+    /// Waits like [`RawLock::lock`]; the guard unlocks when it is dropped.
+    pub fn guard(&self) -> RawLockGuard<'_> {
+        self.lock();
+        RawLockGuard { lock: self }
+    }
+
     /// Like [`RawLock::try_lock`], with a guard that unlocks when it is dropped, during a panic too.
     #[must_use]
     pub fn try_guard(&self) -> Option<RawLockGuard<'_>> {
