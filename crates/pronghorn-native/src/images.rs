@@ -158,11 +158,22 @@ impl ImageList {
     #[inline]
     #[must_use]
     pub fn find_segment(&self, pc: u64) -> Option<(&Image, Segment)> {
+        let (segment, index) = self.locate(pc)?;
+        Some((self.images.get(index)?, segment))
+    }
+
+    /// The position in [`Self::images`] of the image that `pc` lies in.
+    pub(crate) fn find_index(&self, pc: u64) -> Option<usize> {
+        self.locate(pc).map(|(_, index)| index)
+    }
+
+    #[inline]
+    fn locate(&self, pc: u64) -> Option<(Segment, usize)> {
         let above = self
             .segments
             .partition_point(|(segment, _)| segment.start <= pc);
-        let &(segment, image) = self.segments.get(above.checked_sub(1)?)?;
-        (pc < segment.end).then_some((self.images.get(image as usize)?, segment))
+        let &(segment, index) = self.segments.get(above.checked_sub(1)?)?;
+        (pc < segment.end).then_some((segment, index as usize))
     }
 
     /// Whether `pc` lies in the program's own code. A handler may ask.

@@ -15,8 +15,11 @@ mod demangle;
 mod elf;
 mod images;
 mod memory;
+#[doc(hidden)]
+pub mod offline;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod scan;
+mod symbol_scan;
 mod symbol_source;
 mod symbols;
 pub mod unwind;

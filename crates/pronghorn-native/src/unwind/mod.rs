@@ -27,7 +27,7 @@ mod program;
 mod registers;
 mod row;
 mod table;
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;
 
 pub use cache::UnwindCache;

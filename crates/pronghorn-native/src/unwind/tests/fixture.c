@@ -43,7 +43,7 @@ APART long fixture_branches(long a, long b, long c, long d, long e, long f) {
 
 // A frame of more than 32 KiB: its offsets do not fit into 16 bits.
 APART int fixture_large(int n) {
-  volatile char room[100000];
+  volatile char room[40000];
   memset((char *)room, n, sizeof room);
   return room[n] + (n > 0 ? fixture_branches(2, 3, 4, 5, 6, n) & 1 : 0);
 }

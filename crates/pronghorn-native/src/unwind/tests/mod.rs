@@ -1,5 +1,7 @@
 //! Tests of the unwinder against truths that do not come from it.
 
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
 mod damage;
 mod expressions;
 mod fixture;

@@ -99,10 +99,8 @@ pub(super) fn run(body: &mut dyn FnMut()) -> Outcome {
     new.sa_sigaction = on_trap as *const () as usize;
     new.sa_flags = libc::SA_SIGINFO;
     // SAFETY: both point at sigaction structs; the handler has the three-argument form that SA_SIGINFO asks for.
-    assert_eq!(
-        unsafe { libc::sigaction(libc::SIGTRAP, &raw const new, &raw mut old) },
-        0
-    );
+    let installed = unsafe { libc::sigaction(libc::SIGTRAP, &raw const new, &raw mut old) };
+    assert_eq!(installed, 0);
     // SAFETY: calls `trampoline`, which has the C calling convention, with the argument it expects; sets and clears the trap
     // flag around it, which the handler just installed serves. All that a C call may change is declared.
     unsafe {
@@ -129,10 +127,8 @@ pub(super) fn run(body: &mut dyn FnMut()) -> Outcome {
         );
     }
     // SAFETY: puts the earlier disposition back.
-    assert_eq!(
-        unsafe { libc::sigaction(libc::SIGTRAP, &raw const old, ptr::null_mut()) },
-        0
-    );
+    let restored = unsafe { libc::sigaction(libc::SIGTRAP, &raw const old, ptr::null_mut()) };
+    assert_eq!(restored, 0);
     RUN.store(ptr::null_mut(), Ordering::Release);
     mem::replace(
         &mut state.outcome,
@@ -188,8 +184,9 @@ impl Run {
                     self.depth += 1;
                 }
             }
+            // A return, or a jump out of several functions: what called below the stack pointer has returned.
             Some(_) => {
-                if self.depth > 0 && self.shadow[self.depth - 1] == (now.pc, now.sp) {
+                while self.depth > 0 && self.shadow[self.depth - 1].1 <= now.sp {
                     self.depth -= 1;
                 }
             }
@@ -304,12 +301,13 @@ fn describe(pc: u64) -> String {
         return format!("{pc:#x}");
     }
     let text = |name: *const libc::c_char| {
-        // SAFETY: null or a string of the loader.
         if name.is_null() {
-            "?".into()
-        } else {
-            unsafe { CStr::from_ptr(name) }.to_string_lossy()
+            return "?".to_owned();
         }
+        // SAFETY: not null, so a string of the loader.
+        unsafe { CStr::from_ptr(name) }
+            .to_string_lossy()
+            .into_owned()
     };
     let offset = pc.wrapping_sub(info.dli_fbase as u64);
     format!(
