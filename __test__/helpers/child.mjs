@@ -52,10 +52,14 @@ export function launch(command, args, { deadlineMs = 30_000, env = {}, input, cw
   child.done = new Promise((resolve) => {
     const finish = (code, signal) => {
       clearTimeout(timer)
-      killGroup(child)
       living.delete(child)
-      resolve({ code, signal, ...output, timedOut, elapsedMs: performance.now() - started })
+      resolve({ code, signal, ...output, timedOut, elapsedMs: (child.exitedAt ?? performance.now()) - started })
     }
+    // Whatever it left behind goes with it; only then do its pipes close.
+    child.on('exit', () => {
+      child.exitedAt = performance.now()
+      killGroup(child)
+    })
     child.on('error', (error) => {
       output.stderr += `\n${error}`
       finish(null, null)
