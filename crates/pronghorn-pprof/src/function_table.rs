@@ -48,8 +48,8 @@ impl FunctionTable {
             message.clear();
             message.uint(1, id);
             message.uint(2, function.name.field());
-            // system_name: the mangled name, for readers that demangle themselves. These names are final.
-            message.uint(3, function.name.field());
+            // Field 3, system_name, is left out: `go tool pprof` shortens names itself where it equals the name, and shows
+            // them as they are where it does not.
             message.uint(4, function.filename.field());
             message.int(5, function.start_line);
             profile.message(field, &message);

@@ -1,6 +1,6 @@
 //! Compression: pprof files are gzip streams.
 
-use std::io::{self, Write};
+use std::io;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,14 +12,4 @@ pub(crate) fn compress(
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     write(&mut encoder)?;
     encoder.finish()
-}
-
-/// What `bytes`, a gzip stream, held: for tests of this crate.
-#[cfg(test)]
-pub(crate) fn decompress(bytes: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::new();
-    flate2::write::GzDecoder::new(&mut plain)
-        .write_all(bytes)
-        .expect("a gzip stream");
-    plain
 }

@@ -80,6 +80,12 @@ impl FinishedPeriod {
         self.data.stacks().count()
     }
 
+    /// Takes the data out, for tests that look at whose memory it is.
+    #[cfg(test)]
+    pub(crate) fn into_data(mut self) -> SlotData {
+        std::mem::replace(&mut self.data, SlotData::placeholder())
+    }
+
     /// Encodes and compresses the period, naming its native addresses. Takes milliseconds: not on the main thread.
     /// No lock is held that a recording thread could want.
     ///

@@ -257,3 +257,6 @@ impl PreparedCapacity {
         );
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

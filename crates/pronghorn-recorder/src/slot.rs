@@ -239,6 +239,21 @@ impl SlotData {
     }
 }
 
+#[cfg(test)]
+impl SlotData {
+    /// Where its stacks are in memory: tells one slot's data from another's.
+    pub(crate) fn address(&self) -> usize {
+        assert!(self.stacks.capacity() > 0, "nothing is allocated");
+        self.stacks.as_ptr() as usize
+    }
+
+    /// The same, with another limit.
+    pub(crate) fn with_room_for(mut self, stored_frames: usize) -> Self {
+        self.max_stored_frames = stored_frames;
+        self
+    }
+}
+
 /// Lets a test make the next `record` on its thread panic inside the locked slot.
 #[cfg(test)]
 pub(crate) mod injected {

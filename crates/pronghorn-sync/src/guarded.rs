@@ -138,3 +138,60 @@ impl<T> Drop for OwnedGuard<T> {
         self.cell.lock.unlock();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_failed_try_gives_no_guard_and_unlocks_nothing() {
+        let cell = Arc::new(Guarded::new(1));
+        let guard = cell.try_lock();
+        assert!(guard.is_some());
+        assert!(cell.try_lock().is_none());
+        assert!(cell.try_lock_owned().is_none());
+        assert!(cell.is_locked());
+        drop(guard);
+        assert!(!cell.is_locked());
+    }
+
+    #[test]
+    fn a_panic_inside_unlocks_and_keeps_the_value() {
+        let cell = Guarded::new(1);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut guard = cell.try_lock().expect("open");
+            guard.with(|value| {
+                *value = 2;
+                panic!("injected");
+            });
+        }));
+        assert!(outcome.is_err());
+        let mut guard = cell.try_lock().expect("open again");
+        assert_eq!(guard.with(|value| *value), 2);
+    }
+
+    #[test]
+    fn an_owned_guard_moves_between_threads_and_cells() {
+        let (closed, mut guard) = Guarded::new_locked(String::from("one"));
+        let open = Arc::new(Guarded::new(String::from("two")));
+        assert!(closed.is_locked());
+        let next = Arc::clone(&open);
+        let mut guard = std::thread::spawn(move || {
+            guard.with(|value| value.push('!'));
+            guard.move_to(&next);
+            guard.with(|value| value.push('?'));
+            guard
+        })
+        .join()
+        .expect("the other thread");
+        assert!(!closed.is_locked());
+        assert!(open.is_locked());
+        assert_eq!(guard.with(|value| value.clone()), "two?");
+        let mut first = closed.try_lock().expect("open");
+        assert_eq!(first.with(|value| value.clone()), "one!");
+        drop(guard);
+        assert!(!open.is_locked());
+    }
+}

@@ -159,3 +159,101 @@ impl Drop for RawLockGuard<'_> {
         self.lock.unlock();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU64};
+
+    use super::*;
+
+    static IN_A_STATIC: RawLock = RawLock::new_locked();
+
+    #[test]
+    fn a_lock_is_as_it_was_made() {
+        assert!(IN_A_STATIC.is_locked());
+        assert!(!IN_A_STATIC.try_lock());
+        let open = RawLock::new_unlocked();
+        assert!(!open.is_locked());
+        assert!(open.try_lock());
+    }
+
+    #[test]
+    fn only_one_try_succeeds_until_the_lock_is_opened() {
+        let lock = RawLock::new_unlocked();
+        assert!(lock.try_lock());
+        assert!(!lock.try_lock());
+        assert!(lock.is_locked());
+        lock.unlock();
+        assert!(!lock.is_locked());
+        assert!(lock.try_lock());
+    }
+
+    #[test]
+    fn a_guard_unlocks_when_dropped_and_a_failed_try_unlocks_nothing() {
+        let lock = RawLock::new_unlocked();
+        let guard = lock.try_guard();
+        assert!(guard.is_some());
+        assert!(lock.try_guard().is_none());
+        assert!(lock.is_locked());
+        drop(guard);
+        assert!(!lock.is_locked());
+    }
+
+    #[test]
+    fn a_waiting_thread_is_next_however_often_others_try() {
+        let lock = Arc::new(RawLock::new_unlocked());
+        assert!(lock.try_lock());
+        let entered = Arc::new(AtomicBool::new(false));
+        let waiting = {
+            let (lock, entered) = (Arc::clone(&lock), Arc::clone(&entered));
+            std::thread::spawn(move || {
+                lock.lock();
+                entered.store(true, Ordering::Relaxed);
+                lock.unlock();
+            })
+        };
+        while lock.word.load(Ordering::Relaxed) & WANTED == 0 {
+            std::thread::yield_now();
+        }
+        assert!(!entered.load(Ordering::Relaxed));
+        lock.unlock();
+        // From here on a try can succeed only after the waiting thread was inside.
+        while !lock.try_lock() {
+            std::thread::yield_now();
+        }
+        assert!(entered.load(Ordering::Relaxed));
+        waiting.join().expect("the waiting thread");
+    }
+
+    #[test]
+    fn threads_that_wait_and_threads_that_try_exclude_each_other() {
+        const ROUNDS: u64 = 20_000;
+        let lock = Arc::new(RawLock::new_unlocked());
+        // Two halves of one number: a load and a store, which lose counts unless nobody else is inside.
+        let count = Arc::new(AtomicU64::new(0));
+        let threads: Vec<_> = (0..4)
+            .map(|number| {
+                let (lock, count) = (Arc::clone(&lock), Arc::clone(&count));
+                std::thread::spawn(move || {
+                    for _ in 0..ROUNDS {
+                        if number % 2 == 0 {
+                            lock.lock();
+                        } else {
+                            while !lock.try_lock() {
+                                std::thread::yield_now();
+                            }
+                        }
+                        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                        lock.unlock();
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("a thread");
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 4 * ROUNDS);
+        assert!(!lock.is_locked());
+    }
+}

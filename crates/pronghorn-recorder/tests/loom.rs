@@ -1,0 +1,172 @@
+//! Every interleaving of two recording threads, a flip and a serialize, over the recorder as it is shipped. Run by loom.sh.
+//!
+//! Loom runs a closure once for every order in which its threads' atomic operations can happen, and for every value that a
+//! relaxed load may see. It fails if two threads can be inside a slot at a time or if one can be inside without having
+//! seen what the other wrote there; the assertions below fail if a sample is lost or counted twice.
+
+#![cfg(loom)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy.toml allows these in test functions, but not in their helpers"
+)]
+
+use std::sync::Arc;
+
+use loom::thread;
+use pronghorn_recorder::{
+    Frame, Marker, NoSymbols, ProfileInfo, ProfileTime, Recorder, Sample, ThreadLabel, Values,
+};
+
+/// Runs `body` once for every interleaving, on a stack of 1 MiB: on loom's own of 32 KiB the compressor does not fit.
+fn model(body: impl Fn() + Send + Sync + Copy + 'static) {
+    loom::model(move || {
+        thread::Builder::new()
+            // In words.
+            .stack_size(1 << 17)
+            .spawn(body)
+            .expect("a thread")
+            .join()
+            .expect("the model");
+    });
+}
+
+fn time(nanos: u64) -> ProfileTime {
+    ProfileTime::from_nanos_since_epoch(nanos)
+}
+
+/// Records one sample of its own stack; whether a slot was free.
+fn record_one(recorder: &Recorder, id: u32) -> bool {
+    let thread = ThreadLabel {
+        id,
+        name: Arc::from("recording"),
+    };
+    let frames = [
+        Frame::Native {
+            address: u64::from(id),
+        },
+        Frame::Marker(Marker::Idle),
+    ];
+    let sample = Sample {
+        thread: &thread,
+        frames: &frames,
+        values: Values {
+            count: 1,
+            cpu_ns: 10,
+            wall_ns: 100,
+        },
+    };
+    recorder.record([sample]).is_ok()
+}
+
+/// Ends the period, serializes it, and returns what was in it.
+fn rotate(recorder: &Arc<Recorder>, now: u64) -> Values {
+    let period = recorder
+        .flip(recorder.prepare(), time(now))
+        .expect("no other rotation");
+    let before = period.totals();
+    let profile = period
+        .serialize(&mut NoSymbols, &ProfileInfo::default())
+        .expect("a profile");
+    assert_eq!(
+        profile.totals, before,
+        "a period changed while it was serialized"
+    );
+    profile.totals
+}
+
+/// What is recorded by that many successful calls of [`record_one`].
+fn values_of(recorded: u64) -> Values {
+    Values {
+        count: recorded,
+        cpu_ns: 10 * recorded,
+        wall_ns: 100 * recorded,
+    }
+}
+
+#[test]
+fn two_threads_record_while_one_flips_and_serializes() {
+    model(|| {
+        let recorder = Recorder::new(time(1));
+        let writers = [1, 2].map(|id| {
+            let recorder = Arc::clone(&recorder);
+            thread::spawn(move || u64::from(record_one(&recorder, id)))
+        });
+        let mut totals = rotate(&recorder, 2);
+        let recorded: u64 = writers
+            .into_iter()
+            .map(|writer| writer.join().expect("a recording thread"))
+            .sum();
+        totals.add(rotate(&recorder, 3));
+        assert_eq!(totals, values_of(recorded));
+        assert_eq!(recorder.statistics().recorded, recorded);
+    });
+}
+
+#[test]
+fn one_thread_records_twice_while_the_slots_are_flipped_in_both_directions() {
+    model(|| {
+        let recorder = Recorder::new(time(1));
+        let writer = {
+            let recorder = Arc::clone(&recorder);
+            thread::spawn(move || {
+                u64::from(record_one(&recorder, 1)) + u64::from(record_one(&recorder, 1))
+            })
+        };
+        let mut totals = rotate(&recorder, 2);
+        totals.add(rotate(&recorder, 3));
+        let recorded = writer.join().expect("the recording thread");
+        totals.add(rotate(&recorder, 4));
+        assert_eq!(totals, values_of(recorded));
+    });
+}
+
+/// In one of the two directions this needs the second round of tries: slot one is still closed when it is tried, then the
+/// flip opens it and closes slot two, and slot two is tried.
+fn record_during_a_flip_after(earlier_flips: u64) {
+    let recorder = Recorder::new(time(1));
+    for _ in 0..earlier_flips {
+        rotate(&recorder, 1);
+    }
+    let writer = {
+        let recorder = Arc::clone(&recorder);
+        thread::spawn(move || record_one(&recorder, 1))
+    };
+    let mut totals = rotate(&recorder, 2);
+    let found = writer.join().expect("the recording thread");
+    assert!(found, "one flip closes only one slot at a time");
+    totals.add(rotate(&recorder, 3));
+    assert_eq!(totals, values_of(1));
+}
+
+#[test]
+fn a_thread_that_records_alone_finds_a_slot_while_slot_one_is_closed() {
+    model(|| record_during_a_flip_after(0));
+}
+
+#[test]
+fn a_thread_that_records_alone_finds_a_slot_while_slot_two_is_closed() {
+    model(|| record_during_a_flip_after(1));
+}
+
+#[test]
+fn of_two_rotations_at_a_time_one_is_refused_and_nothing_is_lost() {
+    model(|| {
+        let recorder = Recorder::new(time(1));
+        assert!(record_one(&recorder, 1));
+        let other = {
+            let recorder = Arc::clone(&recorder);
+            thread::spawn(move || {
+                recorder
+                    .flip(recorder.prepare(), time(2))
+                    .map_or(Values::default(), |period| period.totals())
+            })
+        };
+        let mut totals = recorder
+            .flip(recorder.prepare(), time(2))
+            .map_or(Values::default(), |period| period.totals());
+        totals.add(other.join().expect("the other rotation"));
+        totals.add(rotate(&recorder, 3));
+        assert_eq!(totals, values_of(1));
+    });
+}

@@ -1,0 +1,134 @@
+//! Several threads at once: nothing is lost, nothing counted twice, and no thread's samples show up on another.
+
+#![cfg(not(loom))]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy.toml allows these in test functions, but not in their helpers"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pronghorn_recorder::{Frame, NoSymbols, ProfileInfo, Recorder, Values};
+use support::{decode, function, sample, script, thread, time, values};
+
+/// Records `samples` samples in batches of changing size; what finds no slot is tried again, as a safe point would.
+/// Returns what was recorded.
+fn record_many(recorder: &Recorder, id: u32, samples: u64) -> Values {
+    let label = thread(id, &format!("thread {id}"));
+    let functions: Vec<_> = (0..20)
+        .map(|number| function(&format!("f{number} of {id}"), "a.js", number))
+        .collect();
+    let stacks: Vec<Vec<Frame>> = (0..60)
+        .map(|stack| {
+            (0..=stack % 7)
+                .map(|depth| script(&functions[(stack * 3 + depth) % 20], stack as u32))
+                .collect()
+        })
+        .collect();
+    let all: Vec<_> = (0..samples)
+        .map(|number| {
+            let stack = &stacks[(number * 7 % 60) as usize];
+            sample(
+                &label,
+                stack,
+                values(1, number % 1_000, 1_000 + number % 77),
+            )
+        })
+        .collect();
+    let mut rest = &all[..];
+    let mut batch = 1;
+    while !rest.is_empty() {
+        let size = batch.min(rest.len());
+        let recorded = match recorder.record(rest[..size].iter().copied()) {
+            Ok(()) => size,
+            Err(error) => error.recorded(),
+        };
+        rest = &rest[recorded..];
+        batch = batch % 50 + 1;
+    }
+    all.iter().fold(Values::default(), |mut sum, sample| {
+        sum.add(sample.values);
+        sum
+    })
+}
+
+#[test]
+fn four_recording_threads_and_many_rotations_conserve_count_cpu_and_wall_per_thread() {
+    const THREADS: u32 = 4;
+    const SAMPLES: u64 = 40_000;
+    let recorder = Recorder::new(time(1));
+    let done = Arc::new(AtomicBool::new(false));
+    let rotating = {
+        let (recorder, done) = (Arc::clone(&recorder), Arc::clone(&done));
+        std::thread::spawn(move || {
+            let mut totals = BTreeMap::<String, Values>::new();
+            let mut finish = time(1);
+            let mut rotations = 0_u64;
+            loop {
+                // Read first: the last rotation then sees everything.
+                let last = done.load(Ordering::Acquire);
+                rotations += 1;
+                let period = recorder
+                    .flip(recorder.prepare(), time(1 + rotations))
+                    .expect("no other rotation");
+                assert_eq!(
+                    period.start(),
+                    finish,
+                    "periods neither overlap nor leave a gap"
+                );
+                finish = period.finish();
+                let profile = period
+                    .serialize(&mut NoSymbols, &ProfileInfo::default())
+                    .expect("a profile");
+                let decoded = decode(&profile.data);
+                assert_eq!(decoded.totals(), profile.totals);
+                for found in decoded.samples {
+                    let id = &found.labels["thread id"];
+                    assert_eq!(found.labels["thread name"], format!("thread {id}"));
+                    let owner = format!(" of {id} ");
+                    assert!(
+                        found.stack.iter().all(|frame| frame.contains(&owner)),
+                        "{found:?}"
+                    );
+                    totals.entry(id.clone()).or_default().add(values(
+                        found.values[0],
+                        found.values[1],
+                        found.values[2],
+                    ));
+                }
+                if last {
+                    return (totals, rotations);
+                }
+            }
+        })
+    };
+    let recording: Vec<_> = (1..=THREADS)
+        .map(|id| {
+            let recorder = Arc::clone(&recorder);
+            std::thread::spawn(move || (id.to_string(), record_many(&recorder, id, SAMPLES)))
+        })
+        .collect();
+    let expected: BTreeMap<_, _> = recording
+        .into_iter()
+        .map(|thread| thread.join().expect("a recording thread"))
+        .collect();
+    done.store(true, Ordering::Release);
+    let (totals, rotations) = rotating.join().expect("the rotating thread");
+
+    assert_eq!(totals, expected);
+    assert!(
+        rotations >= 3,
+        "too few rotations to prove anything: {rotations}"
+    );
+    let statistics = recorder.statistics();
+    assert_eq!(statistics.recorded, u64::from(THREADS) * SAMPLES);
+    assert_eq!(
+        (statistics.serializations, statistics.failures),
+        (rotations, 0)
+    );
+}
