@@ -1,1 +1,15 @@
-//! (being written)
+//! The Node addon: a thin layer that turns calls from JavaScript into calls of the sampler and the recorder, and their
+//! errors into JavaScript errors with a code.
+//!
+//! Every entry catches panics (napi-rs turns one in a `#[napi]` function into an exception; work in the thread pool and
+//! hooks is guarded here and in the sampler). The image stays loaded when an environment ends, since signal handlers and
+//! threads of ours point into it.
+
+mod error;
+mod lifecycle;
+mod options;
+mod registry;
+mod retain;
+mod rotation;
+mod statistics;
+mod termination;

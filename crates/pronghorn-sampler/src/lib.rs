@@ -34,4 +34,5 @@ mod waker;
 pub mod walk;
 
 pub use collector::{Capabilities, Options, StartError};
+pub use pronghorn_v8::{Frames, Proof};
 pub use stack::NativeFrames;

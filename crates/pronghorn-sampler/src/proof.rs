@@ -13,7 +13,7 @@ use crate::walk::{Findings, Outcome, Place, walk};
 use crate::{collector, registers, thread};
 
 /// The name of the function whose frame has to be found.
-pub const PROBE_NAME: &str = "pronghornProbe";
+pub const PROBE_NAME: &str = "layoutProbe";
 
 static RESULT: Mutex<Option<Result<(), String>>> = Mutex::new(None);
 

@@ -50,16 +50,23 @@ pub fn start(interval_ns: u64) -> std::io::Result<()> {
         return Ok(());
     }
     STOPPING.store(false, Release);
-    let blocked = BlockedSignals::all();
-    let thread = std::thread::Builder::new()
-        .name("pronghorn".into())
-        .stack_size(256 * 1024)
-        .spawn(move || {
-            failure::guarded("the ticker", || Ticker::new(interval_ns).run());
-        });
-    drop(blocked);
+    let thread = spawn_without_signals("pronghorn", move || {
+        failure::guarded("the ticker", || Ticker::new(interval_ns).run());
+    });
     *handle = Some(thread?);
     Ok(())
+}
+
+/// Spawns a small thread that starts with every signal blocked: the host's handlers are not for our threads to run.
+pub fn spawn_without_signals(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let _blocked = BlockedSignals::all();
+    std::thread::Builder::new()
+        .name(name.into())
+        .stack_size(256 * 1024)
+        .spawn(work)
 }
 
 /// Ends the thread and waits for it: it is never longer than one round from noticing.

@@ -1,0 +1,74 @@
+//! Errors as JavaScript sees them: a message and a stable `code`.
+
+use napi::bindgen_prelude::{Env, JsValue};
+use napi::{Error, JsError};
+
+/// The codes that the native half uses; lib/errors.ts documents them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    UnsupportedRuntime,
+    AlreadyStarted,
+    NotStarted,
+    RotationInProgress,
+    SerializeFailed,
+    InvalidOption,
+    Internal,
+}
+
+impl AsRef<str> for Code {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::UnsupportedRuntime => "ERR_PRONGHORN_UNSUPPORTED_RUNTIME",
+            Self::AlreadyStarted => "ERR_PRONGHORN_ALREADY_STARTED",
+            Self::NotStarted => "ERR_PRONGHORN_NOT_STARTED",
+            Self::RotationInProgress => "ERR_PRONGHORN_ROTATION_IN_PROGRESS",
+            Self::SerializeFailed => "ERR_PRONGHORN_SERIALIZE_FAILED",
+            Self::InvalidOption => "ERR_PRONGHORN_INVALID_OPTION",
+            Self::Internal => "ERR_PRONGHORN_INTERNAL",
+        }
+    }
+}
+
+/// An error on its way to JavaScript. Plain data, so it may cross threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// As the JavaScript error that a promise rejects with.
+    pub(crate) fn into_rejection(self, env: Env) -> Error {
+        let error = JsError::from(Error::<Code>::from(self));
+        Error::from(error.into_unknown(env).to_unknown())
+    }
+}
+
+impl From<Failure> for Error<Code> {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.code, failure.message)
+    }
+}
+
+/// What a `#[napi]` function returns.
+pub(crate) type Result<T> = std::result::Result<T, Error<Code>>;
+
+/// Runs `work`; a panic in it switches the sampler off and becomes an error.
+pub(crate) fn guarded<T>(
+    work: impl FnOnce() -> std::result::Result<T, Failure>,
+) -> std::result::Result<T, Failure> {
+    pronghorn_sampler::failure::guarded("a native call", work).unwrap_or_else(|| {
+        let reason = pronghorn_sampler::failure::reason();
+        Err(Failure::new(
+            Code::Internal,
+            reason.unwrap_or_else(|| "a native call failed".to_owned()),
+        ))
+    })
+}

@@ -1,0 +1,70 @@
+//! What `start` takes, checked. TypeScript has checked it with better messages; this is the last line of defence.
+
+use napi_derive::napi;
+use pronghorn_sampler::{NativeFrames, Options};
+
+use crate::error::{Code, Failure};
+
+/// What `start` takes.
+#[napi(object)]
+pub struct StartOptions {
+    /// Nanoseconds between two samples of one thread.
+    pub interval_nanos: f64,
+    /// Frames a stack has at most.
+    pub max_depth: u32,
+    /// `none`, `leaf` or `all`.
+    #[napi(ts_type = "'none' | 'leaf' | 'all'")]
+    pub native_frames: String,
+    /// Comment of every profile.
+    pub versions: String,
+    /// Tests only: the V8 version to act for.
+    #[napi(ts_type = "[number, number]")]
+    pub v8_version: Option<Vec<u32>>,
+    /// Tests only: the place whose next entry panics.
+    pub inject_panic: Option<String>,
+}
+
+/// The shortest interval: a tenth of the public minimum, for stress tests.
+const SHORTEST_NS: f64 = 100_000.0;
+const LONGEST_NS: f64 = 1_000_000_000.0;
+const DEEPEST: u32 = 1_024;
+
+impl StartOptions {
+    /// In the sampler's terms.
+    pub(crate) fn check(&self) -> Result<Options, Failure> {
+        let invalid = |what: String| Err(Failure::new(Code::InvalidOption, what));
+        let interval = self.interval_nanos;
+        if !(SHORTEST_NS..=LONGEST_NS).contains(&interval) {
+            return invalid(format!(
+                "intervalNanos is {interval}; it has to lie between {SHORTEST_NS} and {LONGEST_NS}"
+            ));
+        }
+        if !(1..=DEEPEST).contains(&self.max_depth) {
+            let depth = self.max_depth;
+            return invalid(format!(
+                "maxDepth is {depth}; it has to lie between 1 and {DEEPEST}"
+            ));
+        }
+        let native_frames = match self.native_frames.as_str() {
+            "none" => NativeFrames::None,
+            "leaf" => NativeFrames::Leaf,
+            "all" => NativeFrames::All,
+            other => {
+                return invalid(format!(
+                    "nativeFrames is '{other}'; it has to be 'none', 'leaf' or 'all'"
+                ));
+            }
+        };
+        let v8_version = match self.v8_version.as_deref() {
+            None => None,
+            Some(&[major, minor]) => Some((major, minor)),
+            Some(_) => return invalid("v8Version has to be two numbers".to_owned()),
+        };
+        Ok(Options {
+            interval_ns: interval as u64,
+            max_depth: self.max_depth as usize,
+            native_frames,
+            v8_version,
+        })
+    }
+}

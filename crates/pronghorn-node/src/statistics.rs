@@ -1,0 +1,184 @@
+//! `stats()` and `capabilities()` as JavaScript objects.
+
+use napi_derive::napi;
+use pronghorn_recorder::StatisticsSnapshot;
+use pronghorn_sampler::statistics::SamplerStatistics;
+use pronghorn_sampler::{Capabilities, collector};
+
+/// Samples of one thread that were still unresolved when the profiler stopped.
+#[napi(object)]
+#[derive(Clone)]
+pub struct LeftBehind {
+    /// Kernel thread id.
+    pub thread_id: u32,
+    /// The thread's name.
+    pub thread_name: String,
+    /// How many samples.
+    pub samples: f64,
+}
+
+/// Counters since `start()`; times in nanoseconds. docs/api.md explains each.
+#[napi(object)]
+#[derive(Clone)]
+#[allow(missing_docs, reason = "docs/api.md explains each counter")]
+pub struct Stats {
+    pub samples: f64,
+    pub dropped_samples: f64,
+    pub deferred_samples: f64,
+    pub faults: f64,
+    pub refused_walks: f64,
+    pub broken_walks: f64,
+    pub bad_frames: f64,
+    pub truncated_samples: f64,
+    pub gc_samples: f64,
+    pub idle_samples: f64,
+    pub signals_sent: f64,
+    pub forged_signals: f64,
+    pub unqueued_signals: f64,
+    pub recorded: f64,
+    pub dropped_by_recorder: f64,
+    pub serializations: f64,
+    pub failed_serializations: f64,
+    pub serialize_min_nanos: f64,
+    pub serialize_mean_nanos: f64,
+    pub serialize_max_nanos: f64,
+    pub handler_p50_nanos: f64,
+    pub handler_p99_nanos: f64,
+    pub handler_max_nanos: f64,
+    pub handler_total_nanos: f64,
+    pub resolve_nanos: f64,
+    pub resolve_max_nanos: f64,
+    pub ticker_cpu_nanos: f64,
+    pub start_nanos: f64,
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// What the profiler can do in this process; see docs/api.md.
+#[napi(object, js_name = "Capabilities")]
+pub struct CapabilitiesObject {
+    /// V8's version.
+    pub v8_version: String,
+    /// `full` or `physical`.
+    #[napi(ts_type = "'full' | 'physical'")]
+    pub frames: String,
+    /// Whether V8's frames are walked.
+    pub walk: bool,
+    /// What is degraded, a sentence each.
+    pub reasons: Vec<String>,
+    /// The sampling signal's number.
+    pub signal: i32,
+    /// Baseline frames: `proved`, `unproved` or `refused`.
+    #[napi(ts_type = "'proved' | 'unproved' | 'refused'")]
+    pub baseline: String,
+    /// Maglev and turbofan frames.
+    #[napi(ts_type = "'proved' | 'unproved' | 'refused'")]
+    pub optimized: String,
+    /// Inlined functions.
+    #[napi(ts_type = "'proved' | 'unproved' | 'refused'")]
+    pub inlined: String,
+}
+
+impl Stats {
+    /// The counters of this moment. `recorder` is the last one known after a stop.
+    pub(crate) fn now(recorder: StatisticsSnapshot, start_ns: u64) -> Self {
+        let SamplerStatistics {
+            samples,
+            dropped,
+            deferred,
+            broken,
+            refused,
+            truncated,
+            gc,
+            idle,
+            bad_frames,
+            faults,
+            signals_sent,
+            forged_signals,
+            unqueued_signals,
+            handler_p50_ns,
+            handler_p99_ns,
+            handler_max_ns,
+            handler_total_ns,
+            resolve_total_ns,
+            resolve_max_ns,
+            ticker_cpu_ns,
+            left_behind,
+        } = collector::stats();
+        let left_behind = left_behind
+            .into_iter()
+            .map(|left| LeftBehind {
+                thread_id: left.thread_id,
+                thread_name: left.thread_name,
+                samples: left.samples as f64,
+            })
+            .collect();
+        Self {
+            samples: samples as f64,
+            dropped_samples: dropped as f64,
+            deferred_samples: deferred as f64,
+            faults: faults as f64,
+            refused_walks: refused as f64,
+            broken_walks: broken as f64,
+            bad_frames: bad_frames as f64,
+            truncated_samples: truncated as f64,
+            gc_samples: gc as f64,
+            idle_samples: idle as f64,
+            signals_sent: signals_sent as f64,
+            forged_signals: forged_signals as f64,
+            unqueued_signals: unqueued_signals as f64,
+            recorded: recorder.recorded as f64,
+            dropped_by_recorder: recorder.dropped as f64,
+            serializations: recorder.serializations as f64,
+            failed_serializations: recorder.failures as f64,
+            serialize_min_nanos: recorder.serialize_min_ns as f64,
+            serialize_mean_nanos: recorder.serialize_mean_ns as f64,
+            serialize_max_nanos: recorder.serialize_max_ns as f64,
+            handler_p50_nanos: handler_p50_ns as f64,
+            handler_p99_nanos: handler_p99_ns as f64,
+            handler_max_nanos: handler_max_ns as f64,
+            handler_total_nanos: handler_total_ns as f64,
+            resolve_nanos: resolve_total_ns as f64,
+            resolve_max_nanos: resolve_max_ns as f64,
+            ticker_cpu_nanos: ticker_cpu_ns as f64,
+            start_nanos: start_ns as f64,
+            left_behind,
+        }
+    }
+}
+
+impl From<Capabilities> for CapabilitiesObject {
+    fn from(capabilities: Capabilities) -> Self {
+        let Capabilities {
+            v8_version,
+            frames,
+            walk,
+            reasons,
+            signal,
+            proofs,
+        } = capabilities;
+        Self {
+            v8_version: v8_version.to_string(),
+            frames: match frames {
+                pronghorn_sampler::Frames::Full => "full",
+                pronghorn_sampler::Frames::Physical => "physical",
+            }
+            .to_owned(),
+            walk,
+            reasons,
+            signal,
+            baseline: word(proofs.baseline),
+            optimized: word(proofs.optimized),
+            inlined: word(proofs.inlined),
+        }
+    }
+}
+
+fn word(proof: pronghorn_sampler::Proof) -> String {
+    use pronghorn_sampler::Proof;
+    match proof {
+        Proof::Proved => "proved",
+        Proof::Unproved => "unproved",
+        Proof::Refused => "refused",
+    }
+    .to_owned()
+}

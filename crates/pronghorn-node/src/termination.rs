@@ -1,0 +1,204 @@
+//! Signals that end the program: the last profile is written, and then the process dies of the signal as it would have.
+//!
+//! A JavaScript listener would keep a program alive that is busy, so the handler is native: it notes the signal and wakes
+//! a thread of ours, which asks the JavaScript threads for what they have, writes the file, puts the handler that was
+//! there before back (Node's own restores the terminal), and sends the signal again. A listener that the application adds
+//! later replaces the handler, and then nothing of this happens.
+//!
+//! Threads: `arm` and `disarm` on the main thread, the handler anywhere, the rest on the watcher, which sleeps on a
+//! futex until a signal comes. Everything is bounded: the process dies within a second even if it can give nothing.
+
+use std::ffi::c_void;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+
+use napi_derive::napi;
+use pronghorn_sampler::park::Parking;
+use pronghorn_sampler::{clock, failure};
+
+use crate::error::{Code, Failure, Result, guarded};
+use crate::lifecycle;
+
+/// How long the JavaScript threads have to resolve what they have.
+const PATIENCE_NS: u64 = 200_000_000;
+/// How long the end of the program waits for the watcher to end it.
+const DEATH_NS: u64 = 1_000_000_000;
+
+static ARRIVED: AtomicI32 = AtomicI32::new(0);
+static WATCHING: AtomicBool = AtomicBool::new(false);
+static PARKING: Parking = Parking::new();
+static ARMED: Mutex<Option<Armed>> = Mutex::new(None);
+
+struct Armed {
+    path: PathBuf,
+    previous: Vec<(i32, libc::sigaction)>,
+}
+
+/// What `armTermination` takes.
+#[napi(object)]
+pub struct TerminationOptions {
+    /// Signal numbers.
+    pub signals: Vec<i32>,
+    /// The file to write.
+    pub path: String,
+}
+
+/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers.
+#[napi]
+pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
+    guarded(|| {
+        let mut armed = lock();
+        if armed.is_some() {
+            return Err(Failure::new(Code::Internal, "termination is armed already"));
+        }
+        watch()?;
+        let previous: Vec<_> = options
+            .signals
+            .iter()
+            .filter_map(|&signal| Some((signal, install(signal)?)))
+            .collect();
+        let numbers = previous.iter().map(|(signal, _)| *signal).collect();
+        *armed = Some(Armed {
+            path: PathBuf::from(options.path),
+            previous,
+        });
+        Ok(numbers)
+    })
+    .map_err(Into::into)
+}
+
+/// Puts the handlers that were there before back, where ours are still in place. If a signal has arrived, this waits for
+/// the process to die of it.
+#[napi]
+pub fn disarm_termination() -> Result<()> {
+    guarded(|| {
+        let deadline = clock::monotonic_ns() + DEATH_NS;
+        while ARRIVED.load(SeqCst) != 0 && clock::monotonic_ns() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        if let Some(armed) = lock().take() {
+            armed.restore();
+        }
+        Ok(())
+    })
+    .map_err(Into::into)
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Armed>> {
+    ARMED.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
+impl Armed {
+    fn restore(&self) {
+        for (signal, previous) in &self.previous {
+            if is_ours(*signal) {
+                // SAFETY: a disposition that the kernel gave us for this signal.
+                unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
+            }
+        }
+    }
+}
+
+fn disposition(signal: i32) -> Option<libc::sigaction> {
+    // SAFETY: zeroed bytes are a valid sigaction; the call only queries into it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        (libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0).then_some(action)
+    }
+}
+
+fn is_ours(signal: i32) -> bool {
+    disposition(signal).is_some_and(|action| action.sa_sigaction == on_signal as *const () as usize)
+}
+
+/// Installs the handler, unless the process ignores the signal (nohup does that). Returns what was there.
+fn install(signal: i32) -> Option<libc::sigaction> {
+    let previous = disposition(signal)?;
+    if previous.sa_sigaction == libc::SIG_IGN {
+        return None;
+    }
+    // SAFETY: zeroed bytes are a valid sigaction; the handler is a function of this image, which stays loaded.
+    let installed = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut()) == 0
+    };
+    installed.then_some(previous)
+}
+
+extern "C" fn on_signal(signal: i32, _info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: errno's address is valid for the running thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let saved = unsafe { *errno };
+    let _ = ARRIVED.compare_exchange(0, signal, SeqCst, SeqCst);
+    PARKING.wake();
+    // SAFETY: as above.
+    unsafe { *errno = saved };
+}
+
+/// Starts the watcher, once per process.
+fn watch() -> std::result::Result<(), Failure> {
+    if WATCHING.swap(true, SeqCst) {
+        return Ok(());
+    }
+    let spawned = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", || {
+        while ARRIVED.load(SeqCst) == 0 {
+            PARKING.announce();
+            if ARRIVED.load(SeqCst) != 0 {
+                break;
+            }
+            PARKING.wait(None);
+        }
+        let signal = ARRIVED.load(SeqCst);
+        failure::guarded("the last profile", write_last_profile);
+        end_by(signal);
+    });
+    spawned.map(|_| ()).map_err(|error| {
+        WATCHING.store(false, SeqCst);
+        Failure::new(Code::Internal, format!("no thread to watch for signals: {error}"))
+    })
+}
+
+fn write_last_profile() {
+    let Some(path) = lock().as_ref().map(|armed| armed.path.clone()) else {
+        return;
+    };
+    let Some(data) = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS) else {
+        return;
+    };
+    if let Err(error) = write_atomically(&path, &data) {
+        eprintln!("pronghorn: the profile could not be written to {}: {error}", path.display());
+    }
+}
+
+fn write_atomically(path: &Path, data: &[u8]) -> std::io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    fs::write(&temporary, data)?;
+    fs::rename(&temporary, path)
+}
+
+/// Lets the process die of the signal: with the handler that was there before, and by the default action if that did not do.
+fn end_by(signal: i32) {
+    if let Some(armed) = lock().as_ref() {
+        armed.restore();
+    }
+    // SAFETY: the process's own signal, to itself.
+    unsafe { libc::kill(libc::getpid(), signal) };
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    // Still here: a handler that does not end the process, or every thread blocks the signal. The application did not
+    // handle it, so the process has to end.
+    // SAFETY: the default action for a signal that arrived, on this thread, which may receive it now.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        libc::raise(signal);
+    }
+}
