@@ -2,9 +2,7 @@
 
 /// Frame type ids; −1 where a version has none.
 #[derive(Clone, Copy, Debug)]
-pub struct FrameTypes {
-    pub(crate) entry: i32,
-    pub(crate) construct_entry: i32,
+pub(crate) struct FrameTypes {
     pub(crate) builtin_exit: i32,
     pub(crate) irregexp: i32,
     /// Frames whose code is compiled WebAssembly.
@@ -16,8 +14,6 @@ impl FrameTypes {
     pub(crate) fn from_ints(lookup: &dyn Fn(&str) -> Option<i32>) -> Self {
         let id = |name: &str| lookup(&format!("frametype_{name}")).unwrap_or(-1);
         Self {
-            entry: id("EntryFrame"),
-            construct_entry: id("ConstructEntryFrame"),
             builtin_exit: id("BuiltinExitFrame"),
             irregexp: id("IrregexpFrame"),
             wasm: id("WasmFrame"),

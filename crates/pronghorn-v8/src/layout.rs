@@ -34,7 +34,7 @@ impl std::error::Error for Unsupported {}
 
 /// Instance types, as a map's 16-bit word holds them.
 #[derive(Clone, Copy, Debug)]
-pub struct Types {
+pub(crate) struct Types {
     pub(crate) first_function: u16,
     pub(crate) last_function: u16,
     pub(crate) shared_function_info: u16,
@@ -53,7 +53,7 @@ pub struct Types {
 
 /// Slots of a JavaScript frame, relative to the frame pointer.
 #[derive(Clone, Copy, Debug)]
-pub struct FrameSlots {
+pub(crate) struct FrameSlots {
     pub(crate) context: i64,
     pub(crate) function: i64,
     pub(crate) bytecode_array: i64,
@@ -62,16 +62,15 @@ pub struct FrameSlots {
 
 /// SharedFunctionInfo.
 #[derive(Clone, Copy, Debug)]
-pub struct SharedOffsets {
+pub(crate) struct SharedOffsets {
     pub(crate) name_or_scope_info: u64,
     pub(crate) script: u64,
     pub(crate) token_offset: u64,
-    pub(crate) literal_id: u64,
 }
 
 /// Script.
 #[derive(Clone, Copy, Debug)]
-pub struct ScriptOffsets {
+pub(crate) struct ScriptOffsets {
     pub(crate) source: u64,
     pub(crate) name: u64,
     pub(crate) line_offset: u64,
@@ -83,7 +82,7 @@ pub struct ScriptOffsets {
 
 /// Strings.
 #[derive(Clone, Copy, Debug)]
-pub struct StringOffsets {
+pub(crate) struct StringOffsets {
     pub(crate) length: u64,
     pub(crate) one_byte_chars: u64,
     pub(crate) two_byte_chars: u64,
@@ -104,7 +103,7 @@ pub struct StringOffsets {
 
 /// DeoptimizationData indices and code kinds.
 #[derive(Clone, Copy, Debug)]
-pub struct CompiledOffsets {
+pub(crate) struct CompiledOffsets {
     pub(crate) kind_mask: u32,
     pub(crate) kind_baseline: u32,
     pub(crate) inlined_count: u64,
@@ -138,7 +137,6 @@ pub struct Layout {
     pub(crate) array_data: u64,
     pub(crate) compiled: CompiledOffsets,
     pub(crate) unexported: Unexported,
-    pub(crate) bytecode_sizes: u64,
 }
 
 impl Layout {
@@ -162,14 +160,12 @@ impl Layout {
                 });
             }
         };
-        let sizes = crate::bytecode_sizes::exported_table().unwrap_or(0);
-        Self::from_ints(version, &symbols.int, sizes)
+        Self::from_ints(version, &symbols.int)
     }
 
     pub(crate) fn from_ints(
         version: Version,
         lookup: &dyn Fn(&str) -> Option<i32>,
-        bytecode_sizes: u64,
     ) -> Result<Self, Unsupported> {
         let ints = Ints { lookup };
         if ints.any(&["SmiShiftSize"])? != 31
@@ -248,8 +244,6 @@ impl Layout {
                 ])?,
                 token_offset: ints
                     .offset(&["class_SharedFunctionInfo__raw_function_token_offset__int16_t"])?,
-                // Follows the 32-bit flags on every known version.
-                literal_id: ints.offset(&["class_SharedFunctionInfo__flags__int"])? + 4,
             },
             script: ScriptOffsets {
                 source: ints.offset(&["class_Script__source__Object"])?,
@@ -324,7 +318,6 @@ impl Layout {
                 ),
                 ..unexported
             },
-            bytecode_sizes,
         })
     }
 }

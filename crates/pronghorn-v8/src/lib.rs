@@ -4,28 +4,39 @@
 //! [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time. At a safe point on the isolate's own
 //! thread: [`Resolver::resolve`], which turns raw frames into functions and lines.
 
+mod baseline;
 mod bytecode_sizes;
+mod code;
 mod edge;
 pub mod fault;
 mod frame;
 mod frame_types;
+mod function;
 mod layout;
+mod lines;
 pub mod load;
 mod memory;
 mod object;
+mod optimized;
+mod position_table;
+mod proof;
 mod ranges;
 mod raw_frame;
 mod resolve;
+mod scope_info;
+mod script;
 pub mod symbols;
 mod table;
+mod text;
 mod version;
 
 pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};
 pub use layout::{Frames, Layout, Unsupported};
 pub use memory::{Live, Memory};
+pub use proof::{Proof, Proofs};
 pub use ranges::{CodeRanges, Range, RangesError};
 pub use raw_frame::{Kind, RawFrame};
-pub use resolve::{FunctionInfo, Origin, Proof, Proofs, Resolved, Resolver};
+pub use resolve::{ANONYMOUS, BUILTIN_FILE, FunctionInfo, Origin, Resolved, Resolver};
 pub use symbols::{
     GcCallback, Isolate, JsEntryStubs, MemoryRange, MissingSymbols, RegisterState, SampleInfo,
     Symbols, exported,

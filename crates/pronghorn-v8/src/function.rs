@@ -1,0 +1,71 @@
+//! SharedFunctionInfo: a function's name and place.
+
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::object::{field, has_type};
+use crate::scope_info;
+use crate::script;
+use crate::text;
+
+/// What a SharedFunctionInfo says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// May be empty.
+    pub(crate) name: String,
+    /// The tagged Script; nothing for builtins.
+    pub(crate) script: Option<u64>,
+    /// Script offset of the first token (`function`, `class`, the name of a method).
+    pub(crate) token: u32,
+    /// Script offsets of start and end.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// False if only the name is known.
+    pub(crate) placed: bool,
+}
+
+/// Names are cut here.
+pub(crate) const LONGEST_NAME: u32 = 256;
+/// The token's distance to the start does not fit into 16 bits.
+const TOKEN_OUT_OF_RANGE: u16 = 0xffff;
+
+/// Reads the SharedFunctionInfo at `shared`.
+pub(crate) fn read<M: Memory>(memory: &M, layout: &Layout, shared: u64) -> Option<Function> {
+    if !has_type(memory, layout, shared, layout.types.shared_function_info) {
+        return None;
+    }
+    let script = script::of_shared(memory, layout, shared);
+    let name_or_scope = field(memory, shared, layout.shared.name_or_scope_info)?;
+    if let Some(scope) = scope_info::read(memory, layout, name_or_scope) {
+        let text = |tagged: Option<u64>| {
+            tagged
+                .and_then(|tagged| text::read(memory, layout, tagged, LONGEST_NAME))
+                .filter(|name| !name.is_empty())
+        };
+        let name = text(scope.name)
+            .or_else(|| text(scope.inferred_name))
+            .unwrap_or_default();
+        let distance = memory.u16(shared - 1 + layout.shared.token_offset)?;
+        let distance = if distance == TOKEN_OUT_OF_RANGE {
+            0
+        } else {
+            u32::from(distance)
+        };
+        return Some(Function {
+            name,
+            script,
+            token: scope.start.saturating_sub(distance),
+            start: scope.start,
+            end: scope.end,
+            placed: true,
+        });
+    }
+    let name = text::read(memory, layout, name_or_scope, LONGEST_NAME).unwrap_or_default();
+    Some(Function {
+        name,
+        script,
+        token: 0,
+        start: 0,
+        end: 0,
+        placed: false,
+    })
+}

@@ -1,0 +1,152 @@
+//! From a script offset to a line.
+//!
+//! One table per script: the positions of its line ends, taken from V8 where V8 keeps them, else found by scanning the
+//! source once. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8.
+
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::object::{field, has_type, smi, smi_field};
+use crate::text;
+
+/// Line ends of one script.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    // Character offsets of line ends, rising.
+    ends: Vec<u32>,
+}
+
+/// Characters scanned at most: V8 allows about 2^29.
+const MOST_CHARACTERS: u32 = 1 << 29;
+const MOST_LINES: i32 = 1 << 24;
+const CHUNK: usize = 1 << 16;
+
+impl Lines {
+    /// The table of the script at `tagged`; nothing if its source cannot be read.
+    pub(crate) fn of_script<M: Memory>(memory: &M, layout: &Layout, script: u64) -> Option<Self> {
+        let kept = field(memory, script, layout.script.line_ends)?;
+        if let Some(ends) = from_v8(memory, layout, kept) {
+            return Some(Self { ends });
+        }
+        let source = field(memory, script, layout.script.source)?;
+        Self::of_source(memory, layout, source)
+    }
+
+    /// Scans a source string.
+    pub(crate) fn of_source<M: Memory>(memory: &M, layout: &Layout, source: u64) -> Option<Self> {
+        let mut scan = Scan::default();
+        let mut buffer = vec![0u8; CHUNK];
+        let mut whole = true;
+        text::pieces(memory, layout, source, MOST_CHARACTERS, &mut |piece| {
+            let mut address = piece.address;
+            let mut left = piece.length as usize * piece.width as usize;
+            while left > 0 {
+                let size = left.min(CHUNK);
+                let Some(chunk) = buffer.get_mut(..size) else {
+                    return false;
+                };
+                if !memory.copy(address, chunk) {
+                    whole = false;
+                    return false;
+                }
+                if piece.width == 1 {
+                    scan.one_byte(chunk)
+                } else {
+                    scan.two_byte(chunk)
+                }
+                address += size as u64;
+                left -= size;
+            }
+            true
+        })?;
+        whole.then(|| scan.finish())
+    }
+
+    /// The line of a script offset, from 0.
+    pub(crate) fn line(&self, offset: u32) -> u32 {
+        u32::try_from(self.ends.partition_point(|&end| end < offset)).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes held.
+    pub(crate) fn size(&self) -> usize {
+        self.ends.capacity() * 4
+    }
+}
+
+/// V8's own line ends: a FixedArray of Smis, rising.
+fn from_v8<M: Memory>(memory: &M, layout: &Layout, array: u64) -> Option<Vec<u32>> {
+    if !has_type(memory, layout, array, layout.types.fixed_array) {
+        return None;
+    }
+    let length = smi_field(memory, array, layout.array_length)?;
+    if !(1..MOST_LINES).contains(&length) {
+        return None;
+    }
+    let length = usize::try_from(length).ok()?;
+    let mut bytes = vec![0u8; length * 8];
+    if !memory.copy(array - 1 + layout.array_data, &mut bytes) {
+        return None;
+    }
+    let mut ends = Vec::with_capacity(length);
+    let mut last = None;
+    for word in bytes.as_chunks::<8>().0 {
+        let end = u32::try_from(smi(u64::from_le_bytes(*word))?).ok()?;
+        if last.is_some_and(|last| end < last) {
+            return None;
+        }
+        last = Some(end);
+        ends.push(end);
+    }
+    Some(ends)
+}
+
+/// A scan over chunks; a `\r` at the end of one waits for the next character.
+#[derive(Default)]
+struct Scan {
+    ends: Vec<u32>,
+    at: u32,
+    pending_return: bool,
+}
+
+impl Scan {
+    fn settle(&mut self, next_is_newline: bool) {
+        if core::mem::take(&mut self.pending_return) && !next_is_newline {
+            self.ends.push(self.at - 1);
+        }
+    }
+
+    fn one_byte(&mut self, chunk: &[u8]) {
+        self.settle(chunk.first() == Some(&b'\n'));
+        for index in memchr::memchr2_iter(b'\n', b'\r', chunk) {
+            let is_return = chunk.get(index) == Some(&b'\r');
+            match chunk.get(index + 1) {
+                Some(b'\n') if is_return => {}
+                None if is_return => self.pending_return = true,
+                _ => self.ends.push(self.at + index as u32),
+            }
+        }
+        self.at += chunk.len() as u32;
+    }
+
+    fn two_byte(&mut self, chunk: &[u8]) {
+        let units = chunk.as_chunks::<2>().0;
+        let unit = |index: usize| units.get(index).map(|pair| u16::from_le_bytes(*pair));
+        self.settle(unit(0) == Some(0x0a));
+        for (index, pair) in units.iter().enumerate() {
+            match u16::from_le_bytes(*pair) {
+                0x0a | 0x2028 | 0x2029 => self.ends.push(self.at + index as u32),
+                0x0d => match unit(index + 1) {
+                    Some(0x0a) => {}
+                    None => self.pending_return = true,
+                    Some(_) => self.ends.push(self.at + index as u32),
+                },
+                _ => {}
+            }
+        }
+        self.at += units.len() as u32;
+    }
+
+    fn finish(mut self) -> Lines {
+        self.settle(false);
+        Lines { ends: self.ends }
+    }
+}

@@ -1,0 +1,116 @@
+//! Source position tables: from a code or bytecode offset to a position word.
+//!
+//! A table is a run of pairs, delta of the offset and delta of the position word, both variable-length quantities of
+//! seven bits a byte, low bits first. The last pair whose offset is not greater than the wanted one counts.
+
+use crate::table::PositionEncoding;
+
+/// A position word, split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Offset into the script's source, in characters.
+    pub(crate) offset: u32,
+    /// Index into the inlining positions, if the code was inlined.
+    pub(crate) inlining: Option<u32>,
+}
+
+impl Position {
+    /// Splits a word: bit 0 external, bits 1 to 30 script offset + 1, bits 31 to 46 inlining id + 1. Nothing for words that
+    /// name no script position.
+    pub(crate) fn from_word(word: u64) -> Option<Self> {
+        if word & 1 != 0 {
+            return None;
+        }
+        let offset = (((word >> 1) & 0x3fff_ffff) as u32).checked_sub(1)?;
+        Some(Self {
+            offset,
+            inlining: (((word >> 31) & 0xffff) as u32).checked_sub(1),
+        })
+    }
+}
+
+/// Reads quantities from a byte slice.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// An unsigned quantity; nothing at the end, or if it has more than 64 bits.
+    pub(crate) fn unsigned(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        let mut shift = 0;
+        loop {
+            let (&byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            if shift > 63 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+            shift += 7;
+        }
+    }
+
+    /// A signed quantity, the sign in the lowest bit.
+    pub(crate) fn signed(&mut self) -> Option<i64> {
+        let value = self.unsigned()?;
+        Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+}
+
+/// The outcome of a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// The position word in force.
+    Word(u64),
+    /// The offset lies in front of the first entry, or the table is empty.
+    Before,
+    /// The table makes no sense.
+    Damaged,
+}
+
+/// Looks `offset` up in `table`.
+pub(crate) fn look_up(table: &[u8], encoding: PositionEncoding, offset: u64) -> Lookup {
+    let mut reader = Reader::new(table);
+    // The first delta counts from -1 in bytecode tables and in code tables alike.
+    let mut at = -1i64;
+    let mut position = 0i64;
+    let mut found = Lookup::Before;
+    let wanted = i64::try_from(offset).unwrap_or(i64::MAX);
+    while !reader.is_empty() {
+        let delta = match encoding {
+            PositionEncoding::ZigZag => reader
+                .signed()
+                .map(|delta| if delta >= 0 { delta } else { !delta }),
+            PositionEncoding::Packed => reader
+                .unsigned()
+                .and_then(|word| i64::try_from(word >> 2).ok()),
+        };
+        let Some(delta) = delta.filter(|&delta| delta < 1 << 32) else {
+            return Lookup::Damaged;
+        };
+        let Some(change) = reader.signed() else {
+            return Lookup::Damaged;
+        };
+        at += delta;
+        position = position.wrapping_add(change);
+        if at > wanted {
+            return found;
+        }
+        if position < 0 {
+            return Lookup::Damaged;
+        }
+        found = Lookup::Word(position.cast_unsigned());
+    }
+    found
+}
