@@ -1,34 +1,41 @@
 // Stress: a sample every 100 µs while V8 moves everything about. What counts is the number of walks taken.
-import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { explain, judge } from './helpers/badness.mjs'
-import { long, majors } from './helpers/nodes.mjs'
-import { total } from './helpers/pprof.mjs'
-import { BAD_LIMIT, runProgram } from './helpers/truths.mjs'
-import { truth } from './stress/stress.mjs'
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { explain, judge } from './helpers/badness.mjs';
+import { long, majors } from './helpers/nodes.mjs';
+import { total } from './helpers/pprof.mjs';
+import { BAD_LIMIT, runProgram } from './helpers/truths.mjs';
+import { truth } from './stress/stress.mjs';
 
 const kinds = {
   plain: [],
   compaction: ['--stress-compaction'],
-  ...(long ? { deopts: ['--deopt-every-n-times=100'], 'small young space': ['--max-semi-space-size=1'], baseline: ['--always-sparkplug'], maglev: ['--maglev'] } : {}),
-}
+  ...(long
+    ? {
+        deopts: ['--deopt-every-n-times=100'],
+        'small young space': ['--max-semi-space-size=1'],
+        baseline: ['--always-sparkplug'],
+        maglev: ['--maglev'],
+      }
+    : {}),
+};
 
 for (const major of majors) {
   describe(`stress on Node ${major}`, { concurrency: 2 }, () => {
     for (const [kind, flags] of Object.entries(kinds)) {
       it(`${kind} (Node ${major})`, async (context) => {
         // 60,000 walks in 30 s of CPU; or a tenth of both.
-        const [ms, wanted] = long ? [33_000, 60_000] : [3300, 6000]
-        const run = await runProgram(truth, major, { flags, ms, hook: { intervalNanos: 100_000 }, deadlineMs: ms * 3 + 30_000 })
-        const { stats } = run
-        const verdict = judge(truth, run.profile, stats)
-        const summary = `${stats.samples} walks, ${(100 * verdict.profileShare).toFixed(3)}% bad by the profile, ${(100 * verdict.statsShare).toFixed(3)}% by stats(); handler p50 ${stats.handlerP50Nanos} ns, p99 ${stats.handlerP99Nanos} ns, ${stats.faults} faults, ${stats.droppedSamples} dropped`
-        context.diagnostic(summary)
-        assert.equal(total(run.profile.samples, 'count'), stats.recorded)
-        assert.ok(verdict.profileShare < BAD_LIMIT, `${summary}\n${explain(verdict.bad)}`)
-        assert.ok(verdict.statsShare < BAD_LIMIT, summary)
-        assert.ok(stats.samples >= wanted, summary)
-      })
+        const [ms, wanted] = long ? [33_000, 60_000] : [3300, 6000];
+        const run = await runProgram(truth, major, { flags, ms, hook: { intervalNanos: 100_000 }, deadlineMs: ms * 3 + 30_000 });
+        const { stats } = run;
+        const verdict = judge(truth, run.profile, stats);
+        const summary = `${stats.samples} walks, ${(100 * verdict.profileShare).toFixed(3)}% bad by the profile, ${(100 * verdict.statsShare).toFixed(3)}% by stats(); handler p50 ${stats.handlerP50Nanos} ns, p99 ${stats.handlerP99Nanos} ns, ${stats.faults} faults, ${stats.droppedSamples} dropped`;
+        context.diagnostic(summary);
+        assert.equal(total(run.profile.samples, 'count'), stats.recorded);
+        assert.ok(verdict.profileShare < BAD_LIMIT, `${summary}\n${explain(verdict.bad)}`);
+        assert.ok(verdict.statsShare < BAD_LIMIT, summary);
+        assert.ok(stats.samples >= wanted, summary);
+      });
     }
-  })
+  });
 }

@@ -1,8 +1,8 @@
 // The same programs with each of V8's compilers forced: functions, start lines and call lines must not depend on the tier.
-import { describe, it } from 'node:test'
-import { long, majors } from './helpers/nodes.mjs'
-import { programs } from './helpers/programs.mjs'
-import { checkTruth } from './helpers/truths.mjs'
+import { describe, it } from 'node:test';
+import { long, majors } from './helpers/nodes.mjs';
+import { programs } from './helpers/programs.mjs';
+import { checkTruth } from './helpers/truths.mjs';
 
 const tiers = {
   'interpreter and baseline': ['--no-opt', '--no-maglev'],
@@ -12,15 +12,16 @@ const tiers = {
   'maglev and turbofan': ['--maglev'],
   // Longer runs only: what few people run, but V8 allows.
   ...(long ? { 'interpreter alone': ['--no-opt', '--no-maglev', '--no-sparkplug'], jitless: ['--jitless'] } : {}),
-}
+};
 
 for (const major of majors) {
   describe(`compilers on Node ${major}`, { concurrency: 2 }, () => {
     for (const [tier, flags] of Object.entries(tiers)) {
       for (const [name, truth] of programs) {
-        if (!truth.tiers) continue
-        it(`${name}, ${tier} (Node ${major})`, () => checkTruth(truth, major, { flags, ms: long ? 1500 : 350, hook: { intervalNanos: 400_000 } }))
+        if (!truth.tiers) continue;
+        it(`${name}, ${tier} (Node ${major})`, () =>
+          checkTruth(truth, major, { flags, ms: long ? 1500 : 350, hook: { intervalNanos: 400_000 } }));
       }
     }
-  })
+  });
 }

@@ -1,16 +1,16 @@
 // Runs a program with a known answer on one Node major, and checks the rules that hold for all of them.
-import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { explain, judge } from './badness.mjs'
-import { runOk } from './child.mjs'
-import { fixturePath } from './fixture.mjs'
-import { nodePath } from './nodes.mjs'
-import * as pprof from './pprof.mjs'
-import { scratch } from './scratch.mjs'
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { explain, judge } from './badness.mjs';
+import { runOk } from './child.mjs';
+import { fixturePath } from './fixture.mjs';
+import { nodePath } from './nodes.mjs';
+import * as pprof from './pprof.mjs';
+import { scratch } from './scratch.mjs';
 
 /** The most bad samples a program may have. */
-export const BAD_LIMIT = 0.005
+export const BAD_LIMIT = 0.005;
 
 /**
  * Runs a program and reads what it wrote.
@@ -18,60 +18,69 @@ export const BAD_LIMIT = 0.005
  * Output: `{ profile, stats, capabilities, figures, extra, flags, options }`.
  */
 export async function runProgram(truth, major, { flags = [], options = {}, hook, ms = truth.ms, deadlineMs = 30_000 } = {}) {
-  const out = scratch()
-  const allFlags = [...truth.flags, ...flags]
-  const merged = { intervalMicros: 1000, ...truth.options, ...options }
-  const settings = { out, options: merged, hook, ms, fixture: await fixturePath() }
-  await runOk(nodePath(major), [...allFlags, truth.file, JSON.stringify(settings)], { deadlineMs })
-  const result = JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'))
-  return { ...result, profile: pprof.readProfile(join(out, 'profile.pb.gz')), flags: allFlags, options: merged }
+  const out = scratch();
+  const allFlags = [...truth.flags, ...flags];
+  const merged = { intervalMicros: 1000, ...truth.options, ...options };
+  const settings = { out, options: merged, hook, ms, fixture: await fixturePath() };
+  await runOk(nodePath(major), [...allFlags, truth.file, JSON.stringify(settings)], { deadlineMs });
+  const result = JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'));
+  return { ...result, profile: pprof.readProfile(join(out, 'profile.pb.gz')), flags: allFlags, options: merged };
 }
 
 /** What holds for every program: badness, agreement of profile and statistics, and all of the thread's time accounted for. */
 export function checkGeneral(truth, run) {
-  const { profile, stats } = run
-  const verdict = judge(truth, profile, stats)
-  const inside = pprof.total(verdict.inside, 'count')
-  assert.ok(inside >= 50, `only ${inside} samples while the program worked:\n${pprof.describe(profile.samples)}`)
-  assert.ok(verdict.profileShare < BAD_LIMIT, `${percent(verdict.profileShare)} bad samples of ${verdict.taken}:\n${explain(verdict.bad)}`)
-  assert.ok(verdict.statsShare < BAD_LIMIT, `${percent(verdict.statsShare)} bad by stats(): ${JSON.stringify(stats)}`)
+  const { profile, stats } = run;
+  const verdict = judge(truth, profile, stats);
+  const inside = pprof.total(verdict.inside, 'count');
+  assert.ok(inside >= 50, `only ${inside} samples while the program worked:\n${pprof.describe(profile.samples)}`);
+  assert.ok(verdict.profileShare < BAD_LIMIT, `${percent(verdict.profileShare)} bad samples of ${verdict.taken}:\n${explain(verdict.bad)}`);
+  assert.ok(verdict.statsShare < BAD_LIMIT, `${percent(verdict.statsShare)} bad by stats(): ${JSON.stringify(stats)}`);
   // Both are below the limit; that they also agree shows that neither leaves something out.
-  assert.ok(Math.abs(verdict.profileShare - verdict.statsShare) < BAD_LIMIT / 2 + 1 / verdict.taken, `${percent(verdict.profileShare)} by the profile, ${percent(verdict.statsShare)} by stats()`)
-  assert.equal(verdict.taken, stats.recorded, 'the profile holds what the recorder counted')
+  assert.ok(
+    Math.abs(verdict.profileShare - verdict.statsShare) < BAD_LIMIT / 2 + 1 / verdict.taken,
+    `${percent(verdict.profileShare)} by the profile, ${percent(verdict.statsShare)} by stats()`,
+  );
+  assert.equal(verdict.taken, stats.recorded, 'the profile holds what the recorder counted');
   // A sample whose JavaScript is hidden would sit outside the program: its CPU time then misses here.
-  const { enter, leave } = run.figures
+  const { enter, leave } = run.figures;
   if (enter?.cpu !== undefined && leave !== undefined) {
-    const measured = leave.cpu - enter.cpu
-    const seen = pprof.total(verdict.inside, 'cpu')
-    assert.ok(seen > 0.97 * measured - 4e6, `${seen / 1e6} ms of the program's ${measured / 1e6} ms of CPU time are on its stacks:\n${pprof.describe(verdict.outside)}`)
+    const measured = leave.cpu - enter.cpu;
+    const seen = pprof.total(verdict.inside, 'cpu');
+    assert.ok(
+      seen > 0.97 * measured - 4e6,
+      `${seen / 1e6} ms of the program's ${measured / 1e6} ms of CPU time are on its stacks:\n${pprof.describe(verdict.outside)}`,
+    );
   }
-  return verdict
+  return verdict;
 }
 
 /** The innermost JavaScript function's share of the samples, and the share of its samples on its hot lines. */
 export function checkLeaf(truth, verdict, optimized) {
-  if (truth.leaf === undefined) return
-  const { name, share, unoptimized = share - 0.1, hot = 0.5 } = truth.leaf
-  const wanted = optimized ? share : unoptimized
-  const leafOf = (sample) => pprof.scriptFrames(sample.stack).at(-1)
+  if (truth.leaf === undefined) return;
+  const { name, share, unoptimized = share - 0.1, hot = 0.5 } = truth.leaf;
+  const wanted = optimized ? share : unoptimized;
+  const leafOf = (sample) => pprof.scriptFrames(sample.stack).at(-1);
   for (const value of ['count', 'cpu', 'wall']) {
-    const part = pprof.share(verdict.inside, value, (sample) => leafOf(sample)?.name === name)
-    assert.ok(part >= wanted, `${name} is the leaf of ${percent(part)} of ${value}, not ${percent(wanted)}:\n${pprof.describe(verdict.inside)}`)
+    const part = pprof.share(verdict.inside, value, (sample) => leafOf(sample)?.name === name);
+    assert.ok(
+      part >= wanted,
+      `${name} is the leaf of ${percent(part)} of ${value}, not ${percent(wanted)}:\n${pprof.describe(verdict.inside)}`,
+    );
   }
-  const lines = truth.markers.hot.get(name)
-  if (lines === undefined) return
-  const own = verdict.inside.filter((sample) => leafOf(sample)?.name === name)
-  const onHot = pprof.share(own, 'count', (sample) => lines.includes(leafOf(sample).line))
-  assert.ok(onHot >= hot, `only ${percent(onHot)} of ${name} on its hot lines ${lines}:\n${pprof.describe(own)}`)
+  const lines = truth.markers.hot.get(name);
+  if (lines === undefined) return;
+  const own = verdict.inside.filter((sample) => leafOf(sample)?.name === name);
+  const onHot = pprof.share(own, 'count', (sample) => lines.includes(leafOf(sample).line));
+  assert.ok(onHot >= hot, `only ${percent(onHot)} of ${name} on its hot lines ${lines}:\n${pprof.describe(own)}`);
 }
 
 /** Runs a program and checks all that is known of it. Returns the run, with its `verdict`. */
 export async function checkTruth(truth, major, settings = {}) {
-  const run = await runProgram(truth, major, settings)
-  const verdict = checkGeneral(truth, run)
-  checkLeaf(truth, verdict, !(settings.flags ?? []).some((flag) => ['--no-opt', '--always-sparkplug'].includes(flag)))
-  truth.check?.(run.profile, run, assert, pprof)
-  return { ...run, verdict }
+  const run = await runProgram(truth, major, settings);
+  const verdict = checkGeneral(truth, run);
+  checkLeaf(truth, verdict, !(settings.flags ?? []).some((flag) => ['--no-opt', '--always-sparkplug'].includes(flag)));
+  truth.check?.(run.profile, run, assert, pprof);
+  return { ...run, verdict };
 }
 
-const percent = (value) => `${(100 * value).toFixed(2)}%`
+const percent = (value) => `${(100 * value).toFixed(2)}%`;

@@ -1,16 +1,16 @@
 // start, stop, two seconds of nothing, start: no delta may contain the gap.
-import { start } from 'pronghorn'
-import { burn, fixture, keep, monotonic, report, rest, startOptions } from '../helpers/scenario.mjs'
+import { start } from 'pronghorn';
+import { burn, fixture, keep, monotonic, report, rest, startOptions } from '../helpers/scenario.mjs';
 
-const periods = []
+const periods = [];
 for (const name of ['first', 'second']) {
-  const begin = monotonic()
-  const profiler = await start(startOptions())
-  burn(200)
-  await rest(50)
-  burn(50)
-  const wall = monotonic() - begin
-  periods.push({ wall, ...keep(await profiler.stop(), name) })
-  if (name === 'first') fixture.blockingNanosleep(2000)
+  const begin = monotonic();
+  const profiler = await start(startOptions());
+  burn(200);
+  await rest(50);
+  burn(50);
+  const wall = monotonic() - begin;
+  periods.push({ wall, ...keep(await profiler.stop(), name) });
+  if (name === 'first') fixture.blockingNanosleep(2000);
 }
-report({ periods })
+report({ periods });

@@ -1,204 +1,232 @@
 // What other code in the process, and other processes, may do to a profiler: one function per hazard.
-import { start } from 'pronghorn'
-import { burn, fixture, keep, monotonic, report, rest, say, settings, startOptions } from '../helpers/scenario.mjs'
+import { start } from 'pronghorn';
+import { burn, fixture, keep, monotonic, report, rest, say, settings, startOptions } from '../helpers/scenario.mjs';
 
-const realTime = Array.from({ length: 64 - 34 + 1 }, (_, index) => 34 + index)
-const dispositions = () => Object.fromEntries(realTime.map((signal) => [signal, fixture.dispositionOf(signal)]))
-const SIGSEGV = 11
-const SIGPROF = 27
-const SIGBUS = 7
+const realTime = Array.from({ length: 64 - 34 + 1 }, (_, index) => 34 + index);
+const dispositions = () => Object.fromEntries(realTime.map((signal) => [signal, fixture.dispositionOf(signal)]));
+const SIGSEGV = 11;
+const SIGPROF = 27;
+const SIGBUS = 7;
 
 const hazards = {
   // Which signal is taken, and what is left of it.
   async signal() {
-    for (const signal of settings.taken ?? []) fixture.changeDisposition(signal, 2)
-    const before = { ...dispositions(), segv: fixture.dispositionOf(SIGSEGV), bus: fixture.dispositionOf(SIGBUS) }
-    const profiler = await start(startOptions())
-    burn(100)
-    const during = { ...dispositions(), prof: fixture.dispositionOf(SIGPROF) }
-    const { signal } = profiler.capabilities
-    const profile = await profiler.stop()
-    const after = { ...dispositions(), segv: fixture.dispositionOf(SIGSEGV), bus: fixture.dispositionOf(SIGBUS) }
+    for (const signal of settings.taken ?? []) fixture.changeDisposition(signal, 2);
+    const before = { ...dispositions(), segv: fixture.dispositionOf(SIGSEGV), bus: fixture.dispositionOf(SIGBUS) };
+    const profiler = await start(startOptions());
+    burn(100);
+    const during = { ...dispositions(), prof: fixture.dispositionOf(SIGPROF) };
+    const { signal } = profiler.capabilities;
+    const profile = await profiler.stop();
+    const after = { ...dispositions(), segv: fixture.dispositionOf(SIGSEGV), bus: fixture.dispositionOf(SIGBUS) };
     // Sent by hand after the end: the empty handler takes it.
-    for (let index = 0; index < 20; index++) process.kill(process.pid, signal)
-    burn(20)
-    return { signal, before, during, after, samples: profile.stats.samples, ownHandlerCalls: fixture.ownHandlerCalls() }
+    for (let index = 0; index < 20; index++) process.kill(process.pid, signal);
+    burn(20);
+    return { signal, before, during, after, samples: profile.stats.samples, ownHandlerCalls: fixture.ownHandlerCalls() };
   },
 
   async cycles() {
-    const numbers = []
-    let samples = 0
+    const numbers = [];
+    let samples = 0;
     for (let cycle = 0; cycle < settings.cycles; cycle++) {
-      const profiler = await start(startOptions())
-      burn(4)
-      numbers.push(profiler.capabilities.signal)
-      samples += (await profiler.stop()).stats.samples
+      const profiler = await start(startOptions());
+      burn(4);
+      numbers.push(profiler.capabilities.signal);
+      samples += (await profiler.stop()).stats.samples;
     }
-    return { numbers: [...new Set(numbers)], samples, carried: Object.values(dispositions()).filter((value) => value !== 'default').length }
+    return {
+      numbers: [...new Set(numbers)],
+      samples,
+      carried: Object.values(dispositions()).filter((value) => value !== 'default').length,
+    };
   },
 
   // --cpu-prof runs as well (a flag of the test); the inspector's profiler besides.
   async besideOthers() {
-    const { Session } = await import('node:inspector/promises')
-    const session = new Session()
-    session.connect()
-    await session.post('Profiler.enable')
-    await session.post('Profiler.start')
-    const profiler = await start(startOptions())
-    burn(600)
-    const profile = await profiler.stop()
-    const { profile: theirs } = await session.post('Profiler.stop')
-    session.disconnect()
-    return { theirs: theirs.samples.length, hit: theirs.nodes.some((node) => node.callFrame.functionName === 'chunk'), profile: keep(profile, 'profile') }
+    const { Session } = await import('node:inspector/promises');
+    const session = new Session();
+    session.connect();
+    await session.post('Profiler.enable');
+    await session.post('Profiler.start');
+    const profiler = await start(startOptions());
+    burn(600);
+    const profile = await profiler.stop();
+    const { profile: theirs } = await session.post('Profiler.stop');
+    session.disconnect();
+    return {
+      theirs: theirs.samples.length,
+      hit: theirs.nodes.some((node) => node.callFrame.functionName === 'chunk'),
+      profile: keep(profile, 'profile'),
+    };
   },
 
   async forged() {
-    const profiler = await start(startOptions())
-    const { signal } = profiler.capabilities
-    const word = () => Math.floor(Math.random() * 2 ** 32)
-    const values = [() => [0, 0], () => [0, 1], () => [0, word() % 64], () => [0xffffffff, 0xffffffff], () => [0, word()], () => [word(), word()], () => [0x7fff, word()]]
-    let sent = 0
+    const profiler = await start(startOptions());
+    const { signal } = profiler.capabilities;
+    const word = () => Math.floor(Math.random() * 2 ** 32);
+    const values = [
+      () => [0, 0],
+      () => [0, 1],
+      () => [0, word() % 64],
+      () => [0xffffffff, 0xffffffff],
+      () => [0, word()],
+      () => [word(), word()],
+      () => [0x7fff, word()],
+    ];
+    let sent = 0;
     for (let index = 0; index < settings.count; index++) {
-      const [high, low] = values[index % values.length]()
-      const code = [-1, -2, -3, -6][index % 4]
-      const pid = index % 3 === 0 ? 1 : 0
-      const tid = index % 2 === 0 ? fixture.threadId() : 0
-      if (fixture.sendForgedSignal(signal, high, low, code, pid, tid) === 0) sent++
-      if (index % 50 === 0) burn(5)
+      const [high, low] = values[index % values.length]();
+      const code = [-1, -2, -3, -6][index % 4];
+      const pid = index % 3 === 0 ? 1 : 0;
+      const tid = index % 2 === 0 ? fixture.threadId() : 0;
+      if (fixture.sendForgedSignal(signal, high, low, code, pid, tid) === 0) sent++;
+      if (index % 50 === 0) burn(5);
     }
-    say(`SIGNAL ${signal} `)
-    burn(settings.fromOutsideMs)
-    const stats = profiler.stats()
-    const profile = await profiler.stop()
-    return { sent, forged: stats.forgedSignals, profile: keep(profile, 'profile') }
+    say(`SIGNAL ${signal} `);
+    burn(settings.fromOutsideMs);
+    const stats = profiler.stats();
+    const profile = await profiler.stop();
+    return { sent, forged: stats.forgedSignals, profile: keep(profile, 'profile') };
   },
 
   // The test stops and continues the process in the middle.
   async stopped() {
-    const profiler = await start(startOptions())
-    burn(100)
-    say('READY')
-    let longest = 0
-    let burst = 0
-    const end = monotonic() + settings.stopMs * 1e6 + 600e6
+    const profiler = await start(startOptions());
+    burn(100);
+    say('READY');
+    let longest = 0;
+    let burst = 0;
+    const end = monotonic() + settings.stopMs * 1e6 + 600e6;
     while (monotonic() < end) {
-      const [time, stats] = [monotonic(), profiler.stats()]
-      burn(20)
-      const now = profiler.stats()
-      longest = Math.max(longest, monotonic() - time)
-      burst = Math.max(burst, now.signalsSent - stats.signalsSent, now.samples - stats.samples)
+      const [time, stats] = [monotonic(), profiler.stats()];
+      burn(20);
+      const now = profiler.stats();
+      longest = Math.max(longest, monotonic() - time);
+      burst = Math.max(burst, now.signalsSent - stats.signalsSent, now.samples - stats.samples);
     }
-    const profile = await profiler.stop()
-    return { longest, burst, profile: keep(profile, 'profile') }
+    const profile = await profiler.stop();
+    return { longest, burst, profile: keep(profile, 'profile') };
   },
 
   // The thread blocks our signal for a while: one may be pending, no more.
   async blocked() {
-    const profiler = await start(startOptions())
-    const { signal } = profiler.capabilities
-    burn(50)
-    fixture.blockSignal(signal, 1)
-    const before = profiler.stats()
-    burn(500)
-    const during = profiler.stats()
-    fixture.blockSignal(signal, 0)
-    burn(100)
-    const profile = await profiler.stop()
-    return { sent: during.signalsSent - before.signalsSent, samples: during.samples - before.samples, profile: keep(profile, 'profile') }
+    const profiler = await start(startOptions());
+    const { signal } = profiler.capabilities;
+    burn(50);
+    fixture.blockSignal(signal, 1);
+    const before = profiler.stats();
+    burn(500);
+    const during = profiler.stats();
+    fixture.blockSignal(signal, 0);
+    burn(100);
+    const profile = await profiler.stop();
+    return { sent: during.signalsSent - before.signalsSent, samples: during.samples - before.samples, profile: keep(profile, 'profile') };
   },
 
   async plain() {
-    let profiler
+    let profiler;
     try {
-      profiler = await start(startOptions())
+      profiler = await start(startOptions());
     } catch (error) {
-      return { code: error.code, message: error.message }
+      return { code: error.code, message: error.message };
     }
-    burn(500)
-    const { capabilities } = profiler
-    const profile = await profiler.stop()
-    return { capabilities, profile: keep(profile, 'profile') }
+    burn(500);
+    const { capabilities } = profiler;
+    const profile = await profiler.stop();
+    return { capabilities, profile: keep(profile, 'profile') };
   },
 
   // A crash reporter loaded after us: it would end the process at any fault of ours.
   async foreignSegvHandler() {
-    const profiler = await start(startOptions())
-    burn(200)
-    const walkBefore = profiler.capabilities.walk
-    const before = profiler.stats()
-    fixture.installSegvHandler(1)
-    hostile(500)
-    const { walk, reasons } = profiler.capabilities
-    const after = profiler.stats()
-    const profile = await profiler.stop()
-    return { walkBefore, walk, reasons, before, after, calls: fixture.segvHandlerCalls(), disposition: fixture.dispositionOf(SIGSEGV), profile: keep(profile, 'profile') }
+    const profiler = await start(startOptions());
+    burn(200);
+    const walkBefore = profiler.capabilities.walk;
+    const before = profiler.stats();
+    fixture.installSegvHandler(1);
+    hostile(500);
+    const { walk, reasons } = profiler.capabilities;
+    const after = profiler.stats();
+    const profile = await profiler.stop();
+    return {
+      walkBefore,
+      walk,
+      reasons,
+      before,
+      after,
+      calls: fixture.segvHandlerCalls(),
+      disposition: fixture.dispositionOf(SIGSEGV),
+      profile: keep(profile, 'profile'),
+    };
   },
 
   // Our signal's disposition is taken over by other code, which stop() must respect.
   async changedDisposition() {
-    const profiler = await start(startOptions())
-    const { signal } = profiler.capabilities
-    burn(100)
-    fixture.changeDisposition(signal, settings.to)
-    burn(300)
-    const { capabilities } = profiler
-    const profile = await profiler.stop()
-    const disposition = fixture.dispositionOf(signal)
+    const profiler = await start(startOptions());
+    const { signal } = profiler.capabilities;
+    burn(100);
+    fixture.changeDisposition(signal, settings.to);
+    burn(300);
+    const { capabilities } = profiler;
+    const profile = await profiler.stop();
+    const disposition = fixture.dispositionOf(signal);
     // The next start finds another signal, or says why not.
-    const again = await start(startOptions())
-    burn(200)
-    const second = { signal: again.capabilities.signal, samples: (await again.stop()).stats.samples }
-    return { signal, disposition, capabilities, second, profile: keep(profile, 'profile') }
+    const again = await start(startOptions());
+    burn(200);
+    const second = { signal: again.capabilities.signal, samples: (await again.stop()).stats.samples };
+    return { signal, disposition, capabilities, second, profile: keep(profile, 'profile') };
   },
 
   async errno() {
-    const profiler = await start(startOptions())
-    const values = []
-    for (const value of [4242, 1, 0, 133]) values.push([value, fixture.errnoAfterBurn(value, 150)])
-    return { values, samples: (await profiler.stop()).stats.samples }
+    const profiler = await start(startOptions());
+    const values = [];
+    for (const value of [4242, 1, 0, 133]) values.push([value, fixture.errnoAfterBurn(value, 150)]);
+    return { values, samples: (await profiler.stop()).stats.samples };
   },
 
   // Out-of-bounds loads of WebAssembly are SIGSEGVs that belong to V8.
   async wasmTraps() {
     // (module (memory 1) (func (export "load") (param i32) (result i32) local.get 0 i32.load))
-    const bytes = [0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 127, 1, 127, 3, 2, 1, 0, 5, 3, 1, 0, 1, 7, 8, 1, 4, 108, 111, 97, 100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 40, 2, 0, 11]
-    const { load } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports
-    const profiler = await start(startOptions())
-    let trapped = 0
-    const end = monotonic() + 500e6
-    let tried = 0
+    const bytes = [
+      0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 127, 1, 127, 3, 2, 1, 0, 5, 3, 1, 0, 1, 7, 8, 1, 4, 108, 111, 97, 100, 0, 0, 10, 9, 1, 7,
+      0, 32, 0, 40, 2, 0, 11,
+    ];
+    const { load } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports;
+    const profiler = await start(startOptions());
+    let trapped = 0;
+    const end = monotonic() + 500e6;
+    let tried = 0;
     while (monotonic() < end) {
-      tried++
+      tried++;
       try {
-        load(0x7ffffff0)
+        load(0x7ffffff0);
       } catch (error) {
-        if (error instanceof WebAssembly.RuntimeError) trapped++
+        if (error instanceof WebAssembly.RuntimeError) trapped++;
       }
-      load(16)
+      load(16);
     }
-    return { tried, trapped, samples: (await profiler.stop()).stats.samples }
+    return { tried, trapped, samples: (await profiler.stop()).stats.samples };
   },
 
   // Does not return: a crash of the program's own, under the profiler.
   async crash() {
-    if (settings.handler !== undefined) fixture.installSegvHandler(settings.handler)
-    await start(startOptions())
-    burn(200)
-    say('CRASHING')
-    fixture.dereferenceNull()
-    return {}
+    if (settings.handler !== undefined) fixture.installSegvHandler(settings.handler);
+    await start(startOptions());
+    burn(200);
+    say('CRASHING');
+    fixture.dereferenceNull();
+    return {};
   },
-}
+};
 
 /** Leaf-heavy work, whose frames tempt a walker into bad loads. */
 function hostile(ms) {
-  const end = monotonic() + ms * 1e6
+  const end = monotonic() + ms * 1e6;
   while (monotonic() < end) {
-    fixture.churn(2)
-    JSON.parse(JSON.stringify(Array.from({ length: 200 }, (_, index) => ({ index, text: `${index}`.repeat(5) }))))
-    burn(2)
+    fixture.churn(2);
+    JSON.parse(JSON.stringify(Array.from({ length: 200 }, (_, index) => ({ index, text: `${index}`.repeat(5) }))));
+    burn(2);
   }
 }
 
-report(await hazards[settings.hazard]())
-await rest(0)
+report(await hazards[settings.hazard]());
+await rest(0);
