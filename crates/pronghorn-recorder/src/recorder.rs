@@ -258,5 +258,5 @@ impl PreparedCapacity {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

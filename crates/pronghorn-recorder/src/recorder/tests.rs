@@ -1,5 +1,7 @@
 //! What can only be seen from inside: the state of the locks, and whose memory a slot holds.
 
+#![cfg(not(loom))]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
