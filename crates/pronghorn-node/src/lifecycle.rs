@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, FunctionRef, Unkno
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{StartError, clock, collector, event_loop, failure, proof, thread};
+use pronghorn_sampler::{StartError, clock, collector, event_loop, failure, proof};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::options::StartOptions;
