@@ -55,8 +55,7 @@ async function main(truth) {
   const context = { fixture: settings.fixture && loadAddon(settings.fixture), out: settings.out };
   await truth.prepare?.(context);
   const { start } = settings.plain ? { start: () => undefined } : await import('pronghorn');
-  const options = { ...settings.options };
-  if (settings.hook) options[Symbol.for('pronghorn.test')] = settings.hook;
+  const options = settings.hook ? (await import('./test-hook.mjs')).withHook(settings.options, settings.hook) : settings.options;
 
   const figures = { before: now(context) };
   const profiler = await start(options);

@@ -2,6 +2,7 @@
 import { writeFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { withHook } from './test-hook.mjs';
 
 /** What the test passed. */
 export const settings = JSON.parse(process.argv[2] ?? '{}');
@@ -34,9 +35,7 @@ export function keep(profile, name) {
 
 /** Start options of a scenario, with the test-only ones. */
 export function startOptions(extra = {}) {
-  const options = { ...settings.options, ...extra };
-  if (settings.hook) options[Symbol.for('pronghorn.test')] = settings.hook;
-  return options;
+  return withHook({ ...settings.options, ...extra }, settings.hook);
 }
 
 /** Monotonic nanoseconds. */

@@ -2,8 +2,7 @@
 import { createRequire } from 'node:module';
 import * as pronghorn from 'pronghorn';
 import { burn, keep, report, rest, settings, startOptions } from '../helpers/scenario.mjs';
-
-const TEST = Symbol.for('pronghorn.test');
+import { TEST_OPTIONS } from '../helpers/test-hook.mjs';
 
 async function outcome(action) {
   try {
@@ -59,15 +58,15 @@ const cases = {
     return { start: await outcome(() => pronghorn.start()), profile: await outcome(() => pronghorn.profile({ durationMs: 10 })) };
   },
   async unknownV8() {
-    const profiler = await pronghorn.start({ intervalMicros: 1000, [TEST]: { v8Version: [99, 0] } });
+    const profiler = await pronghorn.start({ intervalMicros: 1000, [TEST_OPTIONS]: { v8Version: [99, 0] } });
     burn(400);
     const { capabilities } = profiler;
     return { capabilities, profile: keep(await profiler.stop(), 'profile') };
   },
   async testHook() {
     return {
-      unknown: await outcome(() => pronghorn.start({ [TEST]: { somethingElse: 1 } })),
-      bad: await outcome(() => pronghorn.start({ [TEST]: { intervalNanos: -1 } })),
+      unknown: await outcome(() => pronghorn.start({ [TEST_OPTIONS]: { somethingElse: 1 } })),
+      bad: await outcome(() => pronghorn.start({ [TEST_OPTIONS]: { intervalNanos: -1 } })),
     };
   },
   async equalOptions() {
