@@ -15,26 +15,31 @@ const USUAL_NAME: usize = 256;
 const STT_NOTYPE: u8 = 0;
 const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
-const STB_LOCAL: u8 = 0;
-const STB_WEAK: u8 = 2;
 
-/// The best symbol found for an address.
+/// Names of one function that are compared; glibc's system calls have about six.
+const ALIASES: usize = 8;
+
+/// The function found for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Start address before relocation.
     pub(crate) start: u64,
-    /// Where the name stands among the names.
-    name: u32,
     /// Whether the table says how long the function is.
     is_sized: bool,
-    /// Global before weak before local, among names of the same function.
-    rank: u8,
+    /// Where its names stand among the names, unused places 0.
+    names: [u32; ALIASES],
 }
 
 impl Found {
-    /// Sized functions before labels, inner ones before outer ones, public names before private ones.
-    fn is_better_than(&self, other: &Self) -> bool {
-        (self.is_sized, self.start, self.rank) > (other.is_sized, other.start, other.rank)
+    /// Sized functions before labels, inner ones before outer ones.
+    fn rank(&self) -> (bool, u64) {
+        (self.is_sized, self.start)
+    }
+
+    fn add_alias(&mut self, name: u32) {
+        if let Some(free) = self.names.iter_mut().find(|place| **place == 0) {
+            *free = name;
+        }
     }
 }
 
@@ -96,24 +101,22 @@ fn visit(
             _ => return,
         }
     };
-    let rank = match info >> 4 {
-        STB_LOCAL => 0,
-        STB_WEAK => 1,
-        _ => 2,
-    };
+    let mut names = [0; ALIASES];
+    names[0] = name;
     let candidate = Found {
         start,
-        name,
         is_sized: size > 0 && kind != STT_NOTYPE,
-        rank,
+        names,
     };
     let first = addresses.partition_point(|&address| address < start);
     for (place, &address) in found.iter_mut().zip(addresses).skip(first) {
         if address >= end {
             break;
         }
-        if place.is_none_or(|present| candidate.is_better_than(&present)) {
-            *place = Some(candidate);
+        match place {
+            Some(present) if present.rank() > candidate.rank() => {}
+            Some(present) if present.rank() == candidate.rank() => present.add_alias(name),
+            _ => *place = Some(candidate),
         }
     }
 }
@@ -136,17 +139,33 @@ fn parse(symbol: &[u8]) -> Option<Raw> {
     })
 }
 
-/// The mangled name of a found symbol.
+/// The mangled name of a found function: of several the one with the fewest leading underscores, which the library's
+/// users know (`read`, not `__libc_read`), then the shortest.
 pub(crate) fn name(source: &Source, table: &SymbolTable, found: &Found) -> Option<String> {
-    let start = table.names.start.checked_add(found.name.into())?;
+    let names = found
+        .names
+        .iter()
+        .filter(|&&place| place != 0)
+        .filter_map(|&place| read_name(source, table, place));
+    names.min_by_key(|name| {
+        (
+            name.bytes().take_while(|&byte| byte == b'_').count(),
+            name.len(),
+        )
+    })
+}
+
+/// The name at a place of the table's names.
+fn read_name(source: &Source, table: &SymbolTable, place: u32) -> Option<String> {
+    let start = table.names.start.checked_add(place.into())?;
     let room = table.names.end.checked_sub(start)?;
     let mut length = USUAL_NAME;
     loop {
         let mut buffer = vec![0_u8; (length as u64).min(room) as usize];
         let bytes = source.read(start, &mut buffer);
         if let Some(end) = bytes.iter().position(|&byte| byte == 0) {
-            return Some(String::from_utf8_lossy(bytes.get(..end)?).into_owned())
-                .filter(|name| !name.is_empty());
+            let name = String::from_utf8_lossy(bytes.get(..end)?).into_owned();
+            return Some(name).filter(|name| !name.is_empty());
         }
         if bytes.len() < length || length >= MAX_NAME {
             return None;

@@ -1,6 +1,12 @@
 //! Names of this process's own functions, libc's, the vdso's, and those of damaged files.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 use pronghorn_native::{ImageList, Symbolizer};
 

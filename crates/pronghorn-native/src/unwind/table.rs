@@ -71,6 +71,12 @@ impl UnwindTable {
         self.count == 0
     }
 
+    /// Where the index begins.
+    #[cfg(test)]
+    pub(super) fn header(&self) -> u64 {
+        self.header
+    }
+
     /// The description of the code at `pc`; [`UnwindError::NoRule`] when there is none.
     pub(super) fn find<M: Memory>(&self, memory: &M, pc: u64) -> Result<FrameEntry, UnwindError> {
         // The last pair whose code starts at or below pc.

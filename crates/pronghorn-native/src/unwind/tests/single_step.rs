@@ -186,8 +186,12 @@ fn compiled_c() {
         black_box(large(3));
     })
     .expect_perfect("large frame", 200);
-    stepper::run(&mut || assert_eq!(noreturn(3), 1))
-        .expect_perfect("call that does not return", 200);
+    // The jump restores rbp before the stack pointer: between the two rbp is already that of the target.
+    stepper::run(&mut || assert_eq!(noreturn(3), 1)).expect_failures(
+        "call that does not return",
+        200,
+        2,
+    );
 }
 
 type Digest = extern "C" fn(*const c_uchar, usize, *mut c_uchar) -> *mut c_uchar;
