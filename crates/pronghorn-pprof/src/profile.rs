@@ -203,3 +203,68 @@ impl<const VALUES: usize> Profile<VALUES> {
         gzip::compress(|encoder| self.write_to(encoder))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded<const VALUES: usize>(profile: &Profile<VALUES>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        profile.write_to(&mut bytes).expect("writing to memory");
+        bytes
+    }
+
+    /// Written down by hand from profile.proto.
+    #[test]
+    fn a_small_profile_has_these_bytes() {
+        let mut profile = Profile::new([("cpu", "ns")]);
+        profile.set_default_sample_type("cpu");
+        profile.set_period("cpu", "ns", 7);
+        profile.set_time(300, 5);
+        profile.comment("c");
+        let name = profile.string("f");
+        let function = profile.function(Function {
+            name,
+            filename: StringId::EMPTY,
+            start_line: 2,
+        });
+        let location = profile.location(Location {
+            mapping: None,
+            address: 0,
+            line: Some(crate::Line { function, line: 3 }),
+        });
+        let label = Label::Number {
+            key: name,
+            value: 9,
+            unit: StringId::EMPTY,
+        };
+        profile.sample([location, location].into_iter(), [0], &[label]);
+
+        let expected: [&[u8]; 13] = [
+            &[0x0a, 4, 0x08, 1, 0x10, 2],                   // sample type: cpu, ns
+            &[0x12, 13],                                    // sample
+            &[0x0a, 2, 1, 1],                               //   locations 1, 1
+            &[0x12, 1, 0],                                  //   value 0
+            &[0x1a, 4, 0x08, 4, 0x18, 9],                   //   label f = 9
+            &[0x22, 8, 0x08, 1, 0x22, 4, 0x08, 1, 0x10, 3], // location 1: function 1, line 3
+            &[0x2a, 6, 0x08, 1, 0x10, 4, 0x28, 2],          // function 1: f, from line 2
+            b"\x32\x00\x32\x03cpu\x32\x02ns\x32\x01c\x32\x01f", // strings
+            &[0x48, 0xac, 0x02, 0x50, 5],                   // time, duration
+            &[0x5a, 4, 0x08, 1, 0x10, 2],                   // period type
+            &[0x60, 7],                                     // period
+            &[0x6a, 1, 3],                                  // comment
+            &[0x70, 1],                                     // default sample type
+        ];
+        assert_eq!(encoded(&profile), expected.concat());
+    }
+
+    #[test]
+    fn equal_profiles_are_equal_files() {
+        let file = || {
+            let mut profile = Profile::new([("cpu", "ns")]);
+            profile.sample(std::iter::empty(), [i64::MAX], &[]);
+            profile.to_gzip().expect("compressing in memory")
+        };
+        assert_eq!(file(), file());
+    }
+}

@@ -241,10 +241,10 @@ impl SlotData {
 
 #[cfg(test)]
 impl SlotData {
-    /// Where its stacks are in memory: tells one slot's data from another's.
-    pub(crate) fn address(&self) -> usize {
+    /// Where its stacks are in memory, and its limit: tells one slot's data from another's.
+    pub(crate) fn identity(&self) -> (usize, usize) {
         assert!(self.stacks.capacity() > 0, "nothing is allocated");
-        self.stacks.as_ptr() as usize
+        (self.stacks.as_ptr() as usize, self.max_stored_frames)
     }
 
     /// The same, with another limit.

@@ -67,8 +67,10 @@ fn the_time_until_a_period_is_serialized_belongs_to_the_next_one_only() {
         .expect("a flip");
     // Serialized long after: its duration must not grow, and the second one must not start late.
     std::thread::sleep(Duration::from_millis(2));
-    let first = first
-        .serialize(&mut NoSymbols, &ProfileInfo::default())
+    // On another thread: the finished period moves to whoever serializes it.
+    let first = std::thread::spawn(|| first.serialize(&mut NoSymbols, &ProfileInfo::default()))
+        .join()
+        .expect("the serializing thread")
         .expect("a profile");
     let decoded = decode(&first.data);
     assert_eq!((decoded.time_nanos, decoded.duration_nanos), (100, 50));

@@ -11,7 +11,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pronghorn_recorder::{Frame, NoSymbols, ProfileInfo, Recorder, Values};
 use support::{decode, function, sample, script, thread, time, values};
@@ -60,11 +60,14 @@ fn record_many(recorder: &Recorder, id: u32, samples: u64) -> Values {
 #[test]
 fn four_recording_threads_and_many_rotations_conserve_count_cpu_and_wall_per_thread() {
     const THREADS: u32 = 4;
-    const SAMPLES: u64 = 40_000;
+    const SAMPLES_AT_LEAST: u64 = 40_000;
+    const ROTATIONS_AT_LEAST: u64 = 20;
     let recorder = Recorder::new(time(1));
     let done = Arc::new(AtomicBool::new(false));
+    let rotations_so_far = Arc::new(AtomicU64::new(0));
     let rotating = {
         let (recorder, done) = (Arc::clone(&recorder), Arc::clone(&done));
+        let rotations_so_far = Arc::clone(&rotations_so_far);
         std::thread::spawn(move || {
             let mut totals = BTreeMap::<String, Values>::new();
             let mut finish = time(1);
@@ -101,6 +104,7 @@ fn four_recording_threads_and_many_rotations_conserve_count_cpu_and_wall_per_thr
                         found.values[2],
                     ));
                 }
+                rotations_so_far.store(rotations, Ordering::Relaxed);
                 if last {
                     return (totals, rotations);
                 }
@@ -110,7 +114,17 @@ fn four_recording_threads_and_many_rotations_conserve_count_cpu_and_wall_per_thr
     let recording: Vec<_> = (1..=THREADS)
         .map(|id| {
             let recorder = Arc::clone(&recorder);
-            std::thread::spawn(move || (id.to_string(), record_many(&recorder, id, SAMPLES)))
+            let rotations_so_far = Arc::clone(&rotations_so_far);
+            std::thread::spawn(move || {
+                let mut sum = Values::default();
+                // However the threads are scheduled, recording goes on during many rotations.
+                while sum.count < SAMPLES_AT_LEAST
+                    || rotations_so_far.load(Ordering::Relaxed) < ROTATIONS_AT_LEAST
+                {
+                    sum.add(record_many(&recorder, id, 2_000));
+                }
+                (id.to_string(), sum)
+            })
         })
         .collect();
     let expected: BTreeMap<_, _> = recording
@@ -121,12 +135,10 @@ fn four_recording_threads_and_many_rotations_conserve_count_cpu_and_wall_per_thr
     let (totals, rotations) = rotating.join().expect("the rotating thread");
 
     assert_eq!(totals, expected);
-    assert!(
-        rotations >= 3,
-        "too few rotations to prove anything: {rotations}"
-    );
+    assert!(rotations >= ROTATIONS_AT_LEAST);
     let statistics = recorder.statistics();
-    assert_eq!(statistics.recorded, u64::from(THREADS) * SAMPLES);
+    let recorded: u64 = expected.values().map(|sum| sum.count).sum();
+    assert_eq!(statistics.recorded, recorded);
     assert_eq!(
         (statistics.serializations, statistics.failures),
         (rotations, 0)

@@ -69,27 +69,28 @@ fn exactly_the_inactive_slot_is_locked_from_flip_to_flip() {
 #[test]
 fn the_inactive_slot_is_replaced_by_the_prepared_data_and_never_cleared_in_place() {
     let recorder = Recorder::new(time(1));
-    // All kept alive, so that no two can have the same address by chance.
+    // All kept alive, so that no two can have the same address by chance. The limit marks each one besides: an allocator
+    // may give memory just freed to the next who asks.
     let mut kept = Vec::new();
     let mut prepared = None;
     for now in 2..8 {
-        let fresh = recorder.prepare();
-        let fresh_address = fresh.address();
+        let fresh = recorder.prepare().with_room_for(1_000 + now as usize);
+        let identity = fresh.identity();
         let period = recorder.flip(fresh, time(now)).expect("no other rotation");
         let data = period.into_data();
         if let Some(earlier) = prepared {
             assert_eq!(
-                data.address(),
+                data.identity(),
                 earlier,
                 "the tables handed in at the flip before"
             );
         }
         assert!(
             kept.iter()
-                .all(|old: &SlotData| old.address() != data.address())
+                .all(|old: &SlotData| old.identity() != data.identity())
         );
         kept.push(data);
-        prepared = Some(fresh_address);
+        prepared = Some(identity);
         let thread = main_thread();
         let frames = native(now);
         recorder
