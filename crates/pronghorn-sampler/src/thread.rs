@@ -299,26 +299,24 @@ impl JsThread {
             let Some((header, raw)) = slot.buffer.peek() else {
                 break;
             };
-            self.resolve(header.kind, raw);
-            let still = Values {
-                count: 0,
-                cpu_ns: 0,
-                wall_ns: header.still_ns,
-            };
-            let values = Values {
+            let mut values = Values {
                 count: 1,
                 cpu_ns: header.cpu_ns,
                 wall_ns: header.wall_ns,
             };
-            if header.still_ns > 0 {
-                // Without a stack before it, the time goes to this one.
-                let stack = if self.last.is_empty() {
-                    self.frames.clone()
-                } else {
-                    std::mem::take(&mut self.last)
+            if self.last.is_empty() {
+                // No stack before it: the time goes to this one.
+                values.wall_ns += header.still_ns;
+            } else if header.still_ns > 0 {
+                let still = Values {
+                    count: 0,
+                    cpu_ns: 0,
+                    wall_ns: header.still_ns,
                 };
+                let stack = std::mem::take(&mut self.last);
                 free = self.put(&recorder, free, still, stack);
             }
+            self.resolve(header.kind, raw);
             self.last.clone_from(&self.frames);
             let stack = std::mem::take(&mut self.frames);
             free = self.put(&recorder, free, values, stack);

@@ -5,7 +5,7 @@
 //! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits.
 //!
 //! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
-//! program's own timers. While threads stand still it looks less and less often (an eighth of the time they have
+//! program's own timers. While threads stand still it looks less and less often (a thirty-second of the time they have
 //! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
 //! it back: a thread that runs JavaScript after its poll (`wake`, see `event_loop.rs`), a timer on a watched thread's
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
@@ -201,7 +201,7 @@ impl Ticker {
         let watch = match shortest_still {
             None => return None,
             Some(_) if self.watches.iter().any(|watch| watch.waker_refused) => self.interval_ns,
-            Some(nanos) => (nanos / 8).clamp(self.interval_ns, LONGEST_WATCH_NS),
+            Some(nanos) => (nanos / 32).clamp(self.interval_ns, LONGEST_WATCH_NS),
         };
         Some(now + watch)
     }
@@ -287,7 +287,7 @@ impl Watch {
         let armed = self
             .waker
             .as_ref()
-            .is_some_and(|waker| waker.arm(interval_ns));
+            .is_some_and(|waker| waker.arm(interval_ns / 8));
         self.waker_refused = !armed;
         look
     }
