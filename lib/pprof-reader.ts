@@ -95,12 +95,18 @@ export function useProfileFile<T>(path: string, use: (profile: Pprof) => T): T {
  * @throws WireError saying what is wrong with the bytes
  */
 export function readProfile(bytes: Uint8Array): Pprof {
-  return decode(expand(bytes));
+  if (bytes.length === 0) throw new WireError('it is empty');
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return decode(expand(bytes));
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    // Most likely it is something else altogether.
+    throw new WireError(`it is not gzipped, and not a plain pprof message either (${error.message})`);
+  }
 }
 
 function expand(bytes: Uint8Array): Uint8Array {
-  if (bytes.length === 0) throw new WireError('it is empty');
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
     return gunzipSync(bytes, { maxOutputLength: MAX_PROFILE_BYTES });
   } catch (error) {
