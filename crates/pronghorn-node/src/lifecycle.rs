@@ -26,6 +26,13 @@ pub(crate) struct Session {
     pub(crate) start_ns: u64,
 }
 
+impl Session {
+    /// The counters of this moment.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats::now(self.recorder.statistics(), self.start_ns)
+    }
+}
+
 struct State {
     session: Option<Arc<Session>>,
     /// The last session, for `stats()` after a stop.
@@ -225,18 +232,18 @@ fn end_session() -> std::result::Result<Arc<Session>, Failure> {
 }
 
 /// For the watcher, when a signal ends the process: takes what the JavaScript threads can give until `deadline`
-/// (monotonic) and returns the last profile. `None` if no profiler runs, or it cannot be had.
-pub(crate) fn flush_at_end(deadline: u64) -> Option<Vec<u8>> {
+/// (monotonic) and returns the last profile.
+pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
     while claim_rotation().is_err() {
         if clock::monotonic_ns() > deadline {
-            return None;
+            return Err(rotation_in_progress());
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let session = state().session.take()?;
+    let session = state().session.take().ok_or_else(not_started)?;
     collector::settle().finish(deadline);
     collector::disarm();
-    Flush::last(session).run_keeping_rotation().ok()
+    Flush::last(session).run_keeping_rotation()
 }
 
 fn claim_rotation() -> std::result::Result<(), Failure> {
@@ -262,17 +269,14 @@ fn rotation_in_progress() -> Failure {
 /// The counters since the last start.
 #[napi]
 pub fn stats() -> Result<Stats> {
-    guarded(current_stats).map_err(Into::into)
-}
-
-/// Of the running session, or of the last one.
-pub(crate) fn current_stats() -> std::result::Result<Stats, Failure> {
-    let session = {
-        let state = state();
-        state.session.clone().or_else(|| state.last.clone())
-    };
-    let session = session.ok_or_else(not_started)?;
-    Ok(Stats::now(session.recorder.statistics(), session.start_ns))
+    guarded(|| {
+        let session = {
+            let state = state();
+            state.session.clone().or_else(|| state.last.clone())
+        };
+        session.map(|session| session.stats()).ok_or_else(not_started)
+    })
+    .map_err(Into::into)
 }
 
 /// What works in this process now.

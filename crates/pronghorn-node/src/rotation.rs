@@ -11,7 +11,7 @@ use pronghorn_sampler::collector::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
 
 use crate::error::{Code, Failure, guarded};
-use crate::lifecycle::{Session, current_stats, release_rotation};
+use crate::lifecycle::{Session, release_rotation};
 use crate::statistics::Stats;
 
 /// How long a rotation waits for threads that are blocked in native code.
@@ -94,7 +94,7 @@ impl Flush {
             .map_err(|error| Failure::new(Code::SerializeFailed, error.to_string()))?;
         Ok(Flushed {
             profile,
-            stats: current_stats()?,
+            stats: self.session.stats(),
         })
     }
 }

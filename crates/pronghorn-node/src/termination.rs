@@ -168,11 +168,15 @@ fn write_last_profile() {
     let Some(path) = lock().as_ref().map(|armed| armed.path.clone()) else {
         return;
     };
-    let Some(data) = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS) else {
-        return;
-    };
-    if let Err(error) = write_atomically(&path, &data) {
-        eprintln!("pronghorn: the profile could not be written to {}: {error}", path.display());
+    let flushed = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS);
+    let written = flushed
+        .map_err(|failure| failure.message)
+        .and_then(|data| write_atomically(&path, &data).map_err(|error| error.to_string()));
+    if let Err(reason) = written {
+        eprintln!(
+            "pronghorn: the profile could not be written to {}: {reason}",
+            path.display()
+        );
     }
 }
 

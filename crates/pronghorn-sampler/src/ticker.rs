@@ -10,7 +10,7 @@
 //! it back: a thread that runs JavaScript after its poll (`wake`, see `event_loop.rs`), a timer on a watched thread's
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
 //!
-//! It also asks a thread to resolve its buffer when that is half full, or has waited for half a second, through
+//! It also asks a thread to resolve its buffer when that is half full, or has waited for a tenth of a second, through
 //! V8's RequestInterrupt, and calls it only under `REGISTRATION`, which a thread has to take before it leaves.
 //!
 //! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
@@ -34,7 +34,7 @@ const SLACK_NS: u64 = 30_000;
 /// The longest sleep while a thread stands still outside its poll.
 const LONGEST_WATCH_NS: u64 = 500_000_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
-const RESOLVE_AFTER_NS: u64 = 500_000_000;
+const RESOLVE_AFTER_NS: u64 = 100_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
 const QUIET_ROUNDS: u32 = 2;
 
