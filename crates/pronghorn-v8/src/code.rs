@@ -40,6 +40,8 @@ pub(crate) fn find<M: Memory>(
         .max(ranges.code_range.start + table.stream_header);
     while start >= lowest {
         let stream = start - table.stream_header + 1;
+        // Code lies in one mapping with its header: unreadable memory in front means that there is none.
+        memory.u64(stream - 1)?;
         if has_type(memory, layout, stream, layout.types.instruction_stream)
             && let Some(code) =
                 field(memory, stream, table.stream_code).and_then(|code| read(memory, layout, code))

@@ -35,7 +35,7 @@ pub struct CodeRanges {
     pub code_range: Range,
     /// The builtins inside the Node binary.
     pub embedded_blob: Range,
-    /// The isolate's copy of the builtins inside its code range, if V8 made one (12.4 and later may).
+    /// The isolate's copy of the builtins inside its code range, if V8 made one.
     pub copied_blob: Option<Range>,
 }
 
@@ -63,6 +63,25 @@ impl core::fmt::Display for RangesError {
 impl std::error::Error for RangesError {}
 
 const MOST_PAGES: usize = 4096;
+
+/// True if `copy` lies in the code range and holds the bytes of `blob`, as samples from its start, middle and end say.
+fn is_copy<M: Memory>(memory: &M, code: Range, blob: Range, copy: Range) -> bool {
+    const SAMPLE: u64 = 1024;
+    let length = blob.end.saturating_sub(blob.start);
+    if copy.start < code.start || copy.end > code.end || copy.start == blob.start || length < SAMPLE
+    {
+        return false;
+    }
+    let mut own = [0u8; SAMPLE as usize];
+    let mut other = [0u8; SAMPLE as usize];
+    [0, length / 3, length / 2, length - SAMPLE]
+        .iter()
+        .all(|offset| {
+            memory.copy(blob.start + offset, &mut own)
+                && memory.copy(copy.start + offset, &mut other)
+                && own == other
+        })
+}
 
 impl CodeRanges {
     /// Asks V8 for the ranges of `isolate`.
@@ -131,8 +150,28 @@ impl CodeRanges {
         })
     }
 
-    /// The entry stub lies in the copy if there is one: its bytes, looked up in the original, give the distance.
+    /// V8 puts the copy at the upper end of the code range. Where its entry stubs lie in the copy (12.4 and later), their
+    /// distance to the same bytes in the original tells too.
     fn find_copy<M: Memory>(
+        memory: &M,
+        code: Range,
+        blob: Range,
+        stubs: &JsEntryStubs,
+    ) -> Option<Range> {
+        let length = blob.end - blob.start;
+        let at_end = (12..=21).find_map(|shift| {
+            let mask = (1u64 << shift) - 1;
+            let start = code.end.checked_sub(length.checked_add(mask)? & !mask)?;
+            let copy = Range {
+                start,
+                end: start.checked_add(length)?,
+            };
+            is_copy(memory, code, blob, copy).then_some(copy)
+        });
+        at_end.or_else(|| Self::copy_around_stub(memory, code, blob, stubs))
+    }
+
+    fn copy_around_stub<M: Memory>(
         memory: &M,
         code: Range,
         blob: Range,
@@ -154,9 +193,9 @@ impl CodeRanges {
         let start = entry.start.checked_sub(at)?;
         let copy = Range {
             start,
-            end: start + (blob.end - blob.start),
+            end: start.checked_add(blob.end - blob.start)?,
         };
-        (copy.start >= code.start && copy.end <= code.end).then_some(copy)
+        is_copy(memory, code, blob, copy).then_some(copy)
     }
 
     /// True if `pc` lies in V8's builtins, original or copied.
