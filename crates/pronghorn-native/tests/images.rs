@@ -33,13 +33,16 @@ fn executable_mappings_are_known() {
     let mut checked = 0;
     for line in maps.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let (start, _) = fields[0].split_once('-').unwrap();
+        let (start, end) = fields[0].split_once('-').unwrap();
         let name = fields.get(5).copied().unwrap_or_default();
         if fields[1].contains('x') && (name.starts_with('/') || name == "[vdso]") {
             let start = u64::from_str_radix(start, 16).unwrap();
-            let (image, segment) = images
-                .find_segment(start + 0x100)
-                .unwrap_or_else(|| panic!("{line}"));
+            let end = u64::from_str_radix(end, 16).unwrap();
+            // A segment may begin and end within its pages.
+            let found = (start..end)
+                .step_by(16)
+                .find_map(|address| images.find_segment(address));
+            let (image, segment) = found.unwrap_or_else(|| panic!("{line}"));
             assert_eq!(segment.start & !0xfff, start);
             assert_eq!(
                 segment.file_offset & !0xfff,

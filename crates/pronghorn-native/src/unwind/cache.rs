@@ -58,19 +58,28 @@ impl Base {
 
 const _: () = assert!(size_of::<Entry>() == 32 && ENTRIES.is_power_of_two());
 
+/// What zeroed memory holds.
+const EMPTY: Entry = Entry {
+    pc: 0,
+    generation: 0,
+    cfa_offset: 0,
+    base: Base::STACK_POINTER,
+    saved: [UNCHANGED; SAVED.len()],
+};
+
 impl UnwindCache {
     /// An empty cache.
     #[must_use]
     pub const fn new() -> Self {
-        const EMPTY: Entry = Entry {
-            pc: 0,
-            generation: 0,
-            cfa_offset: 0,
-            base: Base::STACK_POINTER,
-            saved: [UNCHANGED; SAVED.len()],
-        };
         Self {
             entries: [const { Cell::new(EMPTY) }; ENTRIES],
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        for entry in &self.entries {
+            entry.set(EMPTY);
         }
     }
 
@@ -118,7 +127,7 @@ impl Entry {
             }
             _ => return None,
         }
-        let Cfa::Register { register, offset } = row.cfa else {
+        let Cfa::Register { register, offset } = row.cfa() else {
             return None;
         };
         entry.base = match register {

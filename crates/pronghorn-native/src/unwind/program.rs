@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::error::UnwindError;
 use super::frame_entry::{FrameEntry, Instructions};
-use super::row::{Cfa, Row, Rule};
+use super::row::{Cfa, Row, Rule, Rules};
 use crate::memory::Memory;
 
 /// How deep DW_CFA_remember_state may nest: compilers need one level, and each costs handler stack.
@@ -11,16 +11,16 @@ const REMEMBERED: usize = 8;
 /// Instructions run at most for one entry. The longest program in Node's binaries is a tenth of this.
 const BUDGET: u32 = 8192;
 
-/// The row of `pc`, which `entry` covers.
+/// The row of `pc`, which `entry` covers. Never inlined: its memory is free again when the row is applied.
+#[inline(never)]
 pub(super) fn run<M: Memory>(memory: &M, entry: &FrameEntry, pc: u64) -> Result<Row, UnwindError> {
-    let start = Row::new(entry.address, entry.is_signal_frame);
     let mut machine = Machine {
         entry,
         pc,
         location: entry.begin,
-        row: start,
-        initial: start,
-        stack: [start; REMEMBERED],
+        row: Rules::NONE,
+        initial: Rules::NONE,
+        stack: [Rules::NONE; REMEMBERED],
         depth: 0,
         budget: BUDGET,
     };
@@ -29,17 +29,21 @@ pub(super) fn run<M: Memory>(memory: &M, entry: &FrameEntry, pc: u64) -> Result<
     machine.depth = 0;
     machine.location = entry.begin;
     machine.run(memory, entry.instructions)?;
-    Ok(machine.row)
+    Ok(Row {
+        rules: machine.row,
+        anchor: entry.address,
+        is_signal_frame: entry.is_signal_frame,
+    })
 }
 
 struct Machine<'entry> {
     entry: &'entry FrameEntry,
     pc: u64,
     location: u64,
-    row: Row,
+    row: Rules,
     /// The row that the CIE sets up, for DW_CFA_restore.
-    initial: Row,
-    stack: [Row; REMEMBERED],
+    initial: Rules,
+    stack: [Rules; REMEMBERED],
     depth: usize,
     budget: u32,
 }
@@ -78,10 +82,7 @@ impl Machine<'_> {
         match opcode {
             0x00 => {}
             // set_loc
-            0x01 => {
-                let location = cursor.pointer(self.entry.pointer_encoding)?;
-                self.move_to(location);
-            }
+            0x01 => self.location = cursor.pointer(self.entry.pointer_encoding)?,
             // advance_loc1, 2, 4
             0x02 => self.advance(cursor.u8()?.into()),
             0x03 => self.advance(cursor.u16()?.into()),
@@ -199,20 +200,15 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Moves on by so many units of code; passing `pc` ends the run with the row as it is.
     fn advance(&mut self, units: u64) {
-        let next = self
+        self.location = self
             .location
             .saturating_add(units.saturating_mul(self.entry.code_alignment));
-        self.move_to(next);
-    }
-
-    /// Moves to a location; passing `pc` ends the run with the row unchanged.
-    fn move_to(&mut self, location: u64) {
-        self.location = location;
     }
 
     fn restore(&mut self, register: u8) {
-        if let Some(rule) = self.initial.rule(register) {
+        if let Some(rule) = self.initial.get(register) {
             self.row.set(register, rule);
         }
     }

@@ -47,41 +47,58 @@ pub(super) enum Rule {
     ValueExpression(i32),
 }
 
+/// What a row says. Kept small: a machine holds several in the handler's stack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) cfa: Cfa,
+    registers: [Rule; TRACKED],
+}
+
+impl Rules {
+    /// What holds before the first instruction. The return address has no rule yet: `Same` makes no sense for it and is
+    /// refused by [`Row::apply`].
+    pub(super) const NONE: Self = Self {
+        cfa: Cfa::Unset,
+        registers: [Rule::Same; TRACKED],
+    };
+
+    /// The rule of a register; `None` for one that is not tracked.
+    pub(super) fn get(&self, register: u8) -> Option<Rule> {
+        self.registers.get(slot(register)?).copied()
+    }
+
+    /// Sets the rule of a register; of one that is not tracked it is dropped.
+    pub(super) fn set(&mut self, register: u8, rule: Rule) {
+        if let Some(place) = slot(register).and_then(|slot| self.registers.get_mut(slot)) {
+            *place = rule;
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Rules>() <= 80);
+
 /// A row, with what is needed to evaluate it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    pub(super) cfa: Cfa,
-    rules: [Rule; TRACKED],
+    pub(super) rules: Rules,
     /// Address of the FDE.
     pub(super) anchor: u64,
     pub(super) is_signal_frame: bool,
 }
 
 impl Row {
-    /// The row before the first instruction. The return address has no rule yet: `Same` makes no sense for it and is
-    /// refused by [`Row::apply`].
-    pub(super) const fn new(anchor: u64, is_signal_frame: bool) -> Self {
-        Self {
-            cfa: Cfa::Unset,
-            rules: [Rule::Same; TRACKED],
-            anchor,
-            is_signal_frame,
-        }
-    }
-
     /// The rule of a register; `None` for one that is not tracked.
     pub(super) fn rule(&self, register: u8) -> Option<Rule> {
-        self.rules.get(slot(register)?).copied()
+        self.rules.get(register)
     }
 
-    /// Sets the rule of a register; of one that is not tracked it is dropped.
-    pub(super) fn set(&mut self, register: u8, rule: Rule) {
-        if let Some(place) = slot(register).and_then(|slot| self.rules.get_mut(slot)) {
-            *place = rule;
-        }
+    /// How the canonical frame address is computed.
+    pub(super) fn cfa(&self) -> Cfa {
+        self.rules.cfa
     }
 
     /// Replaces `registers` by the caller's; leaves them alone on errors.
+    #[inline(never)]
     pub(super) fn apply<M: Memory>(
         &self,
         memory: &M,
@@ -93,7 +110,7 @@ impl Row {
             Rule::Same => return Err(UnwindError::Malformed),
             _ => {}
         }
-        let cfa = match self.cfa {
+        let cfa = match self.rules.cfa {
             Cfa::Unset => return Err(UnwindError::Malformed),
             Cfa::Register { register, offset } => registers
                 .get(memory, register)?
@@ -105,7 +122,7 @@ impl Row {
         let mut caller = *registers;
         caller.sp = cfa;
         caller.exact = self.is_signal_frame;
-        for (number, rule) in NUMBERS.into_iter().zip(self.rules) {
+        for (number, rule) in NUMBERS.into_iter().zip(self.rules.registers) {
             let (value, is_stored) = match rule {
                 Rule::Same => continue,
                 Rule::Undefined => {

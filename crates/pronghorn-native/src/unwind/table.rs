@@ -78,6 +78,7 @@ impl UnwindTable {
     }
 
     /// The description of the code at `pc`; [`UnwindError::NoRule`] when there is none.
+    #[inline(never)]
     pub(super) fn find<M: Memory>(&self, memory: &M, pc: u64) -> Result<FrameEntry, UnwindError> {
         // The last pair whose code starts at or below pc.
         let (mut low, mut high) = (0_u32, self.count);

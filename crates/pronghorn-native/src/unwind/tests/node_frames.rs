@@ -104,7 +104,7 @@ fn describe_ours(rule: Option<Rule>) -> String {
 }
 
 fn describe_cfa(row: &Row) -> String {
-    match row.cfa {
+    match row.cfa() {
         Cfa::Unset => "unset".into(),
         Cfa::Register { register, offset } => format!("{register}+{offset}"),
         Cfa::Expression(_) => "expression".into(),
