@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pronghorn_recorder::{Frame, NoSymbols, ProfileInfo, Recorder, Values};
 use support::{decode, function, sample, script, thread, time, values};
 
-/// Records `samples` samples in batches of changing size; what finds no slot is tried again, as a safe point would.
-/// Returns what was recorded.
-fn record_many(recorder: &Recorder, id: u32, samples: u64) -> Values {
+/// Records samples in batches of changing size while `go_on` says so, asked with the number of samples so far. What finds
+/// no slot is tried again, as a safe point would. Returns what was recorded.
+fn record_many(recorder: &Recorder, id: u32, go_on: impl Fn(u64) -> bool) -> Values {
     let label = thread(id, &format!("thread {id}"));
     let functions: Vec<_> = (0..20)
         .map(|number| function(&format!("f{number} of {id}"), "a.js", number))
@@ -30,7 +30,7 @@ fn record_many(recorder: &Recorder, id: u32, samples: u64) -> Values {
                 .collect()
         })
         .collect();
-    let all: Vec<_> = (0..samples)
+    let samples: Vec<_> = (0..2_000)
         .map(|number| {
             let stack = &stacks[(number * 7 % 60) as usize];
             sample(
@@ -40,21 +40,24 @@ fn record_many(recorder: &Recorder, id: u32, samples: u64) -> Values {
             )
         })
         .collect();
-    let mut rest = &all[..];
+    let mut sum = Values::default();
     let mut batch = 1;
-    while !rest.is_empty() {
-        let size = batch.min(rest.len());
-        let recorded = match recorder.record(rest[..size].iter().copied()) {
-            Ok(()) => size,
-            Err(error) => error.recorded(),
-        };
-        rest = &rest[recorded..];
-        batch = batch % 50 + 1;
+    while go_on(sum.count) {
+        let mut rest = &samples[..];
+        while !rest.is_empty() {
+            let size = batch.min(rest.len());
+            let recorded = match recorder.record(rest[..size].iter().copied()) {
+                Ok(()) => size,
+                Err(error) => error.recorded(),
+            };
+            rest[..recorded]
+                .iter()
+                .for_each(|sample| sum.add(sample.values));
+            rest = &rest[recorded..];
+            batch = batch % 50 + 1;
+        }
     }
-    all.iter().fold(Values::default(), |mut sum, sample| {
-        sum.add(sample.values);
-        sum
-    })
+    sum
 }
 
 #[test]
@@ -116,13 +119,11 @@ fn four_recording_threads_and_many_rotations_conserve_count_cpu_and_wall_per_thr
             let recorder = Arc::clone(&recorder);
             let rotations_so_far = Arc::clone(&rotations_so_far);
             std::thread::spawn(move || {
-                let mut sum = Values::default();
                 // However the threads are scheduled, recording goes on during many rotations.
-                while sum.count < SAMPLES_AT_LEAST
-                    || rotations_so_far.load(Ordering::Relaxed) < ROTATIONS_AT_LEAST
-                {
-                    sum.add(record_many(&recorder, id, 2_000));
-                }
+                let sum = record_many(&recorder, id, |recorded| {
+                    recorded < SAMPLES_AT_LEAST
+                        || rotations_so_far.load(Ordering::Relaxed) < ROTATIONS_AT_LEAST
+                });
                 (id.to_string(), sum)
             })
         })
