@@ -2,6 +2,7 @@
 
 use napi::bindgen_prelude::{Env, JsValue};
 use napi::{Error, JsError};
+use pronghorn_sampler::StartError;
 
 /// The codes that the native half uses; lib/errors.ts documents them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,15 @@ impl Failure {
 impl From<Failure> for Error<Code> {
     fn from(failure: Failure) -> Self {
         Self::new(failure.code, failure.message)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Unsupported(reason) => Self::new(Code::UnsupportedRuntime, reason),
+            StartError::Failed(reason) => Self::new(Code::Internal, reason),
+        }
     }
 }
 

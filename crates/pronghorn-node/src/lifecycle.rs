@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, FunctionRef, Unkno
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{StartError, clock, collector, event_loop, failure, proof};
+use pronghorn_sampler::{clock, collector, event_loop, failure, proof};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::options::StartOptions;
@@ -121,10 +121,7 @@ pub fn start(
             called = probe_function.call(look).map(|_| ());
         });
         called.map_err(failed)?;
-        started.map_err(|error| match error {
-            StartError::Unsupported(reason) => Failure::new(Code::UnsupportedRuntime, reason),
-            StartError::Failed(reason) => Failure::new(Code::Internal, reason),
-        })?;
+        started?;
         let recorder = collector::recorder()
             .ok_or_else(|| Failure::new(Code::Internal, "the recorder is missing"))?;
         *LISTENER.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(Listener {
@@ -147,6 +144,13 @@ pub fn start(
             .ok_or_else(|| Failure::new(Code::Internal, "capabilities are missing"))
     })
     .map_err(Into::into)
+}
+
+/// Lets the calling thread, a worker's, take part if a profiler runs in this process. `name` is its label in profiles.
+/// False if none runs.
+#[napi]
+pub fn join_thread(name: String) -> Result<bool> {
+    guarded(|| collector::join(&name).map_err(Failure::from)).map_err(Into::into)
 }
 
 /// Tells the application, on the thread that started the profiler, that it has switched itself off.

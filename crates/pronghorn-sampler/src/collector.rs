@@ -80,7 +80,7 @@ pub struct Capabilities {
 #[derive(Clone, Copy)]
 struct Found {
     version: Version,
-    frames: Frames,
+    layout: Layout,
 }
 
 static FOUND: Mutex<Option<Found>> = Mutex::new(None);
@@ -188,30 +188,14 @@ fn try_start(
     MAX_DEPTH.store(options.max_depth, Relaxed);
     NATIVE_FRAMES.store(options.native_frames as u8, Relaxed);
 
-    // SAFETY: TryGetCurrent reads a thread-local word.
-    let isolate = unsafe { (host.current_isolate)() };
-    // SAFETY: the calling thread runs JavaScript of this isolate.
-    let ranges = unsafe { CodeRanges::of(&symbols, isolate.cast()) }
-        .map_err(|error| unsupported(error.to_string()))?;
-    let builder = StackBuilder::new(Resolver::new(layout, ranges));
-    let (_, slot) = enter(host, name, builder)?;
-    let stack_high = stack_bounds::end_of_own_stack();
-    slot.set_context(WalkContext {
-        view: IsolateView {
-            layout,
-            ranges,
-            stack_end: stack_high,
-        },
-        stack_high,
-    });
-
+    let slot = set_up_thread(host, &symbols, layout, name)?;
     proof::run(slot, prove).map_err(|reason| {
         unsupported(format!("V8's frames do not look as expected: {reason}"))
     })?;
 
     *lock(&FOUND) = Some(Found {
         version: symbols.version.unwrap_or(Version::new(0, 0)),
-        frames: layout.frames,
+        layout,
     });
     statistics::clear();
     FAULTS_BEFORE.store(pronghorn_v8::fault::fixups(), Relaxed);
@@ -223,6 +207,50 @@ fn try_start(
     RUNNING.store(true, Release);
     ticker::start(options.interval_ns)
         .map_err(|error| StartError::Failed(format!("the ticker thread could not start: {error}")))
+}
+
+/// Lets the calling JavaScript thread, called `name`, take part in the session under way. False if none is.
+pub fn join(name: &str) -> Result<bool, StartError> {
+    let Some(Found { layout, .. }) = *lock(&FOUND) else {
+        return Ok(false);
+    };
+    let own = thread::current().is_some_and(|(_, slot)| slot.armed.load(Acquire));
+    if !is_running() || own {
+        return Ok(own);
+    }
+    let host = host::get()
+        .map_err(|name| StartError::Unsupported(format!("this runtime does not export {name}")))?;
+    let slot = set_up_thread(host, &Symbols::find(), layout, name)?;
+    slot.counters.clear();
+    begin_thread(slot);
+    ticker::wake();
+    Ok(true)
+}
+
+/// Registers the calling thread and gives its handler what it needs; not yet armed.
+fn set_up_thread(
+    host: &'static host::Host,
+    symbols: &Symbols,
+    layout: Layout,
+    name: &str,
+) -> Result<&'static ThreadSlot, StartError> {
+    // SAFETY: TryGetCurrent reads a thread-local word.
+    let isolate = unsafe { (host.current_isolate)() };
+    // SAFETY: the calling thread runs JavaScript of this isolate.
+    let ranges = unsafe { CodeRanges::of(symbols, isolate.cast()) }
+        .map_err(|error| StartError::Unsupported(error.to_string()))?;
+    let builder = StackBuilder::new(Resolver::new(layout, ranges));
+    let (_, slot) = enter(host, name, builder)?;
+    let stack_high = stack_bounds::end_of_own_stack();
+    slot.set_context(WalkContext {
+        view: IsolateView {
+            layout,
+            ranges,
+            stack_end: stack_high,
+        },
+        stack_high,
+    });
+    Ok(slot)
 }
 
 /// The calling thread's slot: the one it has, or a new one.
@@ -356,7 +384,8 @@ pub fn stats() -> SamplerStatistics {
 
 /// What the sampler can do now. `None` before the first start.
 pub fn capabilities() -> Option<Capabilities> {
-    let Found { version, frames } = (*lock(&FOUND))?;
+    let Found { version, layout } = (*lock(&FOUND))?;
+    let frames = layout.frames;
     let mut reasons = Vec::new();
     let running = is_running();
     if frames == Frames::Physical {
