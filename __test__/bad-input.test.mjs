@@ -75,7 +75,7 @@ for (const major of majors) {
       const run = await api('rotateDuringRotate', major);
       assert.equal(run.second.code, 'ERR_PRONGHORN_ROTATION_IN_PROGRESS');
       const counts = [run.one, run.last].map((entry) => total(readProfile(entry.file).samples, 'count'));
-      assert.ok(counts[0] > 80 && counts[1] > 80, `${counts}`);
+      assert.ok(counts[0] > 20 && counts[1] > 20, `${counts}`);
       assert.equal(counts[0] + counts[1], run.last.stats.recorded);
     });
 
@@ -108,7 +108,7 @@ for (const major of majors) {
       const run = await api('unknownV8', major);
       assert.equal(run.capabilities.frames, 'physical');
       assert.ok(
-        run.capabilities.reasons.some((reason) => /99\.0/.test(reason)),
+        run.capabilities.reasons.some((reason) => /V8.*not known/.test(reason)),
         `${run.capabilities.reasons}`,
       );
       const { samples } = readProfile(run.profile.file);

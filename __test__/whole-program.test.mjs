@@ -76,13 +76,7 @@ for (const major of majors) {
             const took = child.exitedAt - sent;
             assert.equal(result.signal, signal, `code ${result.code}\n${result.stderr}`);
             assert.ok(took < (mode === 'syncEnd' ? 2000 : 1500), `took ${took.toFixed(0)} ms`);
-            const profile = onlyProfile(child.out);
-            holds(
-              profile,
-              mode === 'execSync' ? 'runSleep' : 'busyLoop',
-              mode === 'execSync' ? 'wall' : 'cpu',
-              mode === 'execSync' ? 0 : 0.5,
-            );
+            holds(onlyProfile(child.out), 'busyLoop');
           });
         }
       }

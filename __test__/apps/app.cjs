@@ -43,9 +43,12 @@ const modes = {
     busyLoop(1e9);
   },
   execSync() {
-    busyLoop(100);
-    say(`READY ${listeners()}`);
-    runSleep(60);
+    busyLoop(200);
+    // What ran before the event loop's turn has been resolved; a thread blocked in native code can resolve nothing.
+    setTimeout(() => {
+      say(`READY ${listeners()}`);
+      runSleep(60);
+    }, 20);
   },
   // A synchronous program that would end by itself soon; the signal still counts.
   syncEnd() {
@@ -73,8 +76,9 @@ const modes = {
   ipc() {
     process.on('message', (message) => {
       busyLoop(100);
-      process.send({ echo: message });
-      if (message === 'end') process.disconnect();
+      process.send({ echo: message }, () => {
+        if (message === 'end') process.disconnect();
+      });
     });
     process.send('hello');
   },

@@ -60,7 +60,8 @@ function brokenMarker({ stack }) {
 function incomplete(frame) {
   if (frame.native) return undefined;
   if (frame.name === '') return 'a frame without a name';
-  if (frame.marker || frame.file === '') return undefined;
+  if (frame.marker || frame.builtin) return undefined;
+  if (frame.file === '') return `no script: ${frame.name}`;
   if (!(frame.line > 0)) return `no line: ${frame.name} (${frame.file})`;
   if (!(frame.startLine > 0)) return `no start line: ${frame.name} (${frame.file})`;
   return frame.line < frame.startLine ? `line before the function: ${frame.name}` : undefined;

@@ -9,7 +9,7 @@ import { Profile } from 'pprof-format';
  * Output: `sampleTypes` ("cpu/nanoseconds" …), `defaultSampleType`, `periodType`, `period`, `timeNanos`, `durationNanos`
  * (BigInt), `comments`, `mappings`, and `samples`: `{ stack, count, cpu, wall, labels, threadId, threadName }`.
  * A frame is `{ name, file, line, startLine, address, mapping, native, marker }`: `native` frames lie in a mapping, `marker`
- * frames are pronghorn's own, such as "(idle)".
+ * frames are pronghorn's own, such as "(idle)", and `builtin` frames are functions of V8 without a script, such as Array.prototype.map.
  */
 export function readProfile(source) {
   const bytes = typeof source === 'string' ? readFileSync(source) : source;
@@ -47,6 +47,7 @@ export function readProfile(source) {
     mapping,
     native,
     marker: !native && markers.has(name),
+    builtin: !native && file === BUILTIN_FILE,
   });
 
   const samples = profile.sample.map((sample) => {
@@ -75,7 +76,10 @@ export function readProfile(source) {
   };
 }
 
-const markers = new Set(['(idle)', '(garbage collector)', '(truncated)', '(broken)', '(walk refused)', '(wasm)', '(native code)']);
+/** What stands in the place of a script for V8's own functions, and for those that wrap native ones. */
+const BUILTIN_FILE = '(builtin)';
+
+const markers = new Set(['(idle)', '(garbage collector)', '(truncated)', '(broken)', '(walk refused)', '(wasm)', '(regexp)', '(native code)']);
 
 /** The sum of one value ("count", "cpu" or "wall") over samples. */
 export function total(samples, value) {
@@ -91,7 +95,7 @@ export function share(samples, value, predicate) {
 }
 
 /** The JavaScript frames of a stack that have a script, from the root to the leaf. */
-export const scriptFrames = (stack) => stack.filter((frame) => !frame.native && !frame.marker && frame.file !== '');
+export const scriptFrames = (stack) => stack.filter((frame) => !frame.native && !frame.marker && !frame.builtin);
 
 /** True when some frame has this name. */
 export const has = (name) => (sample) => sample.stack.some((frame) => frame.name === name);

@@ -35,9 +35,9 @@ export const truth = program(import.meta, {
   entry: work,
   prepare: (context) => (fixture = context.fixture),
   ms: 1000,
-  check(profile, run, assert, { share, has, total, show }) {
+  check(profile, run, assert, { share, has, total, show, scriptFrames }) {
     const nativeFrames = run.options.nativeFrames ?? 'all';
-    const inJs = (name) => profile.samples.filter(({ stack }) => stack.filter((frame) => !frame.native).at(-1)?.name === name);
+    const inJs = (name) => profile.samples.filter(({ stack }) => scriptFrames(stack).at(-1)?.name === name);
     const burn = inJs('burnNative');
     assert.ok(total(burn, 'count') > 30);
     if (nativeFrames !== 'none') {

@@ -24,7 +24,7 @@ function callThem() { // @fn callThem @call *>callThem
   }
 } // @end callThem
 
-const leafOf = (sample) => sample.stack.filter((frame) => !frame.native && !frame.marker && frame.file !== '').at(-1);
+const leafOf = (sample) => sample.stack.filter((frame) => !frame.native && !frame.marker && !frame.builtin).at(-1);
 
 export const truth = program(import.meta, {
   entry: callThem,

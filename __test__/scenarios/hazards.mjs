@@ -112,6 +112,7 @@ const hazards = {
   async blocked() {
     const profiler = await start(startOptions());
     const { signal } = profiler.capabilities;
+    const began = fixture.threadCpuNanos();
     burn(50);
     fixture.blockSignal(signal, 1);
     const before = profiler.stats();
@@ -119,8 +120,10 @@ const hazards = {
     const during = profiler.stats();
     fixture.blockSignal(signal, 0);
     burn(100);
+    const cpu = fixture.threadCpuNanos() - began;
     const profile = await profiler.stop();
-    return { sent: during.signalsSent - before.signalsSent, samples: during.samples - before.samples, profile: keep(profile, 'profile') };
+    return {
+      cpu, sent: during.signalsSent - before.signalsSent, samples: during.samples - before.samples, profile: keep(profile, 'profile') };
   },
 
   async plain() {
