@@ -5,6 +5,15 @@
 //! hooks is guarded here and in the sampler). The image stays loaded when an environment ends, since signal handlers and
 //! threads of ours point into it.
 
+#![allow(
+    unreachable_pub,
+    reason = "what JavaScript calls is public, though no crate imports it"
+)]
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "under test nothing is exported to JavaScript")
+)]
+
 mod error;
 mod lifecycle;
 mod options;

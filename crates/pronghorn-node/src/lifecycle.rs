@@ -3,7 +3,10 @@
 //! Threads: all entries run on JavaScript threads, the flush of a rotation in libuv's pool. `STATE` holds what belongs to a
 //! running profiler; it is never held while samples are waited for or serialized.
 
-use std::sync::atomic::{AtomicBool, Ordering::{Acquire, Release}};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, FunctionRef, Unknown};
@@ -86,7 +89,9 @@ pub fn probe() -> Probe {
 }
 
 /// Starts sampling the calling thread. `probe_function` is called once, with a callback that it has to call.
-#[napi(ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void")]
+#[napi(
+    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void"
+)]
 pub fn start(
     env: Env,
     options: StartOptions,
@@ -187,7 +192,10 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
     guarded(|| {
         let session = state().session.clone().ok_or_else(not_started)?;
         claim_rotation()?;
-        Ok(AsyncTask::new(Flush::rotation(session, collector::settle())))
+        Ok(AsyncTask::new(Flush::rotation(
+            session,
+            collector::settle(),
+        )))
     })
     .map_err(Into::into)
 }
@@ -278,7 +286,9 @@ pub fn stats() -> Result<Stats> {
             let state = state();
             state.session.clone().or_else(|| state.last.clone())
         };
-        session.map(|session| session.stats()).ok_or_else(not_started)
+        session
+            .map(|session| session.stats())
+            .ok_or_else(not_started)
     })
     .map_err(Into::into)
 }

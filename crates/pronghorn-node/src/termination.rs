@@ -160,7 +160,10 @@ fn watch() -> std::result::Result<(), Failure> {
     });
     spawned.map(|_| ()).map_err(|error| {
         WATCHING.store(false, SeqCst);
-        Failure::new(Code::Internal, format!("no thread to watch for signals: {error}"))
+        Failure::new(
+            Code::Internal,
+            format!("no thread to watch for signals: {error}"),
+        )
     })
 }
 

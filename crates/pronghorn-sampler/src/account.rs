@@ -96,7 +96,10 @@ impl Account {
         if since == 0 || since >= now {
             return 0;
         }
-        match self.poll_since.compare_exchange(since, now, Relaxed, Relaxed) {
+        match self
+            .poll_since
+            .compare_exchange(since, now, Relaxed, Relaxed)
+        {
             Ok(_) => (now - since) + self.idle.swap(0, Relaxed),
             Err(_) => 0,
         }
@@ -179,7 +182,14 @@ mod tests {
     fn the_time_of_a_dropped_sample_goes_to_the_next() {
         let account = account();
         account.measure(1_010, 508);
-        assert_eq!(account.measure(1_025, 515), Deltas { cpu_ns: 15, wall_ns: 25, still_ns: 0 });
+        assert_eq!(
+            account.measure(1_025, 515),
+            Deltas {
+                cpu_ns: 15,
+                wall_ns: 25,
+                still_ns: 0
+            }
+        );
     }
 
     #[test]
@@ -228,7 +238,14 @@ mod tests {
         let account = account();
         account.commit(1_000, 500);
         account.note_still(1_600);
-        assert_eq!(account.measure(2_000, 505), Deltas { cpu_ns: 5, wall_ns: 5, still_ns: 995 });
+        assert_eq!(
+            account.measure(2_000, 505),
+            Deltas {
+                cpu_ns: 5,
+                wall_ns: 5,
+                still_ns: 995
+            }
+        );
         account.commit(2_000, 505);
         assert_eq!(account.measure(2_010, 506).still_ns, 0);
     }

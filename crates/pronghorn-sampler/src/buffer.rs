@@ -104,7 +104,10 @@ impl SampleBuffer {
     /// Records that wait to be read. Reader only.
     pub fn records(&self) -> u64 {
         let base = self.base.load(Relaxed);
-        let (mut at, end) = (self.head.load(Relaxed) as usize, self.tail.load(Relaxed) as usize);
+        let (mut at, end) = (
+            self.head.load(Relaxed) as usize,
+            self.tail.load(Relaxed) as usize,
+        );
         let mut records = 0;
         while at < end {
             // SAFETY: as in `peek`.
@@ -163,7 +166,11 @@ impl SampleBuffer {
         self.head.store(next, Relaxed);
         // A handler that interrupts before the exchange makes it fail, and the record it wrote is read next; one that
         // interrupts after it writes at the beginning, where the head arrives with the next store.
-        if self.tail.compare_exchange(next, 0, Relaxed, Relaxed).is_ok() {
+        if self
+            .tail
+            .compare_exchange(next, 0, Relaxed, Relaxed)
+            .is_ok()
+        {
             self.head.store(0, Relaxed);
         }
     }
@@ -192,7 +199,7 @@ impl RecordWriter<'_> {
     }
 
     /// Frames appended so far.
-    pub fn len(&self) -> usize {
+    pub fn frames(&self) -> usize {
         self.len
     }
 

@@ -142,7 +142,11 @@ pub fn probe() -> Result<Version, String> {
         .map_err(|missing| missing.to_string())
         .and_then(|()| host::get().map_err(|name| format!("the host does not export {name}")))
         .and_then(|_| Layout::discover(&found, None).map_err(|unsupported| unsupported.reason))
-        .and_then(|_| found.version.ok_or_else(|| "V8 states no version".to_owned()));
+        .and_then(|_| {
+            found
+                .version
+                .ok_or_else(|| "V8 states no version".to_owned())
+        });
     if !is_running() {
         pronghorn_v8::fault::restore();
     }
@@ -151,11 +155,7 @@ pub fn probe() -> Result<Version, String> {
 
 /// Starts sampling: the calling JavaScript thread, called `name`. `prove` calls a JavaScript function of a known name that
 /// calls back into [`proof::look`].
-pub fn start(
-    options: &Options,
-    name: &str,
-    prove: &mut dyn FnMut(),
-) -> Result<(), StartError> {
+pub fn start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(), StartError> {
     let result = try_start(options, name, prove);
     if result.is_err() {
         disarm();
@@ -164,15 +164,11 @@ pub fn start(
     result
 }
 
-fn try_start(
-    options: &Options,
-    name: &str,
-    prove: &mut dyn FnMut(),
-) -> Result<(), StartError> {
+fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(), StartError> {
     let unsupported = StartError::Unsupported;
     pronghorn_v8::fault::install().map_err(|error| StartError::Failed(error.to_string()))?;
-    let host = host::get()
-        .map_err(|name| unsupported(format!("this runtime does not export {name}")))?;
+    let host =
+        host::get().map_err(|name| unsupported(format!("this runtime does not export {name}")))?;
     let symbols = Symbols::find();
     symbols
         .missing()
@@ -189,9 +185,8 @@ fn try_start(
     NATIVE_FRAMES.store(options.native_frames as u8, Relaxed);
 
     let slot = set_up_thread(host, &symbols, layout, name)?;
-    proof::run(slot, prove).map_err(|reason| {
-        unsupported(format!("V8's frames do not look as expected: {reason}"))
-    })?;
+    proof::run(slot, prove)
+        .map_err(|reason| unsupported(format!("V8's frames do not look as expected: {reason}")))?;
 
     *lock(&FOUND) = Some(Found {
         version: symbols.version.unwrap_or(Version::new(0, 0)),
@@ -267,9 +262,9 @@ fn enter(
         return Ok((index, slot));
     }
     thread::register(host, name, builder).map_err(|error| match error {
-        thread::RegisterError::NoEnvironment => StartError::Unsupported(
-            "the calling thread has no event loop of Node's".to_owned(),
-        ),
+        thread::RegisterError::NoEnvironment => {
+            StartError::Unsupported("the calling thread has no event loop of Node's".to_owned())
+        }
         thread::RegisterError::NoSlot => StartError::Failed(format!(
             "{} threads are profiled already, or there is no memory for another",
             slot::SLOTS
@@ -284,7 +279,8 @@ fn begin_thread(slot: &'static ThreadSlot) {
     slot.cpu_at_look.store(0, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
-    slot.account.restart(clock::monotonic_ns(), clock::own_cpu_ns());
+    slot.account
+        .restart(clock::monotonic_ns(), clock::own_cpu_ns());
     if let Some(_busy) = slot.work() {
         thread::with(slot, |thread| {
             thread.begin_session();

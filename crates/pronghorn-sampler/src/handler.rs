@@ -68,13 +68,7 @@ pub struct Start {
 }
 
 /// Takes one sample of the calling thread, whose stack starts at `start`. The caller holds the slot's `busy`.
-pub fn take(
-    slot: &ThreadSlot,
-    context: &WalkContext,
-    start: &Start,
-    may_walk: bool,
-    now: u64,
-) {
+pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: bool, now: u64) {
     let counters = &slot.counters;
     let cpu = clock::own_cpu_ns();
     let polled = slot.account.poll_since() != 0;

@@ -6,6 +6,10 @@
 //! (from raw frames to a stack). [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
 //! [`collector`] switches it on and off.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(
+    clippy::new_without_default,
+    reason = "what has a `new` here is made in statics, where a Default cannot be called"
+)]
 
 pub mod account;
 pub mod breaker;

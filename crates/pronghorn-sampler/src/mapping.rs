@@ -2,7 +2,7 @@
 
 /// Maps `bytes` of zeroed private memory; the pages cost nothing until they are touched. `None` if the kernel refuses.
 /// The memory is never given back: a late signal may still name what lies in it.
-pub fn map(bytes: usize) -> Option<*mut u8> {
+pub(crate) fn map(bytes: usize) -> Option<*mut u8> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
     let base = unsafe {
         libc::mmap(

@@ -23,7 +23,8 @@ pub fn run(slot: &'static ThreadSlot, prove: &mut dyn FnMut()) -> Result<(), Str
     // The context is readable only while the slot is armed; the gate is still closed, so no handler samples.
     slot.armed.store(true, std::sync::atomic::Ordering::Release);
     prove();
-    slot.armed.store(false, std::sync::atomic::Ordering::Release);
+    slot.armed
+        .store(false, std::sync::atomic::Ordering::Release);
     lock()
         .take()
         .unwrap_or_else(|| Err("the probe function was not called".to_owned()))

@@ -195,7 +195,14 @@ mod tests {
             ["inner", "outer", "(broken)"]
         );
         let mut none = Vec::new();
-        finish(&mut none, None, None, RecordKind::Refused, NativeFrames::All, 9);
+        finish(
+            &mut none,
+            None,
+            None,
+            RecordKind::Refused,
+            NativeFrames::All,
+            9,
+        );
         assert_eq!(names(&none), ["(walk refused)"]);
     }
 

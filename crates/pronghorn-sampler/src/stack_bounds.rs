@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 /// The first address behind the calling thread's stack; the largest address there is if the system does not tell.
-pub fn end_of_own_stack() -> u64 {
+pub(crate) fn end_of_own_stack() -> u64 {
     main_stack_end().unwrap_or_else(thread_stack_end)
 }
 
@@ -29,8 +29,7 @@ fn thread_stack_end() -> u64 {
             return u64::MAX;
         }
         let (mut low, mut size) = (std::ptr::null_mut(), 0);
-        let result =
-            libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut low, &raw mut size);
+        let result = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut low, &raw mut size);
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
         if result == 0 {
             low as u64 + size as u64

@@ -367,13 +367,7 @@ impl JsThread {
 
     /// Records one stack, or keeps it in the backlog. Returns whether the recorder is still free. The vector comes back as
     /// scratch space.
-    fn put(
-        &mut self,
-        recorder: &Recorder,
-        free: bool,
-        values: Values,
-        stack: Vec<Frame>,
-    ) -> bool {
+    fn put(&mut self, recorder: &Recorder, free: bool, values: Values, stack: Vec<Frame>) -> bool {
         if free {
             let sample = Sample {
                 thread: &self.label,

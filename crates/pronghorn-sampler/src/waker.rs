@@ -9,7 +9,7 @@ use crate::clock::cpu_clock_of;
 use std::mem::MaybeUninit;
 
 /// See the module documentation.
-pub struct Waker {
+pub(crate) struct Waker {
     timer: libc::timer_t,
 }
 
@@ -19,7 +19,7 @@ unsafe impl Send for Waker {}
 impl Waker {
     /// A disarmed timer on the CPU clock of thread `watched` that sends `signal` to thread `notified`. `None` if the
     /// kernel refuses.
-    pub fn new(watched: i32, signal: i32, notified: i32) -> Option<Self> {
+    pub(crate) fn new(watched: i32, signal: i32, notified: i32) -> Option<Self> {
         // SAFETY: zeroed bytes are a valid sigevent.
         let mut event: libc::sigevent = unsafe { MaybeUninit::zeroed().assume_init() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -27,14 +27,13 @@ impl Waker {
         event.sigev_notify_thread_id = notified;
         let mut timer: libc::timer_t = std::ptr::null_mut();
         // SAFETY: both places are valid for the call.
-        let result = unsafe {
-            libc::timer_create(cpu_clock_of(watched), &raw mut event, &raw mut timer)
-        };
+        let result =
+            unsafe { libc::timer_create(cpu_clock_of(watched), &raw mut event, &raw mut timer) };
         (result == 0).then_some(Self { timer })
     }
 
     /// Fires once, after the thread has used `cpu_ns` more of CPU time. False if the kernel refuses.
-    pub fn arm(&self, cpu_ns: u64) -> bool {
+    pub(crate) fn arm(&self, cpu_ns: u64) -> bool {
         let none = libc::timespec {
             tv_sec: 0,
             tv_nsec: 0,

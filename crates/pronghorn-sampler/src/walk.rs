@@ -63,26 +63,27 @@ pub fn walk(
     let mut leaf = leaf;
     // Stub frames of V8 leave no trace in the record, so steps are bounded on their own.
     for _ in 0..limit * 4 {
-        if writer.len() >= limit {
+        if writer.frames() >= limit {
             return Outcome::Done(RecordKind::Truncated);
         }
         let from = registers.sp;
-        let native =
-            !view.ranges.contains_v8(registers.pc) && place.images.find(registers.lookup_pc()).is_some();
+        let native = !view.ranges.contains_v8(registers.pc)
+            && place.images.find(registers.lookup_pc()).is_some();
         if native {
             if !writer.push(RawFrame::native(registers.pc, registers.exact)) {
                 return Outcome::NoRoom;
             }
-            let stepped = unwind::step(place.images, place.cache, &memory, &mut registers).or_else(
-                |error| match error {
-                    UnwindError::EndOfStack => Err(error),
-                    _ => unwind::step_by_frame_pointer(
-                        &memory,
-                        &mut registers,
-                        place.context.stack_high,
-                    ),
-                },
-            );
+            let stepped =
+                unwind::step(place.images, place.cache, &memory, &mut registers).or_else(|error| {
+                    match error {
+                        UnwindError::EndOfStack => Err(error),
+                        _ => unwind::step_by_frame_pointer(
+                            &memory,
+                            &mut registers,
+                            place.context.stack_high,
+                        ),
+                    }
+                });
             match stepped {
                 Ok(()) => {}
                 Err(UnwindError::EndOfStack) => return Outcome::Done(RecordKind::Stack),
