@@ -38,13 +38,18 @@ fn measure() {
     }
     let registers = Registers::new(pc, sp, fp, true);
     let frames = walk(&images, &cache, registers);
-    let start = Instant::now();
-    for _ in 0..ROUNDS {
-        black_box(walk(&images, &cache, black_box(registers)));
-    }
+    let mut times: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(walk(&images, &cache, black_box(registers)));
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let middle = times.get(times.len() / 2).copied().unwrap_or_default();
     println!(
-        "cached: {frames} frames, {:?} a step",
-        start.elapsed() / ROUNDS / (frames + 1)
+        "cached: {frames} frames, median {:?} a step",
+        middle / (frames + 1)
     );
     uncached(&images, &cache);
 }
@@ -63,19 +68,29 @@ fn uncached(images: &ImageList, cache: &UnwindCache) {
         // SAFETY: outside of the made-up stack only the image's tables are read.
         Some(unsafe { (address as *const u64).read_unaligned() })
     };
-    let (mut steps, mut good, mut longest) = (0_u32, 0_u32, Duration::ZERO);
-    let all = Instant::now();
-    for pc in (code.start..code.end).step_by(97) {
-        let sp = stack.as_ptr() as u64;
-        let mut registers = Registers::new(pc, sp, sp + 64, true);
-        let one = Instant::now();
-        good += u32::from(step(images, cache, &memory, &mut registers).is_ok());
-        longest = longest.max(one.elapsed());
-        steps += 1;
-    }
+    let mut good = 0_u32;
+    let mut times: Vec<Duration> = (code.start..code.end)
+        .step_by(97)
+        .map(|pc| {
+            let sp = stack.as_ptr() as u64;
+            let mut registers = Registers::new(pc, sp, sp + 64, true);
+            let start = Instant::now();
+            good += u32::from(step(images, cache, &memory, &mut registers).is_ok());
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let at = |share: usize| {
+        times
+            .get(times.len() * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
     println!(
-        "uncached: {good} of {steps} steps went well, {:?} a step, at most {longest:?}",
-        all.elapsed() / steps
+        "uncached: {good} of {} steps went well, median {:?}, p99 {:?}",
+        times.len(),
+        at(50),
+        at(99)
     );
 }
 
