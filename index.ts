@@ -1,10 +1,14 @@
 /**
  * pronghorn: a CPU and wall-time profiler for Node.js that reads V8's stacks itself and writes pprof.
  *
- * Importing this module does nothing but define: the native half is loaded by the first call.
+ * Importing this module never throws. On the main thread it does nothing but define: the native half is loaded by the first call. A worker
+ * thread that imports it takes part in the session that runs.
  */
 import { createApi } from './lib/api.js';
 import { loadNative } from './lib/native.js';
+import { joinAsWorker } from './lib/worker.js';
+
+joinAsWorker(loadNative);
 
 export const { start, stop, profile } = createApi(loadNative);
 

@@ -2,10 +2,12 @@
  * `node --import pronghorn/register app.js`: profiles the whole program and writes a file when it ends. Importing it is all there is to
  * do; the PRONGHORN_* environment variables set the options (docs/cli.md).
  *
- * Worker threads inherit `--import` and come here too. The process has one profiler, started by its main thread, so they do nothing.
+ * Worker threads inherit `--import` and come here too. The process has one profiler, started by its main thread; they take part in it.
  */
 import { isMainThread } from 'node:worker_threads';
 import { loadNative } from './lib/native.js';
 import { profileWholeProgram } from './lib/whole-program.js';
+import { joinAsWorker } from './lib/worker.js';
 
 if (isMainThread) profileWholeProgram(loadNative);
+else joinAsWorker(loadNative);

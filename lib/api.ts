@@ -60,13 +60,14 @@ export function createApi(load: () => NativeApi): Api {
   async function profile(options: ProfileOptions): Promise<Profile> {
     const startedBy = callerOf(profile);
     const resolved = validateOptions(options, ['durationMs', 'signal']);
+    const test = testOptions(options);
     const durationMs = checkDuration(options?.durationMs);
     const signal = checkSignal(options.signal);
     if (signal?.aborted) throw new AbortedError(signal.reason);
     const native = load();
     const current = new Registry(native).current;
     if (current !== undefined) throw alreadyStarted(current);
-    const profiler = new Profiler({ native, options: resolved, test: testOptions(options), startedBy, exclusive: true });
+    const profiler = new Profiler({ native, options: resolved, test, startedBy, exclusive: true });
     await sleep(durationMs, signal);
     const stopped = profiler.stop();
     if (!signal?.aborted) return stopped;

@@ -21,12 +21,12 @@ export class Collector {
    */
   start(options: ResolvedOptions, test: TestOptions, onFailure: (error: PronghornError) => void): Capabilities {
     const native: NativeStartOptions = {
-      intervalNanos: test.intervalNanos ?? options.intervalMicros * 1_000,
+      intervalNanos: options.intervalMicros * 1_000,
       maxDepth: options.maxDepth,
       nativeFrames: options.nativeFrames,
       versions: `pronghorn ${VERSION}, node ${process.version}, v8 ${process.versions.v8}`,
+      ...test,
     };
-    if (test.v8Version !== undefined) native.v8Version = test.v8Version;
     return this.#sync(() =>
       this.#native.start(native, layoutProbe, (code, message) => onFailure(new PronghornError(nativeCode(code), message))),
     );

@@ -19,6 +19,8 @@ export interface NativeStartOptions {
   versions: string;
   /** Tests only: pretend to run in this V8 version. */
   v8Version?: [number, number];
+  /** Tests only: the place in the native half whose next entry panics. */
+  injectPanic?: string;
 }
 
 /** How far one kind of V8 code can be read: proved on a real frame, not yet seen, or refused because a check failed. */
@@ -57,12 +59,16 @@ export interface Stats {
   samples: number;
   /** Samples that found no room; their time went to the thread's next sample. */
   droppedSamples: number;
+  /** Samples put off because the recorder had no slot free at that safe point; none is lost by that. */
+  deferredSamples: number;
   /** Loads of V8 memory that faulted and were fixed up. */
   faults: number;
   /** Walks refused before they began. */
   refusedWalks: number;
   /** Walks that did not reach the outermost frame. */
   brokenWalks: number;
+  /** JavaScript frames that could not be given a function, a script or a line. */
+  badFrames: number;
   /** Stacks deeper than `maxDepth`. */
   truncatedSamples: number;
   /** Samples that fell into a garbage collection. */
@@ -73,6 +79,8 @@ export interface Stats {
   signalsSent: number;
   /** Signals that carried our number and were not ours; each was ignored. */
   forgedSignals: number;
+  /** Signals that the kernel would not queue; each is tried again. */
+  unqueuedSignals: number;
   /** Samples that reached the recorder. */
   recorded: number;
   /** Samples the recorder had no slot for. */
@@ -88,8 +96,11 @@ export interface Stats {
   handlerP50Nanos: number;
   handlerP99Nanos: number;
   handlerMaxNanos: number;
-  /** Time spent turning raw frames into functions and lines. */
+  /** All runs of the handler together. */
+  handlerTotalNanos: number;
+  /** Time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
+  resolveMaxNanos: number;
   /** CPU time of the ticker thread. */
   tickerCpuNanos: number;
   /** How long `start()` kept the main thread. */
@@ -124,6 +135,8 @@ export interface NativeApi {
     probeFunction: (callback: () => unknown) => unknown,
     onFailure: (code: string, message: string) => void,
   ): Capabilities;
+  /** Lets the calling worker thread take part if the profiler runs. `name` is its label. Returns whether it takes part. */
+  joinThread(name: string): boolean;
   /** Ends one period and begins the next. Serializes in the thread pool. */
   rotate(): Promise<NativeProfile>;
   /** Switches the collector off at once, then serializes the last period in the thread pool. */

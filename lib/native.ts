@@ -5,6 +5,7 @@
  * binary. So nothing is loaded at import, and what goes wrong later is kept as a reason that `start()` reports.
  */
 import { createRequire } from 'node:module';
+import { damageOf, findBinary } from './binary.js';
 import { PronghornError } from './errors.js';
 import type { NativeApi } from './native-api.js';
 
@@ -28,7 +29,10 @@ function tryToLoad(): string | undefined {
   const foreign = foreignRuntime(process);
   if (foreign !== undefined) return foreign;
   try {
-    const candidate = createRequire(import.meta.url)('#native') as NativeApi;
+    const path = findBinary('linux-x64-gnu');
+    const damage = damageOf(path);
+    if (damage !== undefined) return `the native part is damaged (${damage}); install pronghorn again`;
+    const candidate = createRequire(import.meta.url)(path) as NativeApi;
     const probe = candidate.probe();
     if (!probe.supported) return probe.reason;
     loaded = candidate;
@@ -71,38 +75,22 @@ export function foreignRuntime(runtime: Runtime): string | undefined {
 /**
  * What to tell a user about an error of the loader.
  *
- * @param error what `require` threw; napi's loader nests the errors of its attempts as causes
+ * @param error what `require` or the file system threw
  */
 export function loadFailure(error: unknown, runtime: Runtime): string {
-  const chain = causes(error);
-  if (chain.some((each) => each.code === 'ERR_DLOPEN_DISABLED')) {
-    return runtime.permission === undefined
-      ? 'this process runs with --no-addons, which forbids native addons: start it without that flag'
-      : "this process runs with Node's permission model, which forbids native addons: add --allow-addons";
+  const message = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
+  switch ((error as { code?: unknown } | null)?.code) {
+    case 'ERR_DLOPEN_DISABLED':
+      return runtime.permission === undefined
+        ? 'this process runs with --no-addons, which forbids native addons: start it without that flag'
+        : "this process runs with Node's permission model, which forbids native addons: add --allow-addons";
+    case 'ERR_ACCESS_DENIED':
+      return "Node's permission model forbids reading the native part: add --allow-addons, and --allow-fs-read for the folder of pronghorn";
+    case 'ERR_DLOPEN_FAILED':
+      return `the native part could not be loaded (${message}); it needs Linux x64 with glibc 2.28 or later`;
+    case 'MODULE_NOT_FOUND':
+      return 'the native part for Linux x64 is missing; install pronghorn again without --omit=optional, or run `npm run build` in a checkout';
+    default:
+      return `the native part could not be loaded (${message})`;
   }
-  if (chain.some((each) => each.code === 'ERR_ACCESS_DENIED')) {
-    return "Node's permission model forbids reading the native part: add --allow-addons and --allow-fs-read for the folder of pronghorn";
-  }
-  const dlopen = chain.find((each) => each.code === 'ERR_DLOPEN_FAILED');
-  if (dlopen !== undefined) return `the native part could not be loaded: ${firstLine(dlopen.message)}; is it damaged, or is this not glibc? Install pronghorn again`;
-  const last = chain.at(-1);
-  return `the native part for Linux x64 is missing (${firstLine(last?.message ?? String(error))}); install pronghorn again without --omit=optional, or run \`npm run build\` in a checkout`;
-}
-
-interface Cause {
-  code: unknown;
-  message: string;
-}
-
-/** An error and the causes below it; bounded, since anything may stand there. */
-function causes(error: unknown): Cause[] {
-  const chain: Cause[] = [];
-  for (let at = error; at instanceof Error && chain.length < 32; at = at.cause) {
-    chain.push({ code: (at as { code?: unknown }).code, message: at.message });
-  }
-  return chain;
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? '';
 }

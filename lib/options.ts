@@ -28,6 +28,8 @@ export interface TestOptions {
   intervalNanos?: number;
   /** Pretend to run in this V8 version. */
   v8Version?: [number, number];
+  /** The place in the native half whose next entry panics. */
+  injectPanic?: string;
 }
 
 /** Key of TestOptions inside the options object. No public promise. */
@@ -130,9 +132,15 @@ export function parseOption<Name extends keyof ResolvedOptions>(name: Name, text
   return value;
 }
 
-/** The test options inside a caller's object, if there are any. */
+const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'v8Version', 'injectPanic'];
+
+/** The test options inside a caller's object, if there are any. Their values are checked by the native half. */
 export function testOptions(options: unknown): TestOptions {
-  return ((options as { [TEST_OPTIONS]?: TestOptions } | undefined)?.[TEST_OPTIONS]) ?? {};
+  const test = (options as { [TEST_OPTIONS]?: TestOptions } | undefined)?.[TEST_OPTIONS] ?? {};
+  for (const [name, value] of Object.entries(test)) {
+    if (!TEST_NAMES.includes(name as keyof TestOptions)) throw unknownOption(name, value, TEST_NAMES);
+  }
+  return test;
 }
 
 /** The error for a name that no option has: with the nearest that one has, if one is near. */

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { damageOf, findBinary } from '../../dist/lib/binary.js';
 import { AbortedError, AlreadyStartedError, describe, fromNative, InvalidOptionError, nativeCode, PronghornError } from '../../dist/lib/errors.js';
 import { foreignRuntime, loadFailure } from '../../dist/lib/native.js';
 
@@ -54,11 +58,32 @@ test('foreign runtimes are named', () => {
 });
 
 test('a refused or missing addon gives a reason and a way out', () => {
-  const because = (code, message = 'no') => new Error('Cannot find native binding', { cause: Object.assign(new Error(message), { code }) });
+  const because = (code, message = 'no') => Object.assign(new Error(message), { code });
   assert.match(loadFailure(because('ERR_DLOPEN_DISABLED'), linux), /--no-addons/);
   assert.match(loadFailure(because('ERR_DLOPEN_DISABLED'), { ...linux, permission: {} }), /add --allow-addons/);
   assert.match(loadFailure(because('ERR_ACCESS_DENIED'), { ...linux, permission: {} }), /--allow-fs-read/);
-  assert.match(loadFailure(because('ERR_DLOPEN_FAILED', 'file too short\nmore'), linux), /file too short; .*Install pronghorn again/);
-  assert.match(loadFailure(because('MODULE_NOT_FOUND'), linux), /missing .*npm run build/);
+  assert.match(loadFailure(because('ERR_DLOPEN_FAILED', 'libc.so.6: version\nmore'), linux), /\(libc\.so\.6: version\); it needs .*glibc/);
+  assert.match(loadFailure(because('MODULE_NOT_FOUND'), linux), /missing; .*npm run build/);
   assert.match(loadFailure('nonsense', linux), /nonsense/);
+});
+
+test('a binary that is cut short is noticed before it is loaded', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'pronghorn-binary-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const whole = readFileSync(findBinary('linux-x64-gnu'));
+  const path = join(directory, 'x.node');
+  for (const [content, verdict] of [
+    [whole, undefined],
+    [whole.subarray(0, -1), /cut short/],
+    [whole.subarray(0, whole.length / 2), /cut short/],
+    [whole.subarray(0, 64), /cut short/],
+    [whole.subarray(0, 63), /no shared library/],
+    [Buffer.alloc(0), /no shared library/],
+    [Buffer.from('#!/bin/sh'.repeat(20)), /no shared library/],
+  ]) {
+    writeFileSync(path, content);
+    const damage = damageOf(path);
+    if (verdict === undefined) assert.equal(damage, undefined);
+    else assert.match(damage, verdict);
+  }
 });

@@ -1,0 +1,12 @@
+// The checks of `npm run lint`, which `npm test` runs too. They need a built native half, for its generated types.
+const clippy = ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'];
+const tsc = 'node_modules/typescript/bin/tsc';
+
+/** @type {{ name: string, command: string, args: string[], minutes?: number }[]} */
+export const checks = [
+  { name: 'rustfmt', command: 'cargo', args: ['fmt', '--all', '--check'] },
+  { name: 'clippy', command: 'cargo', args: clippy, minutes: 6 },
+  { name: 'oxlint', command: process.execPath, args: ['node_modules/oxlint/bin/oxlint'] },
+  { name: 'tsc', command: process.execPath, args: [tsc, '-p', 'tsconfig.json', '--noEmit'] },
+  { name: 'types of the native half', command: process.execPath, args: [tsc, '-p', 'scripts/native-conforms.json'] },
+];

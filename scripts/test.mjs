@@ -1,0 +1,102 @@
+// `npm test` and `npm run test:long`: everything, from the build to the last test, and one line at the end that says how many passed.
+// Every step runs, even after one has failed; without a build, though, nothing behind it means anything.
+import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { checks } from './checks.mjs';
+import { duration, root, run } from './steps.mjs';
+
+const long = process.argv.includes('--long') || process.env.PRONGHORN_TEST_LONG === '1';
+const env = long ? { PRONGHORN_TEST_LONG: '1' } : {};
+const npm = { command: 'npm', env: { npm_config_fund: 'false', npm_config_audit: 'false' } };
+const results = [];
+const began = Date.now();
+
+/**
+ * One step: it counts as one check, unless `count` finds the tests in its output.
+ *
+ * @param {string} name
+ * @param {() => Promise<string>} work
+ * @param {(output: string) => { passed: number, failed: number, note?: string }} [count]
+ */
+async function step(name, work, count) {
+  console.log(`\n── ${name}`);
+  const start = Date.now();
+  let failure;
+  let output = '';
+  try {
+    output = await work();
+  } catch (error) {
+    failure = error;
+    output = error.output ?? '';
+  }
+  const counted = count?.(output) ?? { passed: failure === undefined ? 1 : 0, failed: failure === undefined ? 0 : 1 };
+  // A command that failed without a failed test has not run all of its tests.
+  if (failure !== undefined && counted.failed === 0) counted.failed = 1;
+  if (failure === undefined && counted.passed === 0) Object.assign(counted, { failed: 1, note: 'no test ran' });
+  if (failure !== undefined) console.log(failure.message);
+  results.push({ name, ...counted, time: Date.now() - start });
+  return failure === undefined;
+}
+
+/** Sums up the "test result" lines of cargo: one for each binary. */
+function cargoCounts(output) {
+  let passed = 0;
+  let failed = 0;
+  for (const match of output.matchAll(/^test result: .*?(\d+) passed; (\d+) failed/gm)) {
+    passed += Number(match[1]);
+    failed += Number(match[2]);
+  }
+  return { passed, failed };
+}
+
+/** Reads the totals that node's spec reporter ends with. */
+function nodeCounts(output) {
+  const total = (word) => Number(new RegExp(`^ℹ ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
+  const skipped = total('skipped') + total('todo');
+  const failed = total('fail') + total('cancelled');
+  return { passed: total('pass'), failed, ...(skipped > 0 ? { note: `${skipped} only in test:long` } : {}) };
+}
+
+/** Whether the Node binaries of the tests are there in the versions that are asked for; fetching them takes longer than looking. */
+function nodesAreThere() {
+  const { dependencies } = JSON.parse(readFileSync(new URL('__test__/nodes/package.json', root), 'utf8'));
+  return Object.entries(dependencies).every(([alias, spec]) => {
+    const binary = new URL(`__test__/nodes/node_modules/${alias}/bin/node`, root);
+    if (!existsSync(binary)) return false;
+    return spawnSync(binary.pathname, ['--version']).stdout?.toString().trim() === `v${spec.split('@').at(-1)}`;
+  });
+}
+
+/** The test files, sorted; node_modules are none of ours. */
+function testFiles() {
+  const list = spawnSync('find', ['__test__', '-name', 'node_modules', '-prune', '-o', '-name', '*.test.mjs', '-print'], { cwd: root });
+  return list.stdout.toString().trim().split('\n').filter(Boolean).sort();
+}
+
+async function main() {
+  if (!nodesAreThere()) {
+    await step('Node binaries for the tests', () => run(npm.command, ['ci', '--prefix', '__test__/nodes'], { env: npm.env, quiet: true }));
+  }
+  const built = await step('build', () => run('npm', ['run', '--silent', 'build'], { minutes: 10, quiet: true }));
+  if (built) {
+    for (const { name, command, args, minutes } of checks) await step(name, () => run(command, args, { minutes, quiet: true }));
+    await step('cargo test', () => run('cargo', ['test', '--workspace'], { env, minutes: long ? 30 : 8, capture: true }), cargoCounts);
+    const loom = ['crates/pronghorn-recorder/loom.sh'];
+    await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), cargoCounts);
+    const nodeTest = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...testFiles()];
+    await step('node tests', () => run(process.execPath, nodeTest, { env, minutes: long ? 120 : 12, capture: true }), nodeCounts);
+  }
+
+  const width = Math.max(...results.map((result) => result.name.length));
+  console.log('\n── summary');
+  for (const { name, passed, failed, time, note } of results) {
+    const verdict = failed === 0 ? 'ok    ' : 'FAILED';
+    console.log(`${verdict}  ${name.padEnd(width)}  ${String(passed).padStart(4)} passed  ${String(failed).padStart(3)} failed  ${duration(time)}${note ? `  (${note})` : ''}`);
+  }
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  console.log(`all in ${duration(Date.now() - began)}`);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
+  process.exitCode = sum('failed') === 0 ? 0 : 1;
+}
+
+await main();
