@@ -90,7 +90,8 @@ pub fn probe() -> Probe {
 
 /// Starts sampling the calling thread. `probe_function` is called once, with a callback that it has to call.
 #[napi(
-    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void"
+    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void",
+    ts_return_type = "Capabilities"
 )]
 pub fn start(
     env: Env,
@@ -294,7 +295,7 @@ pub fn stats() -> Result<Stats> {
 }
 
 /// What works in this process now.
-#[napi]
+#[napi(ts_return_type = "Capabilities")]
 pub fn capabilities() -> Result<CapabilitiesObject> {
     guarded(|| {
         collector::capabilities()
