@@ -213,3 +213,94 @@ impl RecordWriter<'_> {
         self.buffer.tail.store(end as u32, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer() -> SampleBuffer {
+        let buffer = SampleBuffer::new();
+        assert!(buffer.map());
+        buffer
+    }
+
+    fn write(buffer: &SampleBuffer, frames: u64) {
+        let mut writer = buffer.begin().unwrap();
+        for pc in 0..frames {
+            assert!(writer.push(RawFrame::native(pc, true)));
+        }
+        writer.commit(RecordHeader {
+            cpu_ns: frames,
+            ..RecordHeader::default()
+        });
+    }
+
+    #[test]
+    fn records_come_back_in_their_order() {
+        let buffer = buffer();
+        write(&buffer, 3);
+        write(&buffer, 0);
+        write(&buffer, 5);
+        assert_eq!(buffer.records(), 3);
+        for expected in [3, 0, 5] {
+            let (header, frames) = buffer.peek().unwrap();
+            assert_eq!((header.cpu_ns, frames.len() as u64), (expected, expected));
+            assert!(frames.iter().map(RawFrame::pc).eq(0..expected));
+            buffer.consume();
+        }
+        assert!(buffer.peek().is_none());
+    }
+
+    #[test]
+    fn an_emptied_buffer_starts_at_its_beginning_again() {
+        let buffer = buffer();
+        for _ in 0..10_000 {
+            write(&buffer, 100);
+            buffer.consume();
+        }
+        assert_eq!((buffer.used(), buffer.tail.load(Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn a_record_written_while_the_last_one_is_consumed_is_kept() {
+        let buffer = buffer();
+        write(&buffer, 2);
+        // As if the handler had come right before the reader's exchange: the tail has moved on.
+        let consumed = buffer.peek().unwrap().0.frames;
+        write(&buffer, 7);
+        buffer.consume();
+        assert_eq!(consumed, 2);
+        assert_eq!(buffer.peek().unwrap().0.frames, 7);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_leaves_no_trace() {
+        let buffer = buffer();
+        let mut records = 0;
+        while let Some(mut writer) = buffer.begin() {
+            if !(0..1_000).all(|pc| writer.push(RawFrame::native(pc, true))) {
+                break;
+            }
+            writer.commit(RecordHeader::default());
+            records += 1;
+        }
+        assert!(records > 40);
+        assert_eq!(buffer.records(), records);
+        assert!(buffer.used() <= CAPACITY);
+    }
+
+    #[test]
+    fn a_record_that_is_not_committed_was_never_there() {
+        let buffer = buffer();
+        let mut writer = buffer.begin().unwrap();
+        assert!(writer.push(RawFrame::native(1, true)));
+        assert!(buffer.is_empty());
+        write(&buffer, 2);
+        assert_eq!(buffer.records(), 1);
+    }
+
+    #[test]
+    fn without_memory_nothing_is_written() {
+        assert!(SampleBuffer::new().begin().is_none());
+    }
+}
