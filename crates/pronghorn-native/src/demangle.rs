@@ -83,9 +83,10 @@ fn cpp(name: &str) -> Option<String> {
 /// The plain names that a C++ name begins with, for what the parser does not know (in Node 26 one name in forty, with
 /// C++20's constraints in it): `v8::base::PrintCheckOperand<...>`.
 fn enclosing_names(name: &str) -> Option<String> {
-    let nested = name
-        .strip_prefix("_ZN")?
-        .trim_start_matches(['K', 'V', 'R', 'O']);
+    let nested = match name.strip_prefix("_ZN") {
+        Some(nested) => nested.trim_start_matches(['K', 'V', 'R', 'O']),
+        None => name.strip_prefix("_Z")?,
+    };
     let (mut text, mut rest) = match nested.strip_prefix("St") {
         Some(rest) => (String::from("std"), rest),
         None => (String::new(), nested),
