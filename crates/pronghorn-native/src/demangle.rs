@@ -83,9 +83,12 @@ fn cpp(name: &str) -> Option<String> {
 /// The plain names that a C++ name begins with, for what the parser does not know (in Node 26 one name in forty, with
 /// C++20's constraints in it): `v8::base::PrintCheckOperand<...>`.
 fn enclosing_names(name: &str) -> Option<String> {
-    let nested = match name.strip_prefix("_ZN") {
+    let encoding = name.strip_prefix("_Z")?;
+    // Something local to a function, mostly a lambda: named by the function, with a mark.
+    let outer = encoding.trim_start_matches('Z');
+    let nested = match outer.strip_prefix('N') {
         Some(nested) => nested.trim_start_matches(['K', 'V', 'R', 'O']),
-        None => name.strip_prefix("_Z")?,
+        None => outer,
     };
     let (mut text, mut rest) = match nested.strip_prefix("St") {
         Some(rest) => (String::from("std"), rest),
@@ -114,10 +117,16 @@ fn enclosing_names(name: &str) -> Option<String> {
         });
         rest = plain.get(digits.checked_add(length)?..)?;
     }
+    if text.is_empty() || text == "std" || text.len() > MAX_LENGTH {
+        return None;
+    }
     if rest.starts_with('I') {
         text.push_str("<...>");
     }
-    Some(text).filter(|text| !text.is_empty() && text != "std" && text.len() <= MAX_LENGTH)
+    if outer != encoding {
+        text.push_str("::{...}");
+    }
+    Some(text)
 }
 
 /// Text that refuses to grow beyond [`MAX_LENGTH`].
@@ -218,6 +227,10 @@ mod tests {
             (
                 "_ZSt10from_charsItTnNSt9enable_ifIXsr5__or_E",
                 "std::from_chars<...>",
+            ),
+            (
+                "_ZZN2v88internal4Heap3RunEvENKUlTnNS0_4KindEvE_clILS5_16EEEDav",
+                "v8::internal::Heap::Run::{...}",
             ),
             ("hot.constprop.0", "hot"),
             ("my.function", "my.function"),
