@@ -397,3 +397,15 @@ pub fn restore() -> bool {
     #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
     false
 }
+
+/// Tests that change dispositions run one at a time.
+#[cfg(test)]
+pub(crate) fn serial() -> std::sync::MutexGuard<'static, ()> {
+    static SERIAL: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    SERIAL
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests;

@@ -153,6 +153,11 @@ pub(crate) fn classify_in<M: Memory>(
         .u64(fp.wrapping_add_signed(view.layout.slots.context))
         .ok_or(Broken::BadLoad)?;
     let frame = if marker & 1 == 0 {
+        if let Some(leaf) = leaf
+            && let Some(classified) = bytecode_handler(memory, view, pc, caller, leaf)
+        {
+            return Ok(classified);
+        }
         typed(memory, view, registers, marker, exact)
     } else {
         Some(javascript(memory, view, registers, sp, leaf))
@@ -280,6 +285,32 @@ fn javascript<M: Memory>(
     }
 }
 
+/// A leaf in a bytecode handler with a frame of its own: that frame and the interpreted function's become one, since only
+/// the registers tell the bytecode.
+fn bytecode_handler<M: Memory>(
+    memory: &M,
+    view: &IsolateView,
+    pc: u64,
+    function: Registers,
+    leaf: &LeafRegisters,
+) -> Option<Classified> {
+    let layout = &view.layout;
+    if !view.ranges.is_builtin(pc) || !view.ranges.is_builtin(function.pc) {
+        return None;
+    }
+    let slot = |offset: i64| memory.u64(function.fp.wrapping_add_signed(offset));
+    let array = slot(layout.slots.bytecode_array)
+        .filter(|&array| has_type(memory, layout, array, layout.types.bytecode_array))?;
+    let shared = slot(layout.slots.function)
+        .and_then(|function| shared_of_function(memory, layout, function))?;
+    let offset = handler_offset(memory, view, pc, leaf, array)?;
+    let caller = step(memory, view, function).ok()?;
+    Some(Classified {
+        frame: Some(RawFrame::interpreted(shared, array, offset)),
+        caller,
+    })
+}
+
 /// The interpreter counts from the tagged array's start; functions count from the first bytecode. Before the first
 /// bytecode counts as the first.
 fn bytecode_offset(layout: &Layout, raw: i64) -> Option<u32> {
@@ -366,3 +397,6 @@ fn is_pointer_like<M: Memory>(memory: &M, view: &IsolateView, word: u64) -> bool
             view.layout.types.instruction_stream,
         )
 }
+
+#[cfg(test)]
+mod tests;

@@ -388,3 +388,71 @@ impl Ints<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{VERSIONS, int};
+
+    #[test]
+    fn known_versions_are_full() {
+        for version in VERSIONS {
+            let layout = Layout::from_ints(version, &|name| int(version, name)).unwrap();
+            assert_eq!(layout.frames, Frames::Full, "{version}");
+            assert_eq!(
+                layout.types.last_function - layout.types.first_function,
+                16,
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_major_shows_physical_functions() {
+        let layout =
+            Layout::from_ints(Version::new(99, 0), &|name| int(VERSIONS[4], name)).unwrap();
+        assert_eq!(layout.frames, Frames::Physical);
+    }
+
+    #[test]
+    fn a_compressed_build_is_refused_with_its_reason() {
+        let lookup = |name: &str| {
+            if name == "SmiShiftSize" {
+                Some(0)
+            } else {
+                int(VERSIONS[3], name)
+            }
+        };
+        let refused = Layout::from_ints(VERSIONS[3], &lookup).unwrap_err();
+        assert!(refused.reason.contains("pointer compression"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_missing_or_absurd_is_named() {
+        let lookup = |name: &str| {
+            if name.ends_with("SHARED_FUNCTION_INFO_TYPE") {
+                None
+            } else {
+                int(VERSIONS[2], name)
+            }
+        };
+        let refused = Layout::from_ints(VERSIONS[2], &lookup).unwrap_err();
+        assert!(
+            refused.reason.contains("SHARED_FUNCTION_INFO_TYPE"),
+            "{refused}"
+        );
+        let lookup = |name: &str| {
+            if name == "off_fp_function" {
+                Some(16)
+            } else {
+                int(VERSIONS[2], name)
+            }
+        };
+        assert!(
+            Layout::from_ints(VERSIONS[2], &lookup)
+                .unwrap_err()
+                .reason
+                .contains("off_fp_function")
+        );
+    }
+}

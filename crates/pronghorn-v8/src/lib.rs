@@ -27,6 +27,8 @@ mod scope_info;
 mod script;
 pub mod symbols;
 mod table;
+#[cfg(test)]
+mod test_support;
 mod text;
 mod version;
 

@@ -150,3 +150,76 @@ impl Scan {
         Lines { ends: self.ends }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Heap, VERSIONS};
+
+    fn lines_of(source: &str, wide: bool) -> Lines {
+        let mut heap = Heap::new(VERSIONS[1]);
+        let source = if wide {
+            heap.wide(source)
+        } else {
+            heap.text(source)
+        };
+        Lines::of_source(&heap.image, &heap.layout, source).unwrap()
+    }
+
+    #[test]
+    fn line_ends_of_every_kind() {
+        for wide in [false, true] {
+            let lines = lines_of("a\nb\r\nc\rd\n\ne\r", wide);
+            // Offsets of the ends: \n 1, \n 4 (of \r\n), \r 6, \n 8, \n 9, \r 11.
+            assert_eq!(lines.ends, [1, 4, 6, 8, 9, 11], "wide {wide}");
+            assert_eq!(lines.line(0), 0);
+            assert_eq!(lines.line(1), 0);
+            assert_eq!(lines.line(2), 1);
+            assert_eq!(lines.line(5), 2);
+            assert_eq!(lines.line(12), 6);
+        }
+        assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).ends, [1, 3]);
+    }
+
+    #[test]
+    fn a_return_at_a_chunks_end_waits_for_the_next_character() {
+        for wide in [false, true] {
+            let per_chunk = if wide { CHUNK / 2 } else { CHUNK };
+            for (behind, ends) in [
+                ("\nx", vec![per_chunk as u32]),
+                ("x", vec![per_chunk as u32 - 1]),
+            ] {
+                let mut source = "x".repeat(per_chunk - 1);
+                source.push('\r');
+                source.push_str(behind);
+                assert_eq!(lines_of(&source, wide).ends, ends, "wide {wide}");
+            }
+        }
+    }
+
+    #[test]
+    fn v8s_own_line_ends_are_taken() {
+        let mut heap = Heap::new(VERSIONS[2]);
+        let (name, source) = (heap.text("a.js"), heap.text("x"));
+        let script = heap.script(1, name, source);
+        let ends = heap.object(heap.layout.types.fixed_array, 64);
+        heap.set_smi(ends, 8, 2);
+        heap.set_smi(ends, 16, 10);
+        heap.set_smi(ends, 24, 20);
+        heap.set(script, heap.layout.script.line_ends, ends);
+        assert_eq!(
+            Lines::of_script(&heap.image, &heap.layout, script)
+                .unwrap()
+                .ends,
+            [10, 20]
+        );
+        // One that does not rise is not believed: the source is scanned.
+        heap.set_smi(ends, 24, 3);
+        assert_eq!(
+            Lines::of_script(&heap.image, &heap.layout, script)
+                .unwrap()
+                .ends,
+            Vec::<u32>::new()
+        );
+    }
+}

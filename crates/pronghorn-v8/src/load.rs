@@ -148,3 +148,85 @@ pub fn copy(address: u64, into: &mut [u8]) -> bool {
         false
     }
 }
+
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::fault;
+
+    #[test]
+    fn what_is_there_is_read() {
+        let _serial = fault::serial();
+        fault::install().unwrap();
+        let bytes = [1u8, 2, 3, 4, 5, 6, 7, 8, 9];
+        let at = bytes.as_ptr() as u64;
+        assert_eq!(u64(at + 1), Some(0x0908_0706_0504_0302));
+        assert_eq!(u32(at + 1), Some(0x0504_0302));
+        assert_eq!(u16(at + 1), Some(0x0302));
+        assert_eq!(u8(at + 8), Some(9));
+        let mut into = [0u8; 4];
+        assert!(copy(at + 2, &mut into));
+        assert_eq!(into, [3, 4, 5, 6]);
+        assert!(copy(8, &mut []));
+    }
+
+    #[test]
+    fn what_is_not_there_is_nothing_and_counted() {
+        let _serial = fault::serial();
+        fault::install().unwrap();
+        let before = fault::fixups();
+        // Unmapped, not canonical, wrapping around.
+        for address in [
+            8,
+            0x8000_0000_0000_0000,
+            0xdead_beef_dead_beef,
+            u64::MAX - 2,
+        ] {
+            assert_eq!(u64(address), None, "{address:x}");
+            assert_eq!(u8(address), None, "{address:x}");
+        }
+        assert_eq!(fault::fixups() - before, 8);
+    }
+
+    #[test]
+    fn a_copy_that_runs_out_of_memory_fails() {
+        let _serial = fault::serial();
+        fault::install().unwrap();
+        // SAFETY: a fresh mapping of two pages whose second becomes unreadable.
+        let page = unsafe {
+            let page = libc::mmap(
+                core::ptr::null_mut(),
+                8192,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            libc::mprotect(page.add(4096), 4096, libc::PROT_NONE);
+            page as u64
+        };
+        let mut into = [0u8; 64];
+        assert!(copy(page + 4096 - 64, &mut into));
+        assert!(!copy(page + 4096 - 63, &mut into));
+        assert_eq!(u64(page + 4096 - 7), None);
+    }
+
+    #[test]
+    fn a_file_cut_short_is_nothing_too() {
+        let _serial = fault::serial();
+        fault::install().unwrap();
+        // SAFETY: an empty file, mapped: reading it raises SIGBUS.
+        let page = unsafe {
+            let file = libc::memfd_create(c"empty".as_ptr(), 0);
+            libc::mmap(
+                core::ptr::null_mut(),
+                4096,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file,
+                0,
+            ) as u64
+        };
+        assert_eq!(u64(page), None);
+    }
+}

@@ -114,3 +114,86 @@ pub(crate) fn look_up(table: &[u8], encoding: PositionEncoding, offset: u64) -> 
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Random, VERSIONS, layout, positions, word};
+
+    #[test]
+    fn both_encodings_find_the_last_entry_not_behind() {
+        for version in VERSIONS {
+            let layout = layout(version);
+            let table = positions(
+                &layout,
+                &[(0, word(10)), (7, word(5)), (7, word(900)), (300, word(2))],
+            );
+            let at = |offset| look_up(&table, layout.unexported.encoding, offset);
+            assert_eq!(at(0), Lookup::Word(word(10)), "{version}");
+            assert_eq!(at(6), Lookup::Word(word(10)));
+            assert_eq!(at(7), Lookup::Word(word(900)));
+            assert_eq!(at(299), Lookup::Word(word(900)));
+            assert_eq!(at(300), Lookup::Word(word(2)));
+            assert_eq!(at(u64::MAX), Lookup::Word(word(2)));
+        }
+    }
+
+    #[test]
+    fn an_offset_in_front_of_the_first_entry_has_no_position() {
+        let layout = layout(VERSIONS[4]);
+        let table = positions(&layout, &[(4, word(1))]);
+        assert_eq!(
+            look_up(&table, layout.unexported.encoding, 3),
+            Lookup::Before
+        );
+        assert_eq!(look_up(&[], layout.unexported.encoding, 3), Lookup::Before);
+    }
+
+    #[test]
+    fn negative_deltas_stand_for_expressions() {
+        // Delta 3 as a statement is 6, as an expression (-4) 7; both move three on from -1.
+        for first in [6, 7] {
+            let table = [first, 2 * 22];
+            assert_eq!(
+                look_up(&table, PositionEncoding::ZigZag, 2),
+                Lookup::Word(22)
+            );
+            assert_eq!(look_up(&table, PositionEncoding::ZigZag, 1), Lookup::Before);
+        }
+    }
+
+    #[test]
+    fn position_words_split() {
+        assert_eq!(
+            Position::from_word(word(41)),
+            Some(Position {
+                offset: 41,
+                inlining: None
+            })
+        );
+        assert_eq!(
+            Position::from_word(word(41) | (3 << 31)),
+            Some(Position {
+                offset: 41,
+                inlining: Some(2)
+            })
+        );
+        assert_eq!(Position::from_word(word(41) | 1), None);
+        assert_eq!(Position::from_word(0), None);
+    }
+
+    #[test]
+    fn random_bytes_end_and_never_panic() {
+        let mut random = Random(7);
+        for round in 0..2000 {
+            let table = random.bytes(round % 97);
+            for encoding in [PositionEncoding::ZigZag, PositionEncoding::Packed] {
+                let _ = look_up(&table, encoding, random.next() % 5000);
+            }
+        }
+        assert_eq!(
+            look_up(&[0xff; 40], PositionEncoding::Packed, 0),
+            Lookup::Damaged
+        );
+    }
+}

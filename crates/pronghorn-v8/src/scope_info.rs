@@ -96,3 +96,52 @@ fn read_behind<M: Memory>(memory: &M, layout: &Layout, tagged: u64, first: u64) 
         end,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Heap, VERSIONS};
+
+    #[test]
+    fn names_and_places_on_every_version() {
+        for version in VERSIONS {
+            for locals in [0, 1, 3, 74, 75, 80] {
+                let mut heap = Heap::new(version);
+                let (name, inferred) = (heap.text("name"), heap.text("Guess.name"));
+                let scope = heap.scope(locals, Some(name), Some(inferred), (12, 340));
+                assert_eq!(
+                    read(&heap.image, &heap.layout, scope),
+                    Some(Scope {
+                        name: Some(name),
+                        inferred_name: Some(inferred),
+                        start: 12,
+                        end: 340
+                    }),
+                    "{version}, {locals} locals"
+                );
+                let scope = heap.scope(locals, None, None, (0, 5));
+                assert_eq!(
+                    read(&heap.image, &heap.layout, scope),
+                    Some(Scope {
+                        name: None,
+                        inferred_name: None,
+                        start: 0,
+                        end: 5
+                    }),
+                    "{version}, {locals} locals, nameless"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_objects_are_no_scope() {
+        let mut heap = Heap::new(VERSIONS[0]);
+        let text = heap.text("text");
+        assert_eq!(read(&heap.image, &heap.layout, text), None);
+        assert_eq!(read(&heap.image, &heap.layout, 0), None);
+        let many = heap.scope(0, None, None, (0, 5));
+        heap.set_smi(many, 8 + 16, i32::MAX);
+        assert_eq!(read(&heap.image, &heap.layout, many), None);
+    }
+}

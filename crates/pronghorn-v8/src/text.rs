@@ -139,3 +139,86 @@ pub(crate) fn read<M: Memory>(
     })?;
     whole.then(|| String::from_utf16_lossy(&units))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Heap, VERSIONS};
+
+    fn heap() -> Heap {
+        Heap::new(VERSIONS[2])
+    }
+
+    fn text_of(heap: &Heap, string: u64, limit: u32) -> Option<String> {
+        read(&heap.image, &heap.layout, string, limit)
+    }
+
+    fn cons(heap: &mut Heap, kind: u16, first: u64, second: u64, length: u32) -> u64 {
+        let string = heap.object(kind | 1, 40);
+        heap.image.put_u32(string - 1 + 12, length);
+        heap.set(string, 16, first);
+        heap.set(string, 24, second);
+        string
+    }
+
+    #[test]
+    fn flat_strings() {
+        let mut heap = heap();
+        let narrow = heap.text("hello");
+        let wide = heap.wide("wörld π");
+        assert_eq!(text_of(&heap, narrow, 100).unwrap(), "hello");
+        assert_eq!(text_of(&heap, narrow, 3).unwrap(), "hel");
+        assert_eq!(text_of(&heap, wide, 100).unwrap(), "wörld π");
+    }
+
+    #[test]
+    fn cons_sliced_and_thin_strings() {
+        let mut heap = heap();
+        let (first, second) = (heap.text("abc"), heap.wide("dé"));
+        let whole = cons(&mut heap, 0, first, second, 5);
+        assert_eq!(text_of(&heap, whole, 100).unwrap(), "abcdé");
+        assert_eq!(text_of(&heap, whole, 4).unwrap(), "abcd");
+        let thin = heap.object(5, 32);
+        heap.image.put_u32(thin - 1 + 12, 5);
+        heap.set(thin, 16, whole);
+        assert_eq!(text_of(&heap, thin, 100).unwrap(), "abcdé");
+        let sliced = heap.object(3, 40);
+        heap.image.put_u32(sliced - 1 + 12, 3);
+        heap.set(sliced, 16, thin);
+        heap.set_smi(sliced, 24, 1);
+        assert_eq!(text_of(&heap, sliced, 100).unwrap(), "bcd");
+    }
+
+    #[test]
+    fn external_strings() {
+        let mut heap = heap();
+        let external = heap.object(8 | 2, 40);
+        let place = heap.room(16) - 1;
+        heap.image.put(place, b"outside");
+        heap.image.put_u32(external - 1 + 12, 7);
+        heap.set(external, 24, place);
+        assert_eq!(text_of(&heap, external, 100).unwrap(), "outside");
+        let uncached = heap.object(8 | 2 | 16, 40);
+        heap.image.put_u32(uncached - 1 + 12, 7);
+        heap.set(uncached, 24, place);
+        assert_eq!(text_of(&heap, uncached, 100), None);
+    }
+
+    #[test]
+    fn damaged_strings_end() {
+        let mut heap = heap();
+        let thin = heap.object(5, 32);
+        heap.image.put_u32(thin - 1 + 12, 5);
+        heap.set(thin, 16, thin);
+        assert_eq!(text_of(&heap, thin, 100), None);
+        let nest = heap.object(1, 40);
+        heap.image.put_u32(nest - 1 + 12, 9);
+        heap.set(nest, 16, nest);
+        heap.set(nest, 24, nest);
+        assert_eq!(text_of(&heap, nest, 100), None);
+        let number = heap.object(200, 16);
+        assert_eq!(text_of(&heap, number, 100), None);
+        assert_eq!(text_of(&heap, 0, 100), None);
+        assert_eq!(text_of(&heap, 12345 | 1, 100), None);
+    }
+}
