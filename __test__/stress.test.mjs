@@ -24,8 +24,7 @@ for (const major of majors) {
   describe(`stress on Node ${major}`, { concurrency: 2 }, () => {
     for (const [kind, flags] of Object.entries(kinds)) {
       it(`${kind} (Node ${major})`, async (context) => {
-        // 60,000 walks in 30 s of CPU; or a tenth of both.
-        const [ms, wanted] = long ? [33_000, 60_000] : [3300, 6000];
+        const ms = long ? 31_000 : 3300;
         const run = await runProgram(truth, major, { flags, ms, hook: { intervalNanos: 100_000 }, deadlineMs: ms * 3 + 30_000 });
         const { stats } = run;
         const verdict = judge(truth, run.profile, stats);
@@ -34,7 +33,11 @@ for (const major of majors) {
         assert.equal(total(run.profile.samples, 'count'), stats.recorded);
         assert.ok(verdict.profileShare < BAD_LIMIT, `${summary}\n${explain(verdict.bad)}`);
         assert.ok(verdict.statsShare < BAD_LIMIT, summary);
-        assert.ok(stats.samples >= wanted, summary);
+        // 60,000 walks in 30 s of CPU time, and as many for each second where there was less of it.
+        const { enter, leave } = run.figures;
+        const wanted = Math.min(60_000, (2000 * (leave.cpu - enter.cpu)) / 1e9);
+        assert.ok(stats.samples >= wanted, `${wanted.toFixed(0)} walks wanted: ${summary}`);
+        assert.ok(!long || stats.samples >= 60_000, summary);
       });
     }
   });

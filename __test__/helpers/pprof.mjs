@@ -9,7 +9,8 @@ import { Profile } from 'pprof-format';
  * Output: `sampleTypes` ("cpu/nanoseconds" …), `defaultSampleType`, `periodType`, `period`, `timeNanos`, `durationNanos`
  * (BigInt), `comments`, `mappings`, and `samples`: `{ stack, count, cpu, wall, labels, threadId, threadName }`.
  * A frame is `{ name, file, line, startLine, address, mapping, native, marker }`: `native` frames lie in a mapping, `marker`
- * frames are pronghorn's own, such as "(idle)", and `builtin` frames are functions of V8 without a script, such as Array.prototype.map.
+ * frames are pronghorn's own, such as "(idle)", and `builtin` frames have no script and no line: functions
+ * of V8 such as Array.prototype.map, and of WebAssembly.
  */
 export function readProfile(source) {
   const bytes = typeof source === 'string' ? readFileSync(source) : source;
@@ -47,7 +48,7 @@ export function readProfile(source) {
     mapping,
     native,
     marker: !native && markers.has(name),
-    builtin: !native && file === BUILTIN_FILE,
+    builtin: !native && (file === BUILTIN_FILE || file.startsWith('wasm://')),
   });
 
   const samples = profile.sample.map((sample) => {

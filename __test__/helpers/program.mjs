@@ -50,7 +50,7 @@ export function readMarkers(file) {
   return { functions, calls, hot };
 }
 
-async function main(truth) {
+async function main(truth) { // @fn main
   const settings = JSON.parse(process.argv[2]);
   const context = { fixture: settings.fixture && loadAddon(settings.fixture), out: settings.out };
   await truth.prepare?.(context);
@@ -71,7 +71,7 @@ async function main(truth) {
     join(settings.out, 'result.json'),
     JSON.stringify({ figures, capabilities, stats: profile.stats, extra, startTime: profile.startTime, endTime: profile.endTime }, plainNumber),
   );
-}
+} // @end main
 
 function enter(entry, ms, context, figures, resolve, reject) { // @fn enter
   try {

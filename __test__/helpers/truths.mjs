@@ -35,11 +35,10 @@ export function checkGeneral(truth, run) {
   assert.ok(inside >= 50, `only ${inside} samples while the program worked:\n${pprof.describe(profile.samples)}`);
   assert.ok(verdict.profileShare < BAD_LIMIT, `${percent(verdict.profileShare)} bad samples of ${verdict.taken}:\n${explain(verdict.bad)}`);
   assert.ok(verdict.statsShare < BAD_LIMIT, `${percent(verdict.statsShare)} bad by stats(): ${JSON.stringify(stats)}`);
-  // Both are below the limit; that they also agree shows that neither leaves something out.
-  assert.ok(
-    Math.abs(verdict.profileShare - verdict.statsShare) < BAD_LIMIT / 2 + 1 / verdict.taken,
-    `${percent(verdict.profileShare)} by the profile, ${percent(verdict.statsShare)} by stats()`,
-  );
+  // Wrong lines only the profile shows; what the profiler itself gave up on must agree to the sample.
+  const marked = (name) => pprof.total(profile.samples.filter(pprof.has(name)), 'count');
+  assert.equal(marked('(broken)'), stats.brokenWalks, 'broken walks in the profile and in stats()');
+  assert.equal(marked('(walk refused)'), stats.refusedWalks, 'refused walks in the profile and in stats()');
   assert.equal(verdict.taken, stats.recorded, 'the profile holds what the recorder counted');
   // A sample whose JavaScript is hidden would sit outside the program: its CPU time then misses here.
   const { enter, leave } = run.figures;
@@ -47,7 +46,7 @@ export function checkGeneral(truth, run) {
     const measured = leave.cpu - enter.cpu;
     const seen = pprof.total(verdict.inside, 'cpu');
     assert.ok(
-      seen > 0.97 * measured - 4e6,
+      seen > 0.97 * measured - 6e6,
       `${seen / 1e6} ms of the program's ${measured / 1e6} ms of CPU time are on its stacks:\n${pprof.describe(verdict.outside)}`,
     );
   }

@@ -61,7 +61,9 @@ export const truth = program(import.meta, {
       const natives = stack.filter((frame) => frame.native).length;
       if (nativeFrames === 'none') assert.equal(natives, 0, show(stack));
       const jsAt = stack.findIndex((frame) => !frame.native && !frame.marker);
-      if (nativeFrames === 'leaf') assert.ok(stack.slice(0, -1).every((frame) => !frame.native), show(stack));
+      // 'leaf' shows what the innermost JavaScript function called, and nothing between two JavaScript functions.
+      const innermost = stack.findLastIndex((frame) => !frame.native && !frame.marker);
+      if (nativeFrames === 'leaf') assert.ok(stack.slice(0, innermost + 1).every((frame) => !frame.native), show(stack));
       if (jsAt > 0) assert.ok(stack.slice(0, jsAt).every((frame) => !frame.native), `native frames below the outermost JavaScript frame: ${show(stack)}`);
     }
   },

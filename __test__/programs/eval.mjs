@@ -32,7 +32,7 @@ export const truth = program(import.meta, {
   check(profile, run, assert, { share, has }) {
     for (const name of ['evaluated', 'evaluatedByUrl', 'inMade']) {
       const part = share(profile.samples, 'count', has(name));
-      assert.ok(part > 0.2 && part < 0.45, `${name} holds ${part}`);
+      assert.ok(part > 0.04 && part < 0.8, `${name} holds ${part}`);
       // new Function puts two lines of its own in front of the body.
       const first = name === 'inMade' ? 3 : 1;
       for (const sample of profile.samples.filter(has(name))) {

@@ -22,12 +22,12 @@ function work() { // @fn work @call *>work
 export const truth = program(import.meta, {
   entry: work,
   flags: ['--max-semi-space-size=1'],
-  check(profile, run, assert, { total, has }) {
+  check(profile, run, assert, { total, has, describe }) {
     const collected = profile.samples.filter(({ stack }) => stack.at(-1).name === '(garbage collector)');
     const all = total(profile.samples, 'count');
     assert.ok(total(collected, 'count') > 0.03 * all, `${total(collected, 'count')} of ${all} samples in the collector`);
     const onCause = collected.filter(has('allocate'));
-    assert.ok(total(onCause, 'count') >= 0.95 * total(collected, 'count'), 'GC time is not on the function that allocates');
+    assert.ok(total(onCause, 'count') >= 0.95 * total(collected, 'count'), `GC time is not on the function that allocates:\n${describe(collected)}`);
     for (const { stack } of profile.samples) {
       assert.ok(!stack.slice(0, -1).some((frame) => frame.name === '(garbage collector)'), 'the collector is only ever a leaf');
     }

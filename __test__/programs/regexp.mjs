@@ -16,4 +16,4 @@ function work() { // @fn work @call *>work
   for (let index = 0; index < 3; index++) match(); // @call work>match
 } // @end work
 
-export const truth = program(import.meta, { entry: work, leaf: { name: 'match', share: 0.97, hot: 0.9 } });
+export const truth = program(import.meta, { entry: work, leaf: { name: 'match', share: 0.94, hot: 0.9 } });

@@ -53,7 +53,7 @@ function work() { // @fn work @call *>work
 } // @end work
 
 // A frame named by V8 ("wasm-function[1]", script "wasm://…") is as good as the marker.
-const isWasm = (frame) => /wasm/.test(frame.name) && !/^(spinWasm|backThroughWasm)$/.test(frame.name);
+const isWasm = (frame) => frame.name === '(wasm)' || frame.file.startsWith('wasm://');
 
 export const truth = program(import.meta, {
   entry: work,

@@ -93,16 +93,20 @@ const hazards = {
   async stopped() {
     const profiler = await start(startOptions());
     burn(100);
-    say('READY');
     let longest = 0;
     let burst = 0;
-    const end = monotonic() + settings.stopMs * 1e6 + 600e6;
-    while (monotonic() < end) {
-      const [time, stats] = [monotonic(), profiler.stats()];
+    let time = monotonic();
+    const end = time + settings.stopMs * 1e6 + 600e6;
+    // The test may stop us before this call returns, so the clock has been read already.
+    say('READY');
+    while (time < end) {
+      const before = profiler.stats();
       burn(20);
-      const now = profiler.stats();
-      longest = Math.max(longest, monotonic() - time);
-      burst = Math.max(burst, now.signalsSent - stats.signalsSent, now.samples - stats.samples);
+      const after = profiler.stats();
+      const now = monotonic();
+      longest = Math.max(longest, now - time);
+      burst = Math.max(burst, after.signalsSent - before.signalsSent, after.samples - before.samples);
+      time = now;
     }
     const profile = await profiler.stop();
     return { longest, burst, profile: keep(profile, 'profile') };

@@ -20,7 +20,7 @@ function shapeShifter(value) { // @fn shapeShifter
 
 function deoptimize(seed) { // @fn deoptimize
   // Warm with one shape, then another: the optimized code is thrown away, again and again.
-  const add = new Function('value', `return value.x + value.y + ${seed % 7}`);
+  const add = new Function('value', `return value.x + value.y + ${seed % 7}`); // @call deoptimize>*
   for (let index = 0; index < 3000; index++) sink ^= shapeShifter({ x: index, y: seed }); // @call deoptimize>shapeShifter
   sink ^= shapeShifter(seed % 2 === 0 ? { y: 1.5, x: 'a' } : { z: 1, x: seed, y: 2 }).length | 0; // @call deoptimize>shapeShifter
   for (let index = 0; index < 500; index++) sink ^= add({ x: index, y: seed }); // @call deoptimize>*
@@ -28,7 +28,8 @@ function deoptimize(seed) { // @fn deoptimize
 } // @end deoptimize
 
 function evaluate(seed) { // @fn evaluate
-  const fn = vm.runInThisContext(`(function evaluated${seed % 1000}(n) { let s = ${seed}; for (let i = 0; i < n; i++) s = (s * 31 + i) | 0; return s })`);
+  const source = `(function evaluated${seed % 1000}(n) { let s = ${seed}; for (let i = 0; i < n; i++) s = (s * 31 + i) | 0; return s })`;
+  const fn = vm.runInThisContext(source); // @call evaluate>*
   sink ^= fn(2000); // @call evaluate>*
 } // @end evaluate
 
