@@ -32,8 +32,9 @@ export function formatTop(result: Top, options: TableOptions): string {
 }
 
 function summary(result: Top, title: string): string[] {
-  const parts = [`${amount(result.sum, result.unit)} of ${result.value}`];
-  if (result.unit !== 'count') parts.push(`${result.sampleCount.toLocaleString('en-US')} stacks`);
+  const parts = [`${amount(result.sum, result.unit, result.sum)} of ${result.value}`];
+  if (result.samples !== undefined && result.value !== 'samples') parts.push(`${result.samples.toLocaleString('en-US')} samples`);
+  parts.push(`${result.stackCount.toLocaleString('en-US')} different stacks`);
   if (result.durationNanos > 0) parts.push(`over ${seconds(result.durationNanos)}`);
   const when = result.timeNanos > 0 ? `, from ${localTime(new Date(result.timeNanos / 1e6))}` : '';
   return [`${title}${when}`, ...result.comments.map(printable), parts.join(', ')];
@@ -46,17 +47,18 @@ function remainder(result: Top): string[] {
 
 function cells(row: TopRow, result: Top, directory: string): string[] {
   return [
-    amount(row.self, result.unit),
+    amount(row.self, result.unit, result.sum),
     percent(row.self, result.sum),
-    amount(row.total, result.unit),
+    amount(row.total, result.unit, result.sum),
     percent(row.total, result.sum),
     cutMiddle(printable(row.name), MAX_NAME),
     cutLeft(place(row, directory), MAX_PLACE),
   ];
 }
 
-function amount(value: number, unit: string): string {
-  if (unit === 'nanoseconds') return seconds(value);
+/** All values of a column have the unit that suits the whole, so that they compare at a glance. */
+function amount(value: number, unit: string, whole: number): string {
+  if (unit === 'nanoseconds') return whole >= 10e9 ? `${(value / 1e9).toFixed(2)} s` : `${(value / 1e6).toFixed(1)} ms`;
   return unit === 'count' ? value.toLocaleString('en-US') : `${value.toLocaleString('en-US')} ${unit}`;
 }
 

@@ -33,7 +33,10 @@ export interface Top {
   unit: string;
   /** Sum over all samples. */
   sum: number;
-  sampleCount: number;
+  /** Samples taken, if the profile counts them. */
+  samples: number | undefined;
+  /** Different stacks, which is how many entries the profile has. */
+  stackCount: number;
   timeNanos: number;
   durationNanos: number;
   comments: string[];
@@ -53,10 +56,13 @@ export function top(profile: Pprof, value: Value | undefined, sort: Sort, count:
   const index = valueIndex(profile, value);
   const rowsOf = rowTable(profile);
   const all = new Set<TopRow>();
+  const samplesIndex = profile.sampleTypes.findIndex((each) => each.type === 'samples');
   let sum = 0;
+  let samples = 0;
   for (const sample of profile.samples()) {
     const amount = sample.values[index] ?? 0;
     sum += amount;
+    samples += sample.values[samplesIndex] ?? 0;
     let leaf = true;
     const counted = new Set<TopRow>();
     for (const id of sample.locationIds) {
@@ -76,7 +82,8 @@ export function top(profile: Pprof, value: Value | undefined, sort: Sort, count:
     value: profile.sampleTypes[index]?.type ?? '',
     unit: profile.sampleTypes[index]?.unit ?? '',
     sum,
-    sampleCount: profile.sampleCount,
+    samples: samplesIndex === -1 ? undefined : samples,
+    stackCount: profile.sampleCount,
     timeNanos: profile.timeNanos,
     durationNanos: profile.durationNanos,
     comments: profile.comments,

@@ -59,7 +59,7 @@ test('the table has aligned columns, short paths, and says what is left out', ()
   const lines = text.split('\n');
   assert.match(lines[0], /^x\.pb\.gz, from 2023-11-1\d \d\d:\d\d:\d\d$/);
   assert.equal(lines[1], 'pronghorn 0.1.0');
-  assert.equal(lines[2], '35.0 ms of cpu, 4 stacks, over 2.50 s');
+  assert.equal(lines[2], '35.0 ms of cpu, 5 samples, 4 different stacks, over 2.50 s');
   assert.deepEqual(lines.slice(4), [
     '   self  self%    total  total%  function           file:line',
     '20.0 ms  57.1%  20.0 ms   57.1%  leaf               a.mjs:3',
