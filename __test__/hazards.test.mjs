@@ -67,7 +67,7 @@ for (const major of majors) {
     });
 
     it(`forged signals do no harm and are counted (Node ${major})`, async () => {
-      const child = await launchScenario('hazards', major, { hazard: 'forged', count: long ? 50_000 : 3000, fromOutsideMs: 400, ...fast });
+      const child = await launchScenario('hazards', major, { hazard: 'forged', count: long ? 50_000 : 3000, fromOutside: 50, ...fast });
       const signal = Number(/SIGNAL (\d+) /.exec(await child.waitFor('SIGNAL '))[1]);
       for (let index = 0; index < 50; index++) process.kill(child.pid, signal);
       const run = await child.report();

@@ -20,7 +20,7 @@ for (const major of majors) {
       for (const [name, truth] of programs) {
         if (!truth.tiers) continue;
         it(`${name}, ${tier} (Node ${major})`, () =>
-          checkTruth(truth, major, { flags, ms: long ? 1500 : 350, hook: { intervalNanos: 400_000 } }));
+          checkTruth(truth, major, { flags, ms: long ? 1500 : 350, hook: { intervalNanos: 400_000 }, brief: !long }));
       }
     }
   });

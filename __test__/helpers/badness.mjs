@@ -89,7 +89,10 @@ function rootProblem(truth, frames) {
   if (truth.isAsync) {
     const first = frames.findIndex((frame) => !frame.file.startsWith('node:'));
     // The first call comes from the program's main function; after an await there is nobody below.
-    const known = truth.asyncRoots.includes(names[first]) || names[first] === 'driveAsync' || (names[first] === 'main' && frames[first].file === harnessFile);
+    const known =
+      truth.asyncRoots.includes(names[first]) ||
+      names[first] === 'driveAsync' ||
+      (names[first] === 'main' && frames[first].file === harnessFile);
     return known ? undefined : `the stack starts with ${names.slice(0, 3).join(' > ')}`;
   }
   const rooted = names[0] === 'processImmediate' && names[1] === 'enter' && (names[2] === 'drive' || frames.length === 2);
@@ -120,7 +123,9 @@ function edgeProblem(truth, caller, callee) {
       ? calls.get(`${caller.name}>${callee.name}`)
       : (calls.get(`${caller.name}>${callee.name}`) ?? calls.get(`${caller.name}>*`));
     if (lines === undefined) {
-      return from === harness && ['enter', 'main'].includes(caller.name) ? undefined : `a frame is missing between ${caller.name} and ${callee.name}`;
+      return from === harness && ['enter', 'main'].includes(caller.name)
+        ? undefined
+        : `a frame is missing between ${caller.name} and ${callee.name}`;
     }
     if (!lines.includes(caller.line)) return `${caller.name} calls ${callee.name} on line ${lines}, not ${caller.line}`;
   }

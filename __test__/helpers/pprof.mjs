@@ -80,7 +80,16 @@ export function readProfile(source) {
 /** What stands in the place of a script for V8's own functions, and for those that wrap native ones. */
 const BUILTIN_FILE = '(builtin)';
 
-const markers = new Set(['(idle)', '(garbage collector)', '(truncated)', '(broken)', '(walk refused)', '(wasm)', '(regexp)', '(native code)']);
+const markers = new Set([
+  '(idle)',
+  '(garbage collector)',
+  '(truncated)',
+  '(broken)',
+  '(walk refused)',
+  '(wasm)',
+  '(regexp)',
+  '(native code)',
+]);
 
 /** The sum of one value ("count", "cpu" or "wall") over samples. */
 export function total(samples, value) {

@@ -5,7 +5,7 @@ let fixture;
 let sink = 1;
 
 function inner() { // @fn inner @call *>inner
-  for (let index = 0; index < 2_000_000; index++) sink = (Math.imul(sink, 69069) + index) | 0; // @hot inner
+  for (let index = 0; index < 300_000; index++) sink = (Math.imul(sink, 69069) + index) | 0; // @hot inner
 } // @end inner
 
 function viaNative() { // @fn viaNative
@@ -39,7 +39,7 @@ export const truth = program(import.meta, {
     const nativeFrames = run.options.nativeFrames ?? 'all';
     const inJs = (name) => profile.samples.filter(({ stack }) => scriptFrames(stack).at(-1)?.name === name);
     const burn = inJs('burnNative');
-    assert.ok(total(burn, 'count') > 30);
+    assert.ok(total(burn, 'count') > 10);
     if (nativeFrames !== 'none') {
       assert.ok(share(burn, 'count', ({ stack }) => stack.at(-1).name === 'pronghorn_fixture_burn') > 0.95, show(burn[0].stack));
       assert.ok(share(inJs('burnMangled'), 'count', ({ stack }) => /^(pronghorn_test_fixture::)?work::burn_under_a_mangled_name$/.test(stack.at(-1).name)) > 0.95, show(inJs('burnMangled')[0].stack));
@@ -50,7 +50,7 @@ export const truth = program(import.meta, {
       assert.ok(share(churn, 'count', ({ stack }) => /malloc|free|mem|_int_/.test(stack.at(-1).name)) > 0.5, 'libc leaves have names');
     }
     const back = profile.samples.filter(has('inner'));
-    assert.ok(total(back, 'count') > 30);
+    assert.ok(total(back, 'count') > 10);
     for (const { stack } of back) {
       const between = stack.slice(stack.findIndex((frame) => frame.name === 'viaNative') + 1, stack.findIndex((frame) => frame.name === 'inner'));
       const named = between.some((frame) => frame.native && /call_back/.test(frame.name));

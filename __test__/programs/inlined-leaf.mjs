@@ -27,4 +27,4 @@ function outer() { // @fn outer @call *>outer
   }
 } // @end outer
 
-export const truth = program(import.meta, { entry: outer, leaf: { name: 'xs', share: 0.85, unoptimized: 0.6 }, tiers: true });
+export const truth = program(import.meta, { entry: outer, leaf: { name: 'xs', share: 0.85 }, tiers: true });
