@@ -94,6 +94,8 @@ static NATIVE_LEAF: AtomicU64 = AtomicU64::new(0);
 static COLLECTING: AtomicI32 = AtomicI32::new(0);
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static TARGET: AtomicI32 = AtomicI32::new(0);
+static CLASSIFY_FAULTS: AtomicU64 = AtomicU64::new(0);
+static RESOLVE_FAULTS: AtomicU64 = AtomicU64::new(0);
 static NANOS: AtomicU64 = AtomicU64::new(0);
 static IMAGES: [[AtomicU64; 2]; 128] = [const { [const { AtomicU64::new(0) }; 2] }; 128];
 
@@ -143,7 +145,10 @@ fn walk(
         }
         let builtin_of_image = view.ranges.contains_v8(at.pc);
         if builtin_of_image || !in_image(at.pc) {
-            match classify(view, at, leaf) {
+            let before = fault::fixups();
+            let outcome = classify(view, at, leaf);
+            CLASSIFY_FAULTS.fetch_add(fault::fixups() - before, Ordering::Relaxed);
+            match outcome {
                 Ok(classified) => {
                     if let Some(frame) = classified.frame {
                         into[count] = frame;
@@ -318,6 +323,7 @@ fn show(resolver: &mut Resolver<Shown>, frames: &[RawFrame]) -> String {
 }
 
 fn drain(state: &mut State) {
+    let before = fault::fixups();
     let count = TAKEN.load(Ordering::Relaxed);
     for sample in state.samples.iter().take(count) {
         let stack = show(&mut state.resolver, &sample.frames[..sample.count]);
@@ -334,6 +340,7 @@ fn drain(state: &mut State) {
         *state.stacks.entry(stack).or_default() += 1;
     }
     TAKEN.store(0, Ordering::Relaxed);
+    RESOLVE_FAULTS.fetch_add(fault::fixups() - before, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn gc_begin(_: Isolate, _: c_int, _: c_int, _: *mut c_void) {
@@ -558,7 +565,11 @@ unsafe extern "C" fn stop(env: Env, _: *mut c_void) -> Value {
         DROPPED.swap(0, Ordering::Relaxed),
         IN_GC.swap(0, Ordering::Relaxed),
         NATIVE_LEAF.swap(0, Ordering::Relaxed),
-        fault::fixups(),
+        quote(&format!(
+            "{}+{}",
+            CLASSIFY_FAULTS.swap(0, Ordering::Relaxed),
+            RESOLVE_FAULTS.swap(0, Ordering::Relaxed)
+        )),
         NANOS
             .swap(0, Ordering::Relaxed)
             .checked_div(total)

@@ -24,11 +24,15 @@ const ALIGNMENT: u64 = 32;
 const MOST_BYTES: u64 = 8 << 20;
 
 /// Finds the code around `pc`: its InstructionStream lies in front of the first instruction, with the Code in its header.
+///
+/// `known_map` is the map of instruction streams, learned from the first one: machine code that looks like a pointer to a
+/// map is not followed from then on.
 pub(crate) fn find<M: Memory>(
     memory: &M,
     layout: &Layout,
     ranges: &CodeRanges,
     pc: u64,
+    known_map: &mut Option<u64>,
 ) -> Option<Code> {
     if !ranges.is_compiled(pc) {
         return None;
@@ -41,12 +45,14 @@ pub(crate) fn find<M: Memory>(
     while start >= lowest {
         let stream = start - table.stream_header + 1;
         // Code lies in one mapping with its header: unreadable memory in front means that there is none.
-        memory.u64(stream - 1)?;
-        if has_type(memory, layout, stream, layout.types.instruction_stream)
+        let map = memory.u64(stream - 1)?;
+        if known_map.is_none_or(|known| known == map)
+            && has_type(memory, layout, stream, layout.types.instruction_stream)
             && let Some(code) =
                 field(memory, stream, table.stream_code).and_then(|code| read(memory, layout, code))
             && code.start == start
         {
+            *known_map = Some(map);
             // The first stream in front of the pc is the only one that can hold it.
             return (pc - start <= u64::from(code.size)).then_some(code);
         }

@@ -8,7 +8,7 @@ use crate::edge::{self, Edge};
 use crate::layout::Layout;
 use crate::memory::{Live, Memory};
 use crate::object::{
-    field, has_type, instance_type, is_pointer, shared_of_function, smi, smi_field,
+    field, has_type, instance_type, is_address, is_pointer, shared_of_function, smi, smi_field,
 };
 use crate::ranges::CodeRanges;
 use crate::raw_frame::{Kind, RawFrame};
@@ -130,7 +130,7 @@ pub(crate) fn classify_in<M: Memory>(
             } => {
                 let compiled = view.ranges.is_compiled(pc);
                 return Ok(Classified {
-                    frame: compiled.then(|| RawFrame::compiled(pc, true, 0, 0)),
+                    frame: compiled.then(|| RawFrame::compiled(pc, true, 0)),
                     caller: Registers {
                         pc: return_address,
                         sp: caller_sp,
@@ -196,7 +196,7 @@ fn entering<M: Memory>(
         return None;
     }
     let shared = shared_of_function(memory, &view.layout, leaf.rdi).unwrap_or(0);
-    Some(RawFrame::compiled(pc, true, shared, 0))
+    Some(RawFrame::compiled(pc, true, shared))
 }
 
 /// A frame with a type marker: most are V8's own business.
@@ -244,7 +244,7 @@ fn javascript<M: Memory>(
     let compiled = view.ranges.is_compiled(pc);
     let Some(shared) = shared else {
         return if compiled {
-            RawFrame::compiled(pc, exact, 0, 0)
+            RawFrame::compiled(pc, exact, 0)
         } else {
             RawFrame::marker(Kind::Unknown, pc, exact)
         };
@@ -255,33 +255,34 @@ fn javascript<M: Memory>(
     if instance_type(memory, layout, script).is_none_or(|kind| kind == layout.types.oddball) {
         return RawFrame::builtin(pc, exact, shared);
     }
-    // Slots below the stack pointer are not written yet.
-    let written = |offset: i64| leaf.is_none() || fp.wrapping_add_signed(offset) >= sp;
-    let bytecode_array = slot(layout.slots.bytecode_array)
-        .filter(|_| written(layout.slots.bytecode_array))
-        .filter(|&array| has_type(memory, layout, array, layout.types.bytecode_array));
     if compiled {
-        return RawFrame::compiled(pc, exact, shared, bytecode_array.unwrap_or(0));
+        return RawFrame::compiled(pc, exact, shared);
     }
-    // The pc lies in a builtin. It is the interpreter, or a stub without a frame that the function called.
+    // The pc lies in a builtin: the interpreter, or a stub without a frame that the function called. A slot of optimized code
+    // can hold anything, so nothing is followed before something else speaks for it. Slots below the stack pointer are
+    // not written yet.
+    let written = leaf.is_none() || fp.wrapping_add_signed(layout.slots.bytecode_offset) >= sp;
+    let array = slot(layout.slots.bytecode_array).filter(|&array| written && is_pointer(array));
     let stored = slot(layout.slots.bytecode_offset)
-        .filter(|_| written(layout.slots.bytecode_offset))
+        .filter(|_| written)
         .and_then(smi)
         .and_then(|offset| bytecode_offset(layout, i64::from(offset)));
-    let interpreted = bytecode_array.zip(stored);
-    if let (Some(leaf), Some(array)) = (leaf, bytecode_array)
+    if let (Some(leaf), Some(array)) = (leaf, array)
         && let Some(offset) = handler_offset(memory, view, pc, leaf, array)
     {
         return RawFrame::interpreted(shared, array, offset);
     }
+    let interpreted = array.zip(stored);
     if (leaf.is_some() || interpreted.is_none())
         && let Some(address) = compiled_return(memory, view, sp, fp, interpreted.is_some())
     {
-        return RawFrame::compiled(address, false, shared, bytecode_array.unwrap_or(0));
+        return RawFrame::compiled(address, false, shared);
     }
     match interpreted {
-        Some((array, offset)) => RawFrame::interpreted(shared, array, offset),
-        None => RawFrame::function_only(shared),
+        Some((array, offset)) if has_type(memory, layout, array, layout.types.bytecode_array) => {
+            RawFrame::interpreted(shared, array, offset)
+        }
+        _ => RawFrame::function_only(shared),
     }
 }
 
@@ -299,8 +300,7 @@ fn bytecode_handler<M: Memory>(
         return None;
     }
     let slot = |offset: i64| memory.u64(function.fp.wrapping_add_signed(offset));
-    let array = slot(layout.slots.bytecode_array)
-        .filter(|&array| has_type(memory, layout, array, layout.types.bytecode_array))?;
+    let array = slot(layout.slots.bytecode_array).filter(|&array| array == leaf.r12)?;
     let shared = slot(layout.slots.function)
         .and_then(|function| shared_of_function(memory, layout, function))?;
     let offset = handler_offset(memory, view, pc, leaf, array)?;
@@ -331,7 +331,11 @@ fn handler_offset<M: Memory>(
     bytecode_array: u64,
 ) -> Option<u32> {
     let layout = &view.layout;
-    if leaf.r12 != bytecode_array || leaf.r9 > 1 << 28 {
+    if leaf.r12 != bytecode_array || leaf.r9 > 1 << 28 || leaf.r15 & 7 != 0 || !is_address(leaf.r15)
+    {
+        return None;
+    }
+    if !has_type(memory, layout, bytecode_array, layout.types.bytecode_array) {
         return None;
     }
     let offset = leaf.r9.checked_sub(layout.bytecode_data - 1)?;
@@ -371,10 +375,7 @@ fn compiled_return<M: Memory>(
             return None;
         }
         let word = memory.u64(at)?;
-        if view.ranges.contains_v8(word)
-            && !is_pointer_like(memory, view, word)
-            && edge::behind_call(memory, word)
-        {
+        if view.ranges.contains_v8(word) && edge::behind_call(memory, word) {
             if view.ranges.is_compiled(word) {
                 return Some(word);
             }
@@ -385,17 +386,6 @@ fn compiled_return<M: Memory>(
         at += 8;
     }
     None
-}
-
-/// A tagged pointer to an object in the code range (an instruction stream) is no return address.
-fn is_pointer_like<M: Memory>(memory: &M, view: &IsolateView, word: u64) -> bool {
-    is_pointer(word)
-        && has_type(
-            memory,
-            &view.layout,
-            word,
-            view.layout.types.instruction_stream,
-        )
 }
 
 #[cfg(test)]

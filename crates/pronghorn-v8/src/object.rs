@@ -3,11 +3,17 @@
 use crate::layout::Layout;
 use crate::memory::Memory;
 
-/// True for what can be a strong heap pointer: the tag, and an address in the lower half. Anything else would be a fault,
-/// and a fault costs microseconds.
+/// True for what can be a strong heap pointer: the tag, and an address where mappings lie. Anything else would be a fault,
+/// which costs microseconds and counts as one.
 #[inline]
 pub(crate) const fn is_pointer(value: u64) -> bool {
-    value & 3 == 1 && value >> 47 == 0 && value > 4096
+    value & 3 == 1 && is_address(value)
+}
+
+/// True for addresses in user space and not right at its start.
+#[inline]
+pub(crate) const fn is_address(value: u64) -> bool {
+    value >> 47 == 0 && value >> 24 != 0
 }
 
 /// The number in a 32-bit Smi word, if it is one.

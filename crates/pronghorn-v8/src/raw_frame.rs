@@ -64,8 +64,8 @@ impl RawFrame {
         )
     }
 
-    pub(crate) const fn compiled(pc: u64, exact: bool, shared: u64, bytecode_array: u64) -> Self {
-        Self::new(Kind::Compiled, pc, exact, shared, bytecode_array)
+    pub(crate) const fn compiled(pc: u64, exact: bool, shared: u64) -> Self {
+        Self::new(Kind::Compiled, pc, exact, shared, 0)
     }
 
     pub(crate) const fn function_only(shared: u64) -> Self {
@@ -112,7 +112,7 @@ impl RawFrame {
         self.shared
     }
 
-    /// The tagged BytecodeArray of interpreted and baseline frames; anything in other frames.
+    /// The tagged BytecodeArray of interpreted frames; 0 in others.
     #[must_use]
     pub const fn bytecode_array(&self) -> u64 {
         self.extra

@@ -113,6 +113,8 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     builtins: HashMap<String, Known<F>>,
     scripts: HashMap<i32, KnownScript>,
     line_bytes: usize,
+    // The map of instruction streams, once one was found: it never moves.
+    stream_map: Option<u64>,
     markers: [Option<F>; 2],
     // Reused for tables.
     table: Vec<u8>,
@@ -145,6 +147,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             builtins: HashMap::new(),
             scripts: HashMap::new(),
             line_bytes: 0,
+            stream_map: None,
             markers: [None, None],
             table: Vec::new(),
             bytecodes: Vec::new(),
@@ -375,7 +378,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             (1..3)
                 .filter_map(|index| field(&self.memory, own, index * 8))
                 .find(|&word| is_bytecode(word))
-                .unwrap_or(raw.bytecode_array())
+                .unwrap_or(0)
         };
         let mut shared = raw.shared();
         if shared == 0 {
@@ -552,7 +555,13 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if let Some(code) = self.codes.get(&pc) {
             return *code;
         }
-        let code = code::find(&self.memory, &self.layout, &self.ranges, pc);
+        let code = code::find(
+            &self.memory,
+            &self.layout,
+            &self.ranges,
+            pc,
+            &mut self.stream_map,
+        );
         if self.codes.len() >= MOST_STACKED {
             self.codes.clear();
         }

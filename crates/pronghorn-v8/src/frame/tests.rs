@@ -92,12 +92,7 @@ fn compiled_frames_hold_their_pc() {
     let found = scene.classify(CODE, FP - 64, None).unwrap();
     assert_eq!(
         found.frame,
-        Some(RawFrame::compiled(
-            CODE,
-            false,
-            scene.shared,
-            scene.bytecode
-        ))
+        Some(RawFrame::compiled(CODE, false, scene.shared))
     );
 }
 
@@ -171,7 +166,7 @@ fn a_leaf_that_is_entering_leaves_its_caller_whole() {
     let found = scene.classify(CODE, sp, Some(leaf)).unwrap();
     assert_eq!(
         found.frame,
-        Some(RawFrame::compiled(CODE, true, scene.shared, 0))
+        Some(RawFrame::compiled(CODE, true, scene.shared))
     );
     assert_eq!(
         found.caller,
@@ -198,7 +193,7 @@ fn a_leaf_that_is_entering_leaves_its_caller_whole() {
     assert_eq!(
         found,
         Classified {
-            frame: Some(RawFrame::compiled(CODE + 4, true, 0, 0)),
+            frame: Some(RawFrame::compiled(CODE + 4, true, 0)),
             caller: CALLER
         }
     );
@@ -249,12 +244,7 @@ fn a_stub_without_a_frame_shows_the_compiled_caller_at_its_call() {
         .unwrap();
     assert_eq!(
         found.frame,
-        Some(RawFrame::compiled(
-            CODE + 0x205,
-            false,
-            scene.shared,
-            scene.bytecode
-        ))
+        Some(RawFrame::compiled(CODE + 0x205, false, scene.shared))
     );
     assert_eq!(found.caller, CALLER);
 }
