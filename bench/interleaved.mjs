@@ -1,11 +1,12 @@
-// The figures that are promised, measured on this machine and printed: no test, nothing fails here but a run that crashes.
-//   node bench/index.mjs            all four Node majors
+// What bench.mjs does not fix: the handler at given stack depths, and each figure from several processes, interleaved where two are
+// compared. Prints; nothing fails here but a run that crashes.
+//   node bench/interleaved.mjs       all four Node majors
 //   PRONGHORN_TEST_MAJORS=24 …      one of them
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { majors, nodePath, root } from '../__test__/helpers/nodes.mjs';
 
-const program = fileURLToPath(new URL('program.mjs', import.meta.url));
+const program = fileURLToPath(new URL('interleaved-program.mjs', import.meta.url));
 
 function measure(major, what, settings) {
   const result = spawnSync(nodePath(major), [program, what, JSON.stringify(settings)], { cwd: root, encoding: 'utf8', timeout: 120_000 });
