@@ -1,9 +1,16 @@
 //! A Node addon for tests: walks its own thread's stack with this crate, on demand and from a signal handler.
 //!
-//! `stackHere()`, `start(micros)`, `stop()`, `faults()`, `raise(kind)`: see tests/view.test.mjs. Native frames are followed by
+//! `stackHere()`, `prove()`, `call(function)`, `start(micros)`, `stop()`, `faults(step)`: see tests/program.cjs, which
+//! __test__/v8-view.test.mjs runs. Native frames are followed by
 //! frame pointer here, which Node's own code keeps; the profiler proper unwinds them with CFI.
 //!
 //! Not a product: one thread, process-wide statics.
+
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    reason = "a test addon: every block calls N-API or libc on this thread, or reads the statics that this thread set up"
+)]
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};

@@ -58,8 +58,8 @@ fn action(handler: usize, flags: c_int, mask: &[c_int]) -> libc::sigaction {
 }
 
 fn set(signal: c_int, action: &libc::sigaction) {
-    // SAFETY: a valid action.
     assert_eq!(
+        // SAFETY: a valid action.
         unsafe { libc::sigaction(signal, action, core::ptr::null_mut()) },
         0
     );
