@@ -26,7 +26,7 @@ try {
   const command = ['dist/cli.js', 'run', '--output-dir', relative(fileURLToPath(root), output), '--', ...program];
   await stage(`pronghorn ${command.slice(1).join(' ')}`, () => run(process.execPath, command));
 
-  const [name] = readdirSync(output).filter((file) => file.endsWith('.pb.gz'));
+  const name = readdirSync(output).find((file) => file.endsWith('.pb.gz'));
   if (name === undefined) throw new Error(`no profile was written to ${output}`);
   const file = relative(process.cwd(), output + name);
   await stage(`pronghorn top ${file}`, () => run(process.execPath, ['dist/cli.js', 'top', file, '--count', '20']));

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readCommandLine, UsageError } from '../../dist/lib/command-line.js';
+
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const wrong = (args, message) => assert.throws(() => readCommandLine(args), (error) => error instanceof UsageError && message.test(error.message), args.join(' '));
+
+test('run: options end at the first word that is not ours, or at --', () => {
+  const { program, env, outputDirectory } = readCommandLine(['run', '--output-dir', 'x', '--interval-micros=5000', '--', 'app.js', '--count', '--', '3']);
+  assert.deepEqual(program, ['app.js', '--count', '--', '3']);
+  assert.deepEqual(env, { PRONGHORN_INTERVAL_MICROS: '5000', PRONGHORN_OUTPUT_DIR: resolve('x') });
+  assert.equal(outputDirectory, resolve('x'));
+  assert.deepEqual(readCommandLine(['run', '--max-depth', '64', 'app.js', '--help', '-x']).program, ['app.js', '--help', '-x']);
+  assert.deepEqual(readCommandLine(['run', '--', '--max-old-space-size=64', 'app.js']).program, ['--max-old-space-size=64', 'app.js']);
+});
+
+test('run: what is wrong is named', () => {
+  wrong(['run'], /no program to run/);
+  wrong(['run', '--'], /no program to run/);
+  wrong(['run', '--interval-micros', '5', '--', 'a.js'], /--interval-micros must be an integer from 1,000 to 1,000,000; it is "5"/);
+  wrong(['run', '--native-frames', 'some', 'a.js'], /--native-frames must be one of "none", "leaf", "all"/);
+  wrong(['run', '--output-dirs', 'x', '--', 'a.js'], /unknown option --output-dirs; did you mean --output-dir\?/);
+  wrong(['run', '--output-dir=', '--', 'a.js'], /needs the name of a folder/);
+});
+
+test('top: options and their defaults', () => {
+  assert.deepEqual(readCommandLine(['top', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', count: 20, json: false });
+  assert.deepEqual(readCommandLine(['top', '--value', 'wall', '--sort=total', '--count', '3', '--json', 'f']), { name: 'top', file: 'f', value: 'wall', sort: 'total', count: 3, json: true });
+  wrong(['top'], /no file/);
+  wrong(['top', 'a', 'b'], /one file at a time/);
+  wrong(['top', 'a', '--value', 'heap'], /--value must be one of cpu, wall, samples; it is "heap"/);
+  wrong(['top', 'a', '--sort', 'name'], /--sort must be one of self, total/);
+  for (const count of ['0', '-1', '1.5', 'x', '10000000']) wrong(['top', 'a', `--count=${count}`], /--count must be an integer from 1 to 1,000,000/);
+  wrong(['top', 'a', '--valu', 'cpu'], /did you mean --value/);
+});
+
+test('commands: help, version, and slips of the pen', () => {
+  assert.deepEqual(readCommandLine([]), { name: 'help', of: 'pronghorn' });
+  assert.deepEqual(readCommandLine(['run', '-h']), { name: 'help', of: 'run' });
+  assert.deepEqual(readCommandLine(['top', '--help']), { name: 'help', of: 'top' });
+  wrong(['tpo'], /unknown command tpo/);
+  wrong(['rum'], /did you mean run\?/);
+  wrong(['--verbose'], /unknown option --verbose/);
+});
+
+test('the command answers with exit code 2 and one line on standard error when the arguments make no sense', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'top', '--nope', 'x'], { encoding: 'utf8' });
+  assert.deepEqual([status, stdout, stderr], [2, '', 'pronghorn: unknown option --nope (pronghorn --help)\n']);
+});
+
+test('help goes to standard output and names every option', () => {
+  const { status, stdout } = spawnSync(process.execPath, [cli, 'run', '--help'], { encoding: 'utf8' });
+  assert.equal(status, 0);
+  for (const flag of ['--output-dir', '--interval-micros', '--max-depth', '--native-frames']) assert.ok(stdout.includes(flag), flag);
+});
+
+test('the version is that of package.json', async () => {
+  const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
+  assert.equal(spawnSync(process.execPath, [cli, '--version'], { encoding: 'utf8' }).stdout, `${manifest.version}\n`);
+});

@@ -1,0 +1,56 @@
+// The published types, as a program that installs the package sees them, by the compiler of today and the one of 5.9.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+const program = `
+import { type Profile, type Profiler, profile, PronghornError, start, stop, type Stats } from 'pronghorn';
+
+const profiler: Profiler = start({ intervalMicros: 5_000, nativeFrames: 'leaf', maxDepth: undefined });
+export async function use(signal: AbortSignal): Promise<string> {
+  const rotated: Profile = await profiler.rotate();
+  const stats: Stats = rotated.stats;
+  const walk: boolean = profiler.capabilities.walk;
+  const nanos: bigint = rotated.endTimeNanos - rotated.startTimeNanos;
+  const whole: Profile = await profile({ durationMs: stats.samples, signal });
+  const bytes: Buffer = (await stop()).data;
+  try {
+    return (await whole.save('x')) + walk + nanos + bytes.length;
+  } catch (error) {
+    return error instanceof PronghornError && error.code === 'ERR_PRONGHORN_WRITE_FAILED' ? error.message : '';
+  }
+}
+`;
+const wrong = `
+import { profile, start } from 'pronghorn';
+start({ intervalMicros: '5000' });
+start({ nativeFrames: 'some' });
+start({ intervalMicro: 5_000 });
+void profile({});
+`;
+
+for (const compiler of ['typescript', 'typescript59']) {
+  test(`the types serve ES modules and CommonJS (${compiler})`, (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'pronghorn-types-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(root, join(directory, 'node_modules/pronghorn'));
+    symlinkSync(join(root, 'node_modules/@types'), join(directory, 'node_modules/@types'));
+    writeFileSync(join(directory, 'esm.mts'), `${program}import 'pronghorn/register';\n`);
+    writeFileSync(join(directory, 'commonjs.cts'), program);
+    writeFileSync(join(directory, 'wrong.mts'), wrong);
+    const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
+    const tsc = (...files) => spawnSync(process.execPath, [join(root, 'node_modules', compiler, compiler === 'typescript' ? 'bin/tsc' : 'lib/tsc.js'), ...options, ...files], { cwd: directory, encoding: 'utf8' });
+
+    const right = tsc('esm.mts', 'commonjs.cts');
+    assert.equal(right.status, 0, right.stdout);
+    const refused = tsc('wrong.mts');
+    assert.deepEqual([...refused.stdout.matchAll(/wrong\.mts\((\d+),/g)].map((match) => Number(match[1])), [3, 4, 5, 6], refused.stdout);
+  });
+}
