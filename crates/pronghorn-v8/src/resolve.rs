@@ -738,3 +738,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

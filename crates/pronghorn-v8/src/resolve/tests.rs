@@ -1,0 +1,374 @@
+use super::*;
+use crate::memory::Image;
+use crate::test_support::{BASE, Heap, Random, VERSIONS, positions, ranges, unsigned, word};
+use crate::version::Version;
+
+const SOURCE: &str =
+    "line one\nfunction outer() {\n  inner();\n}\nfunction inner() {\n  work();\n}\n";
+const START: u64 = BASE + 0x1000;
+
+type Shown = (String, String, u32);
+
+/// A script with `outer` (24..43, inlining inner) and `inner` (59..77), and room for code.
+struct Scene {
+    heap: Heap,
+    script: u64,
+    outer: u64,
+    inner: u64,
+}
+
+impl Scene {
+    fn new(version: Version) -> Self {
+        let mut heap = Heap::new(version);
+        let (name, source) = (heap.text("/app.js"), heap.text(SOURCE));
+        let script = heap.script(3, name, source);
+        let mut function = |name: &str, place| {
+            let name = heap.text(name);
+            let scope = heap.scope(1, Some(name), None, place);
+            heap.shared(scope, script, 14)
+        };
+        let outer = function("outer", (23, 42));
+        let inner = function("inner", (57, 74));
+        Self {
+            heap,
+            script,
+            outer,
+            inner,
+        }
+    }
+
+    /// A Code with its InstructionStream at `START`.
+    fn code(&mut self, kind: u32, size: u32, table: u64, data: u64) -> u64 {
+        let layout = self.heap.layout;
+        let offsets = layout.unexported;
+        let code = self.heap.object(layout.types.code, 96);
+        self.heap.set(code, offsets.code_deopt, data);
+        self.heap.set(code, offsets.code_positions, table);
+        self.heap.set(code, offsets.code_start, START);
+        self.heap.image.put_u32(code - 1 + offsets.code_flags, kind);
+        self.heap.image.put_u32(code - 1 + offsets.code_size, size);
+        // A stream's own map, copied to where the stream lies.
+        let model = self.heap.object(layout.types.instruction_stream, 16);
+        let map = self.heap.image.u64(model - 1).unwrap();
+        let stream = START - offsets.stream_header;
+        self.heap.image.put_u64(stream, map);
+        self.heap.image.put_u64(stream + offsets.stream_code, code);
+        code
+    }
+
+    /// Deoptimization data that knows `outer` as the function and `inner` as inlined once, at `position`.
+    fn data(&mut self, inlined: u64, position: u64) -> u64 {
+        let layout = self.heap.layout;
+        let compiled = layout.compiled;
+        let mut entry = position.to_le_bytes().to_vec();
+        entry.extend_from_slice(&0u64.to_le_bytes());
+        let entries = self.heap.bytes(&entry);
+        let literals = self.heap.object(layout.types.fixed_array, 32);
+        self.heap.set_smi(literals, 8, 1);
+        self.heap.set(literals, 16, inlined);
+        let data = self.heap.object(layout.types.fixed_array, 128);
+        self.heap.set_smi(data, 8, 12);
+        self.heap.set_smi(data, 16 + 8 * compiled.inlined_count, 1);
+        self.heap.set(data, 16 + 8 * compiled.literals, literals);
+        self.heap
+            .set(data, 16 + 8 * compiled.inlining_positions, entries);
+        let mut shared = self.outer;
+        if compiled.shared_is_wrapped {
+            shared = self
+                .heap
+                .object(layout.types.shared_function_info_wrapper, 16);
+            self.heap.set(shared, compiled.wrapper_shared, self.outer);
+        }
+        self.heap.set(data, 16 + 8 * compiled.shared, shared);
+        data
+    }
+
+    fn resolver(self) -> Resolver<Shown, Image> {
+        Resolver::over(self.heap.image, self.heap.layout, ranges())
+    }
+}
+
+fn make(info: &FunctionInfo<'_>) -> Shown {
+    (info.name.to_owned(), info.file.to_owned(), info.start_line)
+}
+
+fn lines(resolver: &mut Resolver<Shown, Image>, raw: RawFrame) -> Vec<(String, u32)> {
+    let mut out = Vec::new();
+    resolver.resolve(&raw, &mut make, &mut out);
+    out.into_iter()
+        .map(|frame| (frame.function.0, frame.line))
+        .collect()
+}
+
+fn named(list: &[(&str, u32)]) -> Vec<(String, u32)> {
+    list.iter()
+        .map(|&(name, line)| (name.to_owned(), line))
+        .collect()
+}
+
+#[test]
+fn interpreted_frames_show_the_executed_line() {
+    for version in VERSIONS {
+        let mut scene = Scene::new(version);
+        let table = positions(&scene.heap.layout, &[(0, word(25)), (3, word(32))]);
+        let table = scene.heap.bytes(&table);
+        let bytecode = scene.heap.bytecode(&[0x0c; 8], table);
+        let outer = scene.outer;
+        let mut resolver = scene.resolver();
+        let mut out = Vec::new();
+        resolver.resolve(
+            &RawFrame::interpreted(outer, bytecode, 4),
+            &mut make,
+            &mut out,
+        );
+        let expected = Resolved {
+            function: ("outer".to_owned(), "/app.js".to_owned(), 2),
+            line: 3,
+        };
+        assert_eq!(out, [expected], "{version}");
+        assert_eq!(resolver.proofs().interpreted, Proof::Proved);
+        assert_eq!(
+            resolver.prove_interpreted(&RawFrame::interpreted(outer, bytecode, 4), "outer"),
+            Ok(())
+        );
+        assert!(
+            resolver
+                .prove_interpreted(&RawFrame::interpreted(outer, bytecode, 4), "probe")
+                .is_err()
+        );
+        assert_eq!(resolver.proofs().interpreted, Proof::Refused);
+        resolver.forget_pointers();
+        assert_eq!(
+            lines(&mut resolver, RawFrame::interpreted(outer, bytecode, 4)),
+            named(&[("outer", 2)])
+        );
+    }
+}
+
+#[test]
+fn functions_are_made_once_and_outlive_collections() {
+    let mut scene = Scene::new(VERSIONS[2]);
+    // The same function at another address, as after a compaction.
+    let name = scene.heap.text("outer");
+    let scope = scene.heap.scope(0, Some(name), None, (23, 42));
+    let moved = scene.heap.shared(scope, scene.script, 14);
+    let outer = scene.outer;
+    let mut resolver = scene.resolver();
+    let mut made = 0;
+    for raw in [
+        RawFrame::function_only(outer),
+        RawFrame::function_only(outer),
+        RawFrame::function_only(moved),
+    ] {
+        let mut out = Vec::new();
+        resolver.resolve(
+            &raw,
+            &mut |info| {
+                made += 1;
+                make(info)
+            },
+            &mut out,
+        );
+        assert_eq!(out.len(), 1);
+        resolver.forget_pointers();
+    }
+    assert_eq!(made, 1);
+}
+
+#[test]
+fn optimized_frames_show_what_was_inlined() {
+    for version in VERSIONS {
+        let mut scene = Scene::new(version);
+        let table = positions(
+            &scene.heap.layout,
+            &[(0, word(24)), (16, word(62) | (1 << 31)), (40, word(25))],
+        );
+        let table = scene.heap.bytes(&table);
+        let (outer, inner) = (scene.outer, scene.inner);
+        let data = scene.data(inner, word(33));
+        let kind = scene.heap.layout.compiled.kind_baseline + 2;
+        scene.code(kind, 200, table, data);
+        let mut resolver = scene.resolver();
+        // The return address behind a call at 39 belongs to the inlined function, an exact pc at 40 does not.
+        let inlined = named(&[("inner", 6), ("outer", 3)]);
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(START + 40, false, outer)),
+            inlined,
+            "{version}"
+        );
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(START + 40, true, outer)),
+            named(&[("outer", 2)])
+        );
+        // A leaf that has no frame yet: the code names its function.
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(START + 20, true, 0)),
+            inlined
+        );
+        let proofs = resolver.proofs();
+        assert_eq!(
+            (proofs.optimized, proofs.inlined, proofs.failures),
+            (Proof::Proved, Proof::Proved, 0)
+        );
+    }
+}
+
+#[test]
+fn an_inlined_function_that_does_not_fit_is_refused() {
+    let mut scene = Scene::new(VERSIONS[3]);
+    let table = positions(&scene.heap.layout, &[(0, word(62) | (1 << 31))]);
+    let table = scene.heap.bytes(&table);
+    let outer = scene.outer;
+    // The position lies outside of the function that is named as inlined.
+    let data = scene.data(outer, word(33));
+    let kind = scene.heap.layout.compiled.kind_baseline + 1;
+    scene.code(kind, 200, table, data);
+    let mut resolver = scene.resolver();
+    assert_eq!(
+        lines(&mut resolver, RawFrame::compiled(START + 9, false, outer)),
+        named(&[("outer", 2)])
+    );
+    assert_eq!(
+        (resolver.proofs().optimized, resolver.proofs().inlined),
+        (Proof::Proved, Proof::Refused)
+    );
+}
+
+#[test]
+fn code_that_names_another_function_is_refused() {
+    let mut scene = Scene::new(VERSIONS[2]);
+    let table = positions(&scene.heap.layout, &[(0, word(62))]);
+    let table = scene.heap.bytes(&table);
+    let inner = scene.inner;
+    let data = scene.data(inner, word(33));
+    let kind = scene.heap.layout.compiled.kind_baseline + 1;
+    scene.code(kind, 200, table, data);
+    let mut resolver = scene.resolver();
+    assert_eq!(
+        lines(&mut resolver, RawFrame::compiled(START + 9, false, inner)),
+        named(&[("inner", 5)])
+    );
+    assert_eq!(resolver.proofs().optimized, Proof::Refused);
+}
+
+#[test]
+fn baseline_frames_show_the_executed_line() {
+    for version in VERSIONS {
+        let mut scene = Scene::new(version);
+        let layout = scene.heap.layout;
+        let table = positions(&layout, &[(0, word(25)), (3, word(32))]);
+        let table = scene.heap.bytes(&table);
+        // Eight bytecodes of one byte; LdaZero has the same number within each major's neighbours: 0x0c or 0x0b.
+        let sizes = BytecodeSizes::for_version(version).unwrap();
+        let single = (4..32)
+            .find(|&code| sizes.length(&[code]) == Some(1))
+            .unwrap();
+        let bytecode = scene.heap.bytecode(&[single; 8], table);
+        let mut offsets = Vec::new();
+        for delta in [20u64, 10, 10, 10, 10, 10, 10, 10, 10] {
+            unsigned(&mut offsets, delta);
+        }
+        let offsets = scene.heap.bytes(&offsets);
+        scene.code(layout.compiled.kind_baseline, 100, offsets, bytecode);
+        let outer = scene.outer;
+        let mut resolver = scene.resolver();
+        // 20..30 is bytecode 0, 50..60 is bytecode 3.
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(START + 25, true, outer)),
+            named(&[("outer", 2)])
+        );
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(START + 51, false, outer)),
+            named(&[("outer", 3)])
+        );
+        assert_eq!(resolver.proofs().baseline, Proof::Proved, "{version}");
+        // Without a frame yet, the bytecode is known from before.
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(START + 52, true, 0)),
+            named(&[("outer", 3)])
+        );
+    }
+}
+
+#[test]
+fn markers_builtins_and_physical_frames() {
+    let mut scene = Scene::new(VERSIONS[1]);
+    let (name, undefined) = (scene.heap.text("map"), scene.heap.object(131, 48));
+    let map = scene.heap.shared(name, undefined, 0);
+    let outer = scene.outer;
+    scene.heap.layout.frames = Frames::Physical;
+    let mut resolver = scene.resolver();
+    let one = |resolver: &mut Resolver<Shown, Image>, raw| {
+        let mut out = Vec::new();
+        resolver.resolve(&raw, &mut make, &mut out);
+        out.into_iter()
+            .map(|frame| (frame.function.0, frame.function.1, frame.line))
+            .collect::<Vec<_>>()
+    };
+    let text = |name: &str, file: &str, line| vec![(name.to_owned(), file.to_owned(), line)];
+    assert_eq!(
+        one(&mut resolver, RawFrame::marker(Kind::Wasm, 5, true)),
+        text("(wasm)", "", 0)
+    );
+    assert_eq!(
+        one(&mut resolver, RawFrame::marker(Kind::Regexp, 5, true)),
+        text("(regexp)", "", 0)
+    );
+    assert_eq!(
+        one(&mut resolver, RawFrame::builtin(5, true, map)),
+        text("map", BUILTIN_FILE, 0)
+    );
+    assert_eq!(
+        one(&mut resolver, RawFrame::compiled(START, true, outer)),
+        text("outer", "/app.js", 2)
+    );
+    assert_eq!(one(&mut resolver, RawFrame::native(5, true)), []);
+    assert_eq!(
+        one(&mut resolver, RawFrame::marker(Kind::Unknown, 5, true)),
+        []
+    );
+    assert_eq!(resolver.proofs().unknown, 1);
+}
+
+#[test]
+fn damaged_heaps_never_panic() {
+    let mut random = Random(5);
+    for round in 0..400usize {
+        let mut scene = Scene::new(VERSIONS[round % 5]);
+        let table = positions(
+            &scene.heap.layout,
+            &[(0, word(24)), (16, word(62) | (1 << 31))],
+        );
+        let table = scene.heap.bytes(&table);
+        let data = scene.data(scene.inner, word(33));
+        let bytecode = scene.heap.bytecode(&[0x0c; 8], table);
+        let kind = scene.heap.layout.compiled.kind_baseline + (random.next() % 3) as u32;
+        let held = if random.next() % 2 == 0 {
+            data
+        } else {
+            bytecode
+        };
+        scene.code(kind, 200, table, held);
+        let end = scene.heap.room(0);
+        for _ in 0..40 {
+            let at = BASE + 0x1_0000 + random.next() % (end - BASE - 0x1_0000);
+            let value = match random.next() % 3 {
+                0 => random.next(),
+                1 => (BASE + 0x1_0000 + random.next() % 0x4000) | 1,
+                _ => random.next() & !0xffff_ffff,
+            };
+            scene.heap.image.put_u64(at & !7, value);
+        }
+        let (outer, inner) = (scene.outer, scene.inner);
+        let mut resolver = scene.resolver();
+        for shared in [outer, inner, 0, 1, random.next()] {
+            let pc = START + random.next() % 250;
+            lines(&mut resolver, RawFrame::compiled(pc, true, shared));
+            lines(
+                &mut resolver,
+                RawFrame::interpreted(shared, bytecode, (random.next() % 9) as u32),
+            );
+            lines(&mut resolver, RawFrame::builtin(pc, false, shared));
+        }
+    }
+}
