@@ -7,6 +7,7 @@
 mod baseline;
 mod bytecode_sizes;
 mod code;
+mod deopt_points;
 mod edge;
 pub mod fault;
 mod frame;

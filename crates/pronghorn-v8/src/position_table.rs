@@ -79,13 +79,32 @@ pub(crate) enum Lookup {
     Damaged,
 }
 
+/// The last position word that stands at exactly `offset`.
+pub(crate) fn look_up_exactly(
+    table: &[u8],
+    encoding: PositionEncoding,
+    offset: u64,
+) -> Option<u64> {
+    match search(table, encoding, offset) {
+        (Lookup::Word(word), at) if i64::try_from(offset).is_ok_and(|offset| offset == at) => {
+            Some(word)
+        }
+        _ => None,
+    }
+}
+
 /// Looks `offset` up in `table`.
 pub(crate) fn look_up(table: &[u8], encoding: PositionEncoding, offset: u64) -> Lookup {
+    search(table, encoding, offset).0
+}
+
+/// The entry in force at `offset`, and where it stands.
+fn search(table: &[u8], encoding: PositionEncoding, offset: u64) -> (Lookup, i64) {
     let mut reader = Reader::new(table);
     // The first delta counts from -1 in bytecode tables and in code tables alike.
     let mut at = -1i64;
     let mut position = 0i64;
-    let mut found = Lookup::Before;
+    let mut found = (Lookup::Before, -1);
     let wanted = i64::try_from(offset).unwrap_or(i64::MAX);
     while !reader.is_empty() {
         let delta = match encoding {
@@ -97,10 +116,10 @@ pub(crate) fn look_up(table: &[u8], encoding: PositionEncoding, offset: u64) -> 
                 .and_then(|word| i64::try_from(word >> 2).ok()),
         };
         let Some(delta) = delta.filter(|&delta| delta < 1 << 32) else {
-            return Lookup::Damaged;
+            return (Lookup::Damaged, at);
         };
         let Some(change) = reader.signed() else {
-            return Lookup::Damaged;
+            return (Lookup::Damaged, at);
         };
         at += delta;
         position = position.wrapping_add(change);
@@ -108,9 +127,9 @@ pub(crate) fn look_up(table: &[u8], encoding: PositionEncoding, offset: u64) -> 
             return found;
         }
         if position < 0 {
-            return Lookup::Damaged;
+            return (Lookup::Damaged, at);
         }
-        found = Lookup::Word(position.cast_unsigned());
+        found = (Lookup::Word(position.cast_unsigned()), at);
     }
     found
 }
@@ -135,6 +154,19 @@ mod tests {
             assert_eq!(at(299), Lookup::Word(word(900)));
             assert_eq!(at(300), Lookup::Word(word(2)));
             assert_eq!(at(u64::MAX), Lookup::Word(word(2)));
+        }
+    }
+
+    #[test]
+    fn exact_lookups_want_an_entry_of_their_own() {
+        for version in VERSIONS {
+            let layout = layout(version);
+            let table = positions(&layout, &[(0, word(10)), (7, word(5)), (7, word(900))]);
+            let at = |offset| look_up_exactly(&table, layout.unexported.encoding, offset);
+            assert_eq!(
+                (at(0), at(3), at(7), at(8)),
+                (Some(word(10)), None, Some(word(900)), None)
+            );
         }
     }
 

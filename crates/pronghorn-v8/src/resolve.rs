@@ -11,17 +11,19 @@ use std::sync::Arc;
 use crate::baseline;
 use crate::bytecode_sizes::BytecodeSizes;
 use crate::code::{self, Code};
+use crate::deopt_points;
 use crate::function;
 use crate::layout::{Frames, Layout};
 use crate::lines::Lines;
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type, smi_field};
 use crate::optimized::{self, Inlined, Outcome};
-use crate::position_table::{Lookup, Position, look_up};
+use crate::position_table::{Lookup, Position, look_up, look_up_exactly};
 use crate::proof::{Proof, Proofs};
 use crate::ranges::CodeRanges;
 use crate::raw_frame::{Kind, RawFrame};
 use crate::script;
+use crate::table::PositionEncoding;
 
 /// Where a function comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -490,7 +492,10 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         self.table = table;
         let agrees = own == Some(physical);
         match outcome {
-            Outcome::Frames(frames) => {
+            Outcome::Frames(mut frames) => {
+                if !raw.is_exact() && code.kind == self.layout.compiled.kind_baseline + 1 {
+                    self.correct_by_deopt_point(code, raw.pc() - code.start, &mut frames, make);
+                }
                 let inlined = frames.len() > 1;
                 if inlined && self.proofs.inlined == Proof::Refused {
                     return self.physical(physical, make, out);
@@ -519,6 +524,46 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                     .record(false, &mut self.proofs.failures);
                 self.physical(physical, make, out);
             }
+        }
+    }
+
+    /// Maglev's position of a call may be one of an earlier bytecode; see [`deopt_points`].
+    fn correct_by_deopt_point(
+        &mut self,
+        code: &Code,
+        return_offset: u64,
+        frames: &mut [Inlined],
+        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
+    ) {
+        let Some(innermost) = frames.first_mut() else {
+            return;
+        };
+        let mut buffer = core::mem::take(&mut self.table);
+        let offset = deopt_points::bytecode_offset(
+            &self.memory,
+            &self.layout,
+            code,
+            return_offset,
+            &mut buffer,
+        );
+        self.table = buffer;
+        let position = offset
+            .zip(deopt_points::bytecode_of(
+                &self.memory,
+                &self.layout,
+                innermost.shared,
+            ))
+            .and_then(|(offset, bytecode)| {
+                self.position_in(bytecode, |table, encoding| {
+                    look_up_exactly(table, encoding, offset)
+                })
+            });
+        if let Some(position) = position
+            && self
+                .known(innermost.shared, make)
+                .is_some_and(|known| known.holds(position))
+        {
+            innermost.offset = position;
         }
     }
 
@@ -577,6 +622,20 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
 
     /// The script offset of a bytecode.
     fn bytecode_position(&mut self, bytecode: u64, offset: u64) -> Option<u32> {
+        self.position_in(bytecode, |table, encoding| {
+            match look_up(table, encoding, offset) {
+                Lookup::Word(word) => Some(word),
+                Lookup::Before | Lookup::Damaged => None,
+            }
+        })
+    }
+
+    /// The script offset that `find` finds in the position table of a BytecodeArray.
+    fn position_in(
+        &mut self,
+        bytecode: u64,
+        find: impl FnOnce(&[u8], PositionEncoding) -> Option<u64>,
+    ) -> Option<u32> {
         if !has_type(
             &self.memory,
             &self.layout,
@@ -596,10 +655,8 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if !self.memory.copy(address, &mut self.table) {
             return None;
         }
-        match look_up(&self.table, self.layout.unexported.encoding, offset) {
-            Lookup::Word(word) => Position::from_word(word).map(|position| position.offset),
-            Lookup::Before | Lookup::Damaged => None,
-        }
+        let word = find(&self.table, self.layout.unexported.encoding)?;
+        Position::from_word(word).map(|position| position.offset)
     }
 
     /// The function at `shared`, made once per identity.

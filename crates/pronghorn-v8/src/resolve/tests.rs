@@ -343,7 +343,7 @@ fn damaged_heaps_never_panic() {
         let data = scene.data(scene.inner, word(33));
         let bytecode = scene.heap.bytecode(&[0x0c; 8], table);
         let kind = scene.heap.layout.compiled.kind_baseline + (random.next() % 3) as u32;
-        let held = if random.next() % 2 == 0 {
+        let held = if random.next().is_multiple_of(2) {
             data
         } else {
             bytecode
