@@ -1,22 +1,31 @@
 //! Where a call in optimized code was in the bytecode, as the deoptimizer knows it.
 //!
 //! Maglev's position tables of 13.6 and 14.6 stand still inside a loop whose first round was peeled off: every call in the
-//! loop then seems to be at its head. The deoptimization data names the bytecode of each call, under the call's return
-//! address. It tells the innermost function's place only; those of its callers stay with the inlining positions.
+//! loop then seems to be at its head. The safepoint table leads from a call's return address to its deoptimization point,
+//! which names the bytecode. It tells the innermost function's place only; those of its callers stay with the inlining positions.
 
 use crate::code::Code;
 use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{field, has_type, smi};
 
-/// Words per point: bytecode offset, translation, pc offset.
-const WORDS: usize = 3;
-const MOST_POINTS: usize = 1 << 16;
+/// Words per point: bytecode offset, translation, pc offset of its exit.
+const WORDS: u64 = 3;
+const MOST_CALLS: u32 = 1 << 16;
+/// Bytes in front of the entries: stack slots, number of entries, sizes of their fields, tagged slots.
+const HEADER: usize = 16;
 
-/// The bytecode offset of the call that returns to `return_offset` in `code`.
+/// A call in the safepoint table behind Maglev's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    point: u64,
+    exit: u64,
+}
+
+/// The bytecode offset of the call that returns to `return_offset` in Maglev's `code`.
 ///
 /// For a call out of an inlined builtin the word holds the builtin's number instead: the caller has to check that the
-/// offset is one of a call.
+/// offset is one of a call. Nothing unless safepoint and deoptimization point name each other.
 pub(crate) fn bytecode_offset<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -24,37 +33,55 @@ pub(crate) fn bytecode_offset<M: Memory>(
     return_offset: u64,
     buffer: &mut Vec<u8>,
 ) -> Option<u64> {
+    let call = find_call(memory, code, return_offset, buffer)?;
     let data = field(memory, code.object, layout.unexported.code_deopt)?;
-    let length = usize::try_from(smi(field(memory, data, layout.array_length)?)?).ok()?;
+    let length = u64::try_from(smi(field(memory, data, layout.array_length)?)?).ok()?;
     // Behind the inlining positions: start of the exits, number of eager points, number of lazy ones, the points.
-    let first = usize::try_from(layout.compiled.inlining_positions).ok()? + 4;
-    let points = length.checked_sub(first)? / WORDS;
-    if points > MOST_POINTS {
+    let at = layout.compiled.inlining_positions + 4 + call.point * WORDS;
+    if at + WORDS > length {
         return None;
     }
+    let word = |index: u64| smi(field(memory, data, layout.array_data + (at + index) * 8)?);
+    if u64::try_from(word(2)?).ok()? != call.exit {
+        return None;
+    }
+    u64::try_from(word(0)?).ok()
+}
+
+fn find_call<M: Memory>(
+    memory: &M,
+    code: &Code,
+    return_offset: u64,
+    buffer: &mut Vec<u8>,
+) -> Option<Call> {
+    let table = code.start + u64::from(code.size);
+    let count = memory.u32(table + 4)?;
+    let sizes = memory.u32(table + 8)?;
+    // Bit 0: points to deoptimize at; then three bits each for the sizes of registers, pcs and point numbers.
+    let size = |shift: u32| ((sizes >> shift) & 7) as usize;
+    let (registers, pc_size, point_size) = (size(1), size(4), size(7));
+    if sizes & 1 == 0 || count > MOST_CALLS || pc_size > 4 || point_size > 4 {
+        return None;
+    }
+    let entry = 2 * pc_size + point_size + 1 + registers;
     buffer.clear();
-    buffer.resize((points * WORDS + 2) * 8, 0);
-    let start = data - 1 + layout.array_data + (first as u64 - 2) * 8;
-    if !memory.copy(start, buffer) {
+    buffer.resize(entry * count as usize, 0);
+    if !memory.copy(table + HEADER as u64, buffer) {
         return None;
     }
-    let words = buffer.as_chunks::<8>().0;
-    let number = |index: usize| {
-        words
-            .get(index)
-            .and_then(|word| smi(u64::from_le_bytes(*word)))
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0u64, |value, &byte| value << 8 | u64::from(byte))
     };
-    let (eager, lazy) = (
-        usize::try_from(number(0)?).ok()?,
-        usize::try_from(number(1)?).ok()?,
-    );
-    if eager.checked_add(lazy)? != points || first + points * WORDS != length {
-        return None;
-    }
-    (eager..points)
-        .map(|point| 2 + point * WORDS)
-        .find(|&at| number(at + 2).is_some_and(|pc| i64::from(pc).cast_unsigned() == return_offset))
-        .and_then(|at| u64::try_from(number(at)?).ok())
+    let found = buffer
+        .chunks_exact(entry)
+        .find(|bytes| bytes.get(..pc_size).map(number) == Some(return_offset))?;
+    // Both are stored plus one; 0 is none.
+    let point = number(found.get(pc_size..pc_size + point_size)?).checked_sub(1)?;
+    let exit = number(found.get(pc_size + point_size..2 * pc_size + point_size)?).checked_sub(1)?;
+    Some(Call { point, exit })
 }
 
 /// The BytecodeArray of a function, whatever stands in front of it: nothing, baseline code or interpreter data.
