@@ -104,3 +104,78 @@ pub(crate) fn bytecode_of<M: Memory>(memory: &M, layout: &Layout, shared: u64) -
         .filter_map(|index| field(memory, data, index * 8))
         .find(|&word| is_bytecode(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{BASE, Heap, Random, VERSIONS};
+
+    const START: u64 = BASE + 0x1000;
+    const SIZE: u32 = 64;
+
+    /// Maglev code with one call that returns to 0x120, whose point is number 1 and exits at 0x300.
+    fn scene(exit_of_point: i32) -> (Heap, Code) {
+        let mut heap = Heap::new(VERSIONS[2]);
+        let layout = heap.layout;
+        let first = layout.compiled.inlining_positions + 4;
+        let data = heap.object(layout.types.fixed_array, 16 + 8 * (first + 6));
+        heap.set_smi(data, 8, (first + 6) as i32);
+        heap.set_smi(data, 16 + 8 * (first + 3), 31);
+        heap.set_smi(data, 16 + 8 * (first + 5), exit_of_point);
+        let code = heap.object(layout.types.code, 96);
+        heap.set(code, layout.unexported.code_deopt, data);
+        let table = START + u64::from(SIZE);
+        for (index, word) in [5u32, 2, 0b00_1010_0001, 0].into_iter().enumerate() {
+            heap.image.put_u32(table + index as u64 * 4, word);
+        }
+        // pc, point + 1, exit + 1, spilled slots; the first has no point.
+        heap.image
+            .put(table + 16, &[0x10, 0, 0, 0, 0, 0, 0x20, 1, 2, 1, 3, 0]);
+        (
+            heap,
+            Code {
+                object: code,
+                start: START,
+                size: SIZE,
+                kind: 11,
+            },
+        )
+    }
+
+    #[test]
+    fn a_return_address_leads_to_its_bytecode() {
+        let (heap, code) = scene(0x300);
+        let at =
+            |offset| bytecode_offset(&heap.image, &heap.layout, &code, offset, &mut Vec::new());
+        assert_eq!(at(0x120), Some(31));
+        assert_eq!(at(0x10), None);
+        assert_eq!(at(0x121), None);
+    }
+
+    #[test]
+    fn a_point_that_names_another_exit_is_not_believed() {
+        let (heap, code) = scene(0x301);
+        assert_eq!(
+            bytecode_offset(&heap.image, &heap.layout, &code, 0x120, &mut Vec::new()),
+            None
+        );
+    }
+
+    #[test]
+    fn random_tables_end_and_never_panic() {
+        let mut random = Random(9);
+        for _ in 0..2000 {
+            let (mut heap, code) = scene(0x300);
+            let bytes = random.bytes(40);
+            heap.image
+                .put(START + u64::from(SIZE) + random.next() % 16, &bytes);
+            let _ = bytecode_offset(
+                &heap.image,
+                &heap.layout,
+                &code,
+                random.next() % 512,
+                &mut Vec::new(),
+            );
+        }
+    }
+}
