@@ -13,6 +13,8 @@ pub mod fault;
 mod frame;
 mod frame_types;
 mod function;
+mod function_info;
+mod functions;
 mod layout;
 mod lines;
 pub mod load;
@@ -34,12 +36,13 @@ mod text;
 mod version;
 
 pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};
+pub use function_info::{ANONYMOUS, BUILTIN_FILE, FunctionInfo, Origin, Resolved};
 pub use layout::{Frames, Layout, Unsupported};
 pub use memory::{Live, Memory};
 pub use proof::{Proof, Proofs};
 pub use ranges::{CodeRanges, Range, RangesError};
 pub use raw_frame::{Kind, RawFrame};
-pub use resolve::{ANONYMOUS, BUILTIN_FILE, FunctionInfo, Origin, Resolved, Resolver};
+pub use resolve::Resolver;
 pub use symbols::{
     GcCallback, Isolate, JsEntryStubs, MemoryRange, MissingSymbols, RegisterState, SampleInfo,
     Symbols, exported,

@@ -6,15 +6,15 @@
 //! A fork needs no reset: the child's heap is a copy at the same addresses.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::baseline;
 use crate::bytecode_sizes::BytecodeSizes;
 use crate::code::{self, Code};
 use crate::deopt_points;
 use crate::function;
+use crate::function_info::{FunctionInfo, Origin, Resolved};
+use crate::functions::Functions;
 use crate::layout::{Frames, Layout};
-use crate::lines::Lines;
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type, smi_field};
 use crate::optimized::{self, Inlined, Outcome};
@@ -25,78 +25,9 @@ use crate::raw_frame::{Kind, RawFrame};
 use crate::script;
 use crate::table::PositionEncoding;
 
-/// Where a function comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// A script.
-    Script,
-    /// A builtin of V8 or Node, without a script.
-    Builtin,
-    /// WebAssembly.
-    Wasm,
-    /// A compiled regular expression.
-    Regexp,
-}
-
-/// What `make` is told about a function, once per function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FunctionInfo<'a> {
-    /// Never empty; `(anonymous)` for a function without a name, `(wasm)` and `(regexp)` for those.
-    pub name: &'a str,
-    /// The script's name; `(builtin)` for builtins; empty for `(wasm)` and `(regexp)`.
-    pub file: &'a str,
-    /// Line of the function's first token, from 1; 0 if it is unknown.
-    pub start_line: u32,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-/// A function and the line it was at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved<F> {
-    /// What `make` gave for the function.
-    pub function: F,
-    /// From 1; 0 if it is unknown.
-    pub line: u32,
-}
-
-/// The name of functions without one.
-pub const ANONYMOUS: &str = "(anonymous)";
-/// The file of builtins.
-pub const BUILTIN_FILE: &str = "(builtin)";
-
-/// A function that is known already.
-#[derive(Clone, Debug)]
-struct Known<F> {
-    function: F,
-    script: i32,
-    start: u32,
-    end: u32,
-    start_line: u32,
-}
-
-impl<F> Known<F> {
-    /// True for a script offset inside the function, its token included.
-    fn holds(&self, offset: u32) -> bool {
-        self.script >= 0 && offset >= self.start && offset <= self.end
-    }
-}
-
-/// Script id, start and end of a function.
-type Place = (i32, u32, u32);
-
-/// A script that is known already.
-struct KnownScript {
-    file: Arc<str>,
-    line_offset: u32,
-    lines: Option<Lines>,
-}
-
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
-const MOST_FUNCTIONS: usize = 1 << 17;
-const MOST_SCRIPTS: usize = 1 << 15;
-const MOST_LINE_BYTES: usize = 64 << 20;
+const MOST_BYTECODES: usize = 1 << 17;
 
 /// Resolves the raw frames of one isolate.
 pub struct Resolver<F: Clone, M: Memory = Live> {
@@ -107,14 +38,9 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     proofs: Proofs,
     // Keyed by addresses: until the next major collection.
     frames: HashMap<RawFrame, Vec<Resolved<F>>>,
-    by_shared: HashMap<u64, Known<F>>,
     codes: HashMap<u64, Option<Code>>,
     by_bytecode: HashMap<u64, u64>,
-    // Keyed by what lasts.
-    by_place: HashMap<Place, Vec<(String, Known<F>)>>,
-    builtins: HashMap<String, Known<F>>,
-    scripts: HashMap<i32, KnownScript>,
-    line_bytes: usize,
+    functions: Functions<F>,
     // The map of instruction streams, once one was found: it never moves.
     stream_map: Option<u64>,
     markers: [Option<F>; 2],
@@ -142,13 +68,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             sizes,
             proofs: Proofs::default(),
             frames: HashMap::new(),
-            by_shared: HashMap::new(),
             codes: HashMap::new(),
             by_bytecode: HashMap::new(),
-            by_place: HashMap::new(),
-            builtins: HashMap::new(),
-            scripts: HashMap::new(),
-            line_bytes: 0,
+            functions: Functions::new(),
             stream_map: None,
             markers: [None, None],
             table: Vec::new(),
@@ -197,7 +119,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     /// have been resolved. Functions keep their identity.
     pub fn forget_pointers(&mut self) {
         self.frames.clear();
-        self.by_shared.clear();
+        self.functions.forget_pointers();
         self.codes.clear();
         self.by_bytecode.clear();
     }
@@ -285,7 +207,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Resolved<F>>,
     ) {
-        if let Some(known) = self.known(shared, make) {
+        if let Some(known) = self.functions.get(&self.memory, &self.layout, shared, make) {
             out.push(Resolved {
                 function: known.function,
                 line: known.start_line,
@@ -299,7 +221,10 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Resolved<F>>,
     ) {
-        let Some(known) = self.known(raw.shared(), make) else {
+        let Some(known) = self
+            .functions
+            .get(&self.memory, &self.layout, raw.shared(), make)
+        else {
             return;
         };
         self.remember_bytecode(raw.bytecode_array(), raw.shared());
@@ -314,7 +239,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .interpreted
                 .record(holds, &mut self.proofs.failures)
             {
-                line = self.line(known.script, offset).unwrap_or(line);
+                line = self.functions.line(known.script, offset).unwrap_or(line);
             }
         }
         out.push(Resolved {
@@ -386,7 +311,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if shared == 0 {
             shared = self.by_bytecode.get(&bytecode).copied().unwrap_or(0);
         }
-        let Some(known) = self.known(shared, make) else {
+        let Some(known) = self.functions.get(&self.memory, &self.layout, shared, make) else {
             return;
         };
         self.remember_bytecode(bytecode, shared);
@@ -407,7 +332,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .record(holds, &mut self.proofs.failures)
                 && let Some(Some(offset)) = position
             {
-                line = self.line(known.script, offset).unwrap_or(line);
+                line = self.functions.line(known.script, offset).unwrap_or(line);
             }
         }
         out.push(Resolved {
@@ -560,7 +485,8 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             });
         if let Some(position) = position
             && self
-                .known(innermost.shared, make)
+                .functions
+                .get(&self.memory, &self.layout, innermost.shared, make)
                 .is_some_and(|known| known.holds(position))
         {
             innermost.offset = position;
@@ -575,12 +501,15 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     ) -> Vec<(Resolved<F>, bool)> {
         let mut found = Vec::with_capacity(frames.len());
         for frame in frames {
-            let Some(known) = self.known(frame.shared, make) else {
+            let Some(known) = self
+                .functions
+                .get(&self.memory, &self.layout, frame.shared, make)
+            else {
                 continue;
             };
             let holds = known.holds(frame.offset);
             let line = if holds {
-                self.line(known.script, frame.offset)
+                self.functions.line(known.script, frame.offset)
             } else {
                 None
             };
@@ -615,7 +544,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     }
 
     fn remember_bytecode(&mut self, bytecode: u64, shared: u64) {
-        if bytecode != 0 && shared != 0 && self.by_bytecode.len() < MOST_FUNCTIONS {
+        if bytecode != 0 && shared != 0 && self.by_bytecode.len() < MOST_BYTECODES {
             self.by_bytecode.insert(bytecode, shared);
         }
     }
@@ -657,142 +586,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
         let word = find(&self.table, self.layout.unexported.encoding)?;
         Position::from_word(word).map(|position| position.offset)
-    }
-
-    /// The function at `shared`, made once per identity.
-    fn known(
-        &mut self,
-        shared: u64,
-        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-    ) -> Option<Known<F>> {
-        if let Some(known) = self.by_shared.get(&shared) {
-            return Some(known.clone());
-        }
-        let found = function::read(&self.memory, &self.layout, shared)?;
-        let name = if found.name.is_empty() {
-            ANONYMOUS
-        } else {
-            &found.name
-        };
-        let script = found.script.and_then(|script| self.script(script));
-        let known = match script {
-            None => match self.builtins.get(name) {
-                Some(known) => known.clone(),
-                None => {
-                    let info = FunctionInfo {
-                        name,
-                        file: BUILTIN_FILE,
-                        start_line: 0,
-                        origin: Origin::Builtin,
-                    };
-                    let known = Known {
-                        function: make(&info),
-                        script: -1,
-                        start: 0,
-                        end: 0,
-                        start_line: 0,
-                    };
-                    if self.builtins.len() >= MOST_FUNCTIONS {
-                        self.builtins.clear();
-                    }
-                    self.builtins.insert(name.to_owned(), known.clone());
-                    known
-                }
-            },
-            Some(script) => {
-                let place = (script, found.start, found.end);
-                let same = self
-                    .by_place
-                    .get(&place)
-                    .and_then(|all| all.iter().find(|(own, _)| own == name));
-                match same {
-                    Some((_, known)) => known.clone(),
-                    None => {
-                        let start_line = if found.placed {
-                            self.line(script, found.token).unwrap_or(0)
-                        } else {
-                            0
-                        };
-                        let file = self
-                            .scripts
-                            .get(&script)
-                            .map(|script| Arc::clone(&script.file));
-                        let info = FunctionInfo {
-                            name,
-                            file: file.as_deref().unwrap_or(BUILTIN_FILE),
-                            start_line,
-                            origin: Origin::Script,
-                        };
-                        let known = Known {
-                            function: make(&info),
-                            script,
-                            start: found.token.min(found.start),
-                            end: found.end,
-                            start_line,
-                        };
-                        if self.by_place.len() >= MOST_FUNCTIONS {
-                            self.by_place.clear();
-                        }
-                        self.by_place
-                            .entry(place)
-                            .or_default()
-                            .push((name.to_owned(), known.clone()));
-                        known
-                    }
-                }
-            }
-        };
-        if self.by_shared.len() >= MOST_FUNCTIONS {
-            self.by_shared.clear();
-        }
-        self.by_shared.insert(shared, known.clone());
-        Some(known)
-    }
-
-    /// The id of the script at `tagged`, which is known from then on.
-    fn script(&mut self, tagged: u64) -> Option<i32> {
-        let id = script::id(&self.memory, &self.layout, tagged)?;
-        if self.scripts.contains_key(&id) {
-            // Lines may have been dropped for room since.
-            if self
-                .scripts
-                .get(&id)
-                .is_some_and(|script| script.lines.is_some())
-            {
-                return Some(id);
-            }
-        }
-        let script = script::read(&self.memory, &self.layout, tagged)?;
-        let lines = Lines::of_script(&self.memory, &self.layout, tagged);
-        let size = lines.as_ref().map_or(0, Lines::size);
-        if self.scripts.len() >= MOST_SCRIPTS || self.line_bytes + size > MOST_LINE_BYTES {
-            self.scripts.clear();
-            self.by_shared.clear();
-            self.line_bytes = 0;
-        }
-        self.line_bytes += size;
-        self.scripts.insert(
-            id,
-            KnownScript {
-                file: script.file.into(),
-                line_offset: script.line_offset,
-                lines,
-            },
-        );
-        Some(id)
-    }
-
-    /// The line of a script offset, from 1.
-    fn line(&self, script: i32, offset: u32) -> Option<u32> {
-        let script = self.scripts.get(&script)?;
-        Some(
-            script
-                .lines
-                .as_ref()?
-                .line(offset)
-                .saturating_add(script.line_offset)
-                .saturating_add(1),
-        )
     }
 }
 

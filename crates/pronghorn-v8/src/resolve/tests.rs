@@ -1,4 +1,5 @@
 use super::*;
+use crate::function_info::BUILTIN_FILE;
 use crate::memory::Image;
 use crate::test_support::{BASE, Heap, Random, VERSIONS, positions, ranges, unsigned, word};
 use crate::version::Version;
