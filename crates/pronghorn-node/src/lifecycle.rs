@@ -161,27 +161,24 @@ pub fn join_thread(name: String) -> Result<bool> {
 
 /// Tells the application, on the thread that started the profiler, that it has switched itself off.
 fn tell_failure(_slot: &ThreadSlot) {
-    let place = LISTENER.lock().unwrap_or_else(|poison| poison.into_inner());
-    let Some(listener) = place.as_ref() else {
-        return;
-    };
+    let mut place = LISTENER
+        .lock()
+        .unwrap_or_else(|poison| poison.into_inner());
     // SAFETY: gettid has no preconditions.
-    if listener.thread != unsafe { libc::gettid() } {
+    let own = unsafe { libc::gettid() };
+    if place.as_ref().is_none_or(|listener| listener.thread != own) {
         return;
     }
     let Some(reason) = failure::take() else {
         return;
     };
-    let env = listener.env;
-    let Ok(function) = listener.function.borrow_back(&env) else {
+    // Told once, and with the lock free: the listener may call into us.
+    let Some(Listener { env, function, .. }) = place.take() else {
         return;
     };
-    // The listener may call into us, and then asks for this lock.
+    drop(place);
     let arguments = FnArgs::from((Code::Internal.as_ref().to_owned(), reason));
-    let called = env.run_in_scope(|| {
-        drop(place);
-        function.call(arguments)
-    });
+    let called = env.run_in_scope(|| function.borrow_back(&env)?.call(arguments));
     // What the listener throws has been taken off the environment; there is no JavaScript below this to throw it to.
     drop(called);
 }

@@ -1,0 +1,37 @@
+// A panic in any entry of the native half is caught: the program goes on, the profiler is off and says why, and what was
+// collected before can still be had.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { runOk } from './helpers/child.mjs';
+import { majors, nodePath } from './helpers/nodes.mjs';
+
+const app = fileURLToPath(new URL('apps/panics.mjs', import.meta.url));
+const places = ['the ticker', 'the safe point before the poll', 'the garbage collection prologue', 'the garbage collection epilogue', 'the interrupt'];
+
+async function runWith(place, major) {
+  const { stdout } = await runOk(nodePath(major), ['--expose-gc', app, place], { deadlineMs: 30_000 });
+  return JSON.parse(stdout);
+}
+
+for (const major of majors) {
+  describe(`panics on Node ${major}`, () => {
+    for (const place of places) {
+      it(`in ${place} (Node ${major})`, async () => {
+        const { heard, thrown, reasons, stillSampling, bytes, second } = await runWith(place, major);
+        assert.deepEqual(heard, [{ code: 'ERR_PRONGHORN_INTERNAL', message: `${place} failed: injected` }]);
+        assert.equal(thrown, undefined);
+        assert.ok(reasons.includes(`${place} failed: injected`), reasons.join('\n'));
+        assert.equal(stillSampling, false);
+        assert.ok(bytes > 100);
+        assert.ok(second > 5, `${second} samples after the next start`);
+      });
+    }
+
+    it(`in a native call (Node ${major})`, async () => {
+      const { thrown, heard, second } = await runWith('a native call', major);
+      assert.deepEqual(thrown ?? heard[0], { code: 'ERR_PRONGHORN_INTERNAL', message: 'a native call failed: injected' });
+      assert.ok(second > 5);
+    });
+  });
+}
