@@ -28,6 +28,8 @@ pub extern "C" fn on_sampling_signal(
     let saved = unsafe { *errno };
     // SAFETY: gettid has no preconditions.
     if ticker::is_ticker(unsafe { libc::gettid() }) {
+        // Its own timer's, or one sent to the process that happened to reach this thread.
+        signal::count_unless_timer(info);
         ticker::wake();
     } else if let Some(slot) = signal::accept(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context.

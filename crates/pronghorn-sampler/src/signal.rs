@@ -188,6 +188,14 @@ pub fn send(index: usize, slot: &ThreadSlot, handler: Handler) -> Sent {
     }
 }
 
+/// For signals that reach the ticker's thread: counts one that no timer of ours sent as forged. Async-signal-safe.
+pub fn count_unless_timer(info: *const libc::siginfo_t) {
+    // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
+    if unsafe { (*info).si_code } != libc::SI_TIMER {
+        FORGED.fetch_add(1, Relaxed);
+    }
+}
+
 /// The slot that a signal which reached the handler was sent to, if it is ours: sent by this process with our value, to
 /// this very thread, while the slot waits for one. Anything else is counted as forged. Async-signal-safe.
 pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static ThreadSlot> {

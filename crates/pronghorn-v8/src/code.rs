@@ -20,18 +20,22 @@ pub(crate) struct Code {
 
 /// Instructions start at multiples of this many bytes.
 const ALIGNMENT: u64 = 32;
+/// The read-only space is smaller than this.
+const READ_ONLY_BYTES: u64 = 4 << 20;
 /// Code larger than this is not searched to its start.
 const MOST_BYTES: u64 = 8 << 20;
 
 /// Finds the code around `pc`: its InstructionStream lies in front of the first instruction, with the Code in its header.
 ///
 /// `known_map` is the map of instruction streams, learned from the first one: machine code that looks like a pointer to a
-/// map is not followed from then on.
+/// map is not followed from then on. Until then only a pointer that lies near `other_map` is: V8 keeps the maps of its own
+/// kinds of objects side by side, at the beginning of its read-only space.
 pub(crate) fn find<M: Memory>(
     memory: &M,
     layout: &Layout,
     ranges: &CodeRanges,
     pc: u64,
+    other_map: Option<u64>,
     known_map: &mut Option<u64>,
 ) -> Option<Code> {
     if !ranges.is_compiled(pc) {
@@ -46,7 +50,12 @@ pub(crate) fn find<M: Memory>(
         let stream = start - table.stream_header + 1;
         // Code lies in one mapping with its header: unreadable memory in front means that there is none.
         let map = memory.u64(stream - 1)?;
-        if known_map.is_none_or(|known| known == map)
+        let may_be = match (*known_map, other_map) {
+            (Some(known), _) => known == map,
+            (None, Some(other)) => map & 7 == 1 && map.abs_diff(other) < READ_ONLY_BYTES,
+            (None, None) => map & 7 == 1,
+        };
+        if may_be
             && has_type(memory, layout, stream, layout.types.instruction_stream)
             && let Some(code) =
                 field(memory, stream, table.stream_code).and_then(|code| read(memory, layout, code))

@@ -43,6 +43,8 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     functions: Functions<F>,
     // The map of instruction streams, once one was found: it never moves.
     stream_map: Option<u64>,
+    /// The map of SharedFunctionInfos, once one was seen.
+    shared_map: Option<u64>,
     markers: [Option<F>; 2],
     // Reused for tables.
     table: Vec<u8>,
@@ -72,6 +74,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             by_bytecode: HashMap::new(),
             functions: Functions::new(),
             stream_map: None,
+            shared_map: None,
             markers: [None, None],
             table: Vec::new(),
             bytecodes: Vec::new(),
@@ -91,6 +94,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if let Some(known) = self.frames.get(raw) {
             out.extend_from_slice(known);
             return;
+        }
+        if self.shared_map.is_none() && raw.shared() != 0 {
+            self.shared_map = self.memory.u64(raw.shared() - 1);
         }
         let begin = out.len();
         match raw.kind() {
@@ -534,6 +540,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             &self.layout,
             &self.ranges,
             pc,
+            self.shared_map,
             &mut self.stream_map,
         );
         if self.codes.len() >= MOST_STACKED {
