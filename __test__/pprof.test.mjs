@@ -64,10 +64,7 @@ function readWithPprofFormat(bytes) {
     const entry = functions.get(Number(line[0].functionId));
     return `${string(entry.name)} ${string(entry.filename)}:${line[0].line} s=${entry.startLine}`;
   };
-  const label = ({ key, str, num, numUnit }) => [
-    string(key),
-    Number(str) === 0 ? `${num} ${string(numUnit)}`.trim() : string(str),
-  ];
+  const label = ({ key, str, num, numUnit }) => [string(key), Number(str) === 0 ? `${num} ${string(numUnit)}`.trim() : string(str)];
   return {
     profile,
     string,
@@ -107,7 +104,10 @@ function readWithGo(file) {
     const sample = /^((?: *\d+)+): ([\d ]*)$/.exec(line);
     if (sample) {
       samplesFound.push({
-        stack: sample[2].trim().split(' ').map((id) => locations.get(id)),
+        stack: sample[2]
+          .trim()
+          .split(' ')
+          .map((id) => locations.get(id)),
         values: sample[1].trim().split(/ +/).map(BigInt),
         labels: {},
       });
@@ -166,7 +166,10 @@ describe('a profile of the encoder', () => {
   it('numbers everything from 1 without gaps, and has each string once with the empty one first', () => {
     const { profile } = readWithPprofFormat(gunzipSync(bytes));
     for (const table of [profile.function, profile.location, profile.mapping]) {
-      assert.deepEqual(table.map(({ id }) => Number(id)), table.map((_, index) => index + 1));
+      assert.deepEqual(
+        table.map(({ id }) => Number(id)),
+        table.map((_, index) => index + 1),
+      );
     }
     const { strings } = profile.stringTable;
     assert.equal(strings[0], '');
@@ -199,7 +202,12 @@ describe('a profile of the encoder', () => {
     assert.match(text, /^Build ID: 00aabbccddeeff11$/m);
     assert.match(text, /^Type: cpu$/m);
     assert.match(text, new RegExp(`Total samples = ${totals[1]}ns`));
-    const shown = (name) => text.split('\n').find((line) => line.endsWith(`  ${name}`))?.trim().split(/ +/);
+    const shown = (name) =>
+      text
+        .split('\n')
+        .find((line) => line.endsWith(`  ${name}`))
+        ?.trim()
+        .split(/ +/);
     assert.equal(shown('crypto::digest(unsigned char*)')?.[0], '50000000ns');
     assert.equal(shown('größe_名前_🦌')?.[0], '10000001ns');
     assert.equal(shown('main')?.[3], `${totals[1]}ns`, 'everything is below main');

@@ -161,9 +161,7 @@ pub fn join_thread(name: String) -> Result<bool> {
 
 /// Tells the application, on the thread that started the profiler, that it has switched itself off.
 fn tell_failure(_slot: &ThreadSlot) {
-    let mut place = LISTENER
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+    let mut place = LISTENER.lock().unwrap_or_else(|poison| poison.into_inner());
     // SAFETY: gettid has no preconditions.
     let own = unsafe { libc::gettid() };
     if place.as_ref().is_none_or(|listener| listener.thread != own) {
