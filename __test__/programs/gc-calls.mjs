@@ -36,7 +36,7 @@ export const truth = program(import.meta, {
     assert.ok(total(named, 'cpu') >= 0.98 * total(collected, 'cpu'));
     const twice = total(collected.filter(has('collectTwice')), 'wall') / total(collected, 'wall');
     const measured = run.extra.collectTwice / (run.extra.collectTwice + run.extra.collectOnce);
-    assert.ok(Math.abs(twice - measured) < 0.05, `collectTwice holds ${twice} of the profile, and ${measured} by the clock`);
+    assert.ok(Math.abs(twice - measured) < 0.12, `collectTwice holds ${twice} of the profile, and ${measured} by the clock`);
     const wall = total(collected, 'wall') / 1e6;
     const all = run.extra.collectTwice + run.extra.collectOnce;
     assert.ok(wall > 0.9 * all && wall < 1.05 * all, `${wall} ms in the profile, ${all} ms by the clock`);
