@@ -75,7 +75,9 @@ for (const major of majors) {
       assert.equal(run.forged, run.sent + 50);
       const { samples } = readProfile(run.profile.file);
       assert.equal(total(samples, 'count'), run.profile.stats.recorded);
-      assert.equal(run.profile.stats.brokenWalks, 0);
+      // While V8 deoptimizes, the frame it replaces is nowhere on the stack: README, Limits.
+      const broken = samples.filter((sample) => has('(broken)')(sample) && !has('v8::internal::Deoptimizer::ComputeOutputFrames')(sample));
+      assert.equal(total(broken, 'count'), 0, describeStacks(broken));
     });
 
     it(`SIGSTOP and SIGCONT bring no burst of signals (Node ${major})`, async () => {

@@ -27,7 +27,8 @@ export const truth = program(import.meta, {
     const all = total(profile.samples, 'count');
     assert.ok(total(collected, 'count') > 0.03 * all, `${total(collected, 'count')} of ${all} samples in the collector`);
     const onCause = collected.filter(has('allocate'));
-    assert.ok(total(onCause, 'count') >= 0.95 * total(collected, 'count'), `GC time is not on the function that allocates:\n${describe(collected)}`);
+    // A collection that V8 puts off to the next check of its stack guard may start on the way round the caller's loop.
+    assert.ok(total(onCause, 'count') >= 0.85 * total(collected, 'count'), `GC time is not on the function that allocates:\n${describe(collected)}`);
     for (const { stack } of profile.samples) {
       assert.ok(!stack.slice(0, -1).some((frame) => frame.name === '(garbage collector)'), 'the collector is only ever a leaf');
     }
