@@ -155,6 +155,15 @@ for (const major of majors) {
       assert.ok(run.samples > 100);
     });
 
+    it(`takes less than 8 KiB of stack, the kernel's frame included (Node ${major})`, async (context) => {
+      const run = await hazard('signalStack', major);
+      assert.equal(run.painted, 0);
+      assert.equal(run.before, 0);
+      assert.ok(run.samples > 100);
+      context.diagnostic(`${run.used} bytes`);
+      assert.ok(run.used > 1024 && run.used < 8192, `${run.used} bytes`);
+    });
+
     it(`WebAssembly traps stay V8's (Node ${major})`, async () => {
       const run = await hazard('wasmTraps', major);
       assert.equal(run.trapped, run.tried);

@@ -197,6 +197,22 @@ const hazards = {
     return { values, samples: (await profiler.stop()).stats.samples };
   },
 
+  // The handler runs on the thread's alternate stack where it has one, as here; calls as deep as a sort's comparer in a getter.
+  async signalStack() {
+    const painted = fixture.paintSignalStack();
+    const before = fixture.usedSignalStack();
+    const profiler = await start(startOptions());
+    const list = Array.from({ length: 300 }, (_, index) => ({ get value() { return (index * 7919) % 311; } }));
+    const end = monotonic() + 500e6;
+    while (monotonic() < end) {
+      list.sort((a, b) => a.value - b.value).reverse();
+      JSON.stringify(list);
+      fixture.burn(1);
+    }
+    const { stats } = await profiler.stop();
+    return { painted, before, used: fixture.usedSignalStack(), samples: stats.samples };
+  },
+
   // Out-of-bounds loads of WebAssembly are SIGSEGVs that belong to V8.
   async wasmTraps() {
     // (module (memory 1) (func (export "load") (param i32) (result i32) local.get 0 i32.load))

@@ -8,6 +8,7 @@
 mod faults;
 mod napi;
 mod signals;
+mod stack;
 mod work;
 
 use core::ffi::c_void;
@@ -37,6 +38,8 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("changeDisposition", signals::change_disposition),
         ("ownHandlerCalls", signals::own_handler_calls),
         ("blockSignal", signals::block_signal),
+        ("paintSignalStack", stack::paint_signal_stack),
+        ("usedSignalStack", stack::used_signal_stack),
         ("installSegvHandler", faults::install_segv_handler),
         ("segvHandlerCalls", faults::segv_handler_calls),
         ("dereferenceNull", faults::dereference_null),
