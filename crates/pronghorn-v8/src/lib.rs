@@ -6,6 +6,7 @@
 
 mod baseline;
 mod bytecode_sizes;
+mod call_sites;
 mod code;
 mod deopt_points;
 mod edge;
@@ -33,6 +34,7 @@ mod table;
 #[cfg(test)]
 mod test_support;
 mod text;
+mod translation;
 mod version;
 
 pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};

@@ -12,7 +12,12 @@ pub(crate) struct Inlined {
     /// Tagged SharedFunctionInfo; 0 for the physical function, if it could not be read.
     pub(crate) shared: u64,
     pub(crate) offset: u32,
+    /// The inlined call that this is; nothing for the physical function.
+    pub(crate) inlining: Option<u32>,
 }
+
+/// Stands in for the script offset of a builtin.
+pub(crate) const BUILTIN: u32 = u32::MAX;
 
 /// Inlining is this deep at most.
 const DEEPEST: usize = 64;
@@ -87,6 +92,7 @@ pub(crate) fn frames_at<M: Memory>(
         return Outcome::Frames(vec![Inlined {
             shared: physical,
             offset: position.offset,
+            inlining: None,
         }]);
     }
     match chain(memory, layout, code, position, physical) {
@@ -95,8 +101,8 @@ pub(crate) fn frames_at<M: Memory>(
     }
 }
 
-/// Follows the inlining positions outwards.
-fn chain<M: Memory>(
+/// Follows the inlining positions outwards: the innermost function first, the physical one last.
+pub(crate) fn chain<M: Memory>(
     memory: &M,
     layout: &Layout,
     code: &Code,
@@ -143,6 +149,7 @@ fn chain<M: Memory>(
             frames.push(Inlined {
                 shared,
                 offset: position.offset,
+                inlining: position.inlining,
             });
         }
         let word = memory
@@ -156,6 +163,7 @@ fn chain<M: Memory>(
     frames.push(Inlined {
         shared: physical,
         offset: position.offset,
+        inlining: None,
     });
     Ok(frames)
 }

@@ -43,6 +43,13 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// A plain byte.
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(byte)
+    }
+
     /// An unsigned quantity; nothing at the end, or if it has more than 64 bits.
     pub(crate) fn unsigned(&mut self) -> Option<u64> {
         let mut value = 0u64;
@@ -79,34 +86,33 @@ pub(crate) enum Lookup {
     Damaged,
 }
 
-/// The last position word that stands at exactly `offset`.
-pub(crate) fn look_up_exactly(
-    table: &[u8],
-    encoding: PositionEncoding,
-    offset: u64,
-) -> Option<u64> {
-    match search(table, encoding, offset) {
-        (Lookup::Word(word), at) if i64::try_from(offset).is_ok_and(|offset| offset == at) => {
-            Some(word)
-        }
-        _ => None,
-    }
-}
-
 /// Looks `offset` up in `table`.
 pub(crate) fn look_up(table: &[u8], encoding: PositionEncoding, offset: u64) -> Lookup {
-    search(table, encoding, offset).0
+    let wanted = i64::try_from(offset).unwrap_or(i64::MAX);
+    let mut found = Lookup::Before;
+    for entry in entries(table, encoding) {
+        match entry {
+            Some((at, _)) if at > wanted => return found,
+            Some((_, word)) => found = Lookup::Word(word),
+            None => return Lookup::Damaged,
+        }
+    }
+    found
 }
 
-/// The entry in force at `offset`, and where it stands.
-fn search(table: &[u8], encoding: PositionEncoding, offset: u64) -> (Lookup, i64) {
+/// All entries of a table: offset and position word. An empty one at the place where the table makes no sense.
+pub(crate) fn entries(
+    table: &[u8],
+    encoding: PositionEncoding,
+) -> impl Iterator<Item = Option<(i64, u64)>> {
     let mut reader = Reader::new(table);
     // The first delta counts from -1 in bytecode tables and in code tables alike.
     let mut at = -1i64;
     let mut position = 0i64;
-    let mut found = (Lookup::Before, -1);
-    let wanted = i64::try_from(offset).unwrap_or(i64::MAX);
-    while !reader.is_empty() {
+    core::iter::from_fn(move || {
+        if reader.is_empty() {
+            return None;
+        }
         let delta = match encoding {
             PositionEncoding::ZigZag => reader
                 .signed()
@@ -115,23 +121,19 @@ fn search(table: &[u8], encoding: PositionEncoding, offset: u64) -> (Lookup, i64
                 .unsigned()
                 .and_then(|word| i64::try_from(word >> 2).ok()),
         };
-        let Some(delta) = delta.filter(|&delta| delta < 1 << 32) else {
-            return (Lookup::Damaged, at);
-        };
-        let Some(change) = reader.signed() else {
-            return (Lookup::Damaged, at);
-        };
-        at += delta;
-        position = position.wrapping_add(change);
-        if at > wanted {
-            return found;
+        let entry = delta
+            .filter(|&delta| delta < 1 << 32)
+            .zip(reader.signed())
+            .and_then(|(delta, change)| {
+                at += delta;
+                position = position.wrapping_add(change);
+                Some((at, u64::try_from(position).ok()?))
+            });
+        if entry.is_none() {
+            reader = Reader::new(&[]);
         }
-        if position < 0 {
-            return (Lookup::Damaged, at);
-        }
-        found = (Lookup::Word(position.cast_unsigned()), at);
-    }
-    found
+        Some(entry)
+    })
 }
 
 #[cfg(test)]
@@ -154,19 +156,6 @@ mod tests {
             assert_eq!(at(299), Lookup::Word(word(900)));
             assert_eq!(at(300), Lookup::Word(word(2)));
             assert_eq!(at(u64::MAX), Lookup::Word(word(2)));
-        }
-    }
-
-    #[test]
-    fn exact_lookups_want_an_entry_of_their_own() {
-        for version in VERSIONS {
-            let layout = layout(version);
-            let table = positions(&layout, &[(0, word(10)), (7, word(5)), (7, word(900))]);
-            let at = |offset| look_up_exactly(&table, layout.unexported.encoding, offset);
-            assert_eq!(
-                (at(0), at(3), at(7), at(8)),
-                (Some(word(10)), None, Some(word(900)), None)
-            );
         }
     }
 

@@ -6,19 +6,21 @@
 //! A fork needs no reset: the child's heap is a copy at the same addresses.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::baseline;
 use crate::bytecode_sizes::BytecodeSizes;
+use crate::call_sites::CallSites;
 use crate::code::{self, Code};
-use crate::deopt_points;
+use crate::deopt_points::Place;
 use crate::function;
 use crate::function_info::{FunctionInfo, Origin, Resolved};
 use crate::functions::Functions;
 use crate::layout::{Frames, Layout};
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type, smi_field};
-use crate::optimized::{self, Inlined, Outcome};
-use crate::position_table::{Lookup, Position, look_up, look_up_exactly};
+use crate::optimized::{self, BUILTIN, Inlined, Outcome};
+use crate::position_table::{Lookup, Position, look_up};
 use crate::proof::{Proof, Proofs};
 use crate::ranges::CodeRanges;
 use crate::raw_frame::{Kind, RawFrame};
@@ -28,6 +30,7 @@ use crate::table::PositionEncoding;
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
 const MOST_BYTECODES: usize = 1 << 17;
+const MOST_SITES: usize = 1 << 12;
 
 /// Resolves the raw frames of one isolate.
 pub struct Resolver<F: Clone, M: Memory = Live> {
@@ -40,6 +43,7 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     frames: HashMap<RawFrame, Vec<Resolved<F>>>,
     codes: HashMap<u64, Option<Code>>,
     by_bytecode: HashMap<u64, u64>,
+    sites: HashMap<u64, Option<Arc<CallSites>>>,
     functions: Functions<F>,
     // The map of instruction streams, once one was found: it never moves.
     stream_map: Option<u64>,
@@ -72,6 +76,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             frames: HashMap::new(),
             codes: HashMap::new(),
             by_bytecode: HashMap::new(),
+            sites: HashMap::new(),
             functions: Functions::new(),
             stream_map: None,
             shared_map: None,
@@ -128,6 +133,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         self.functions.forget_pointers();
         self.codes.clear();
         self.by_bytecode.clear();
+        self.sites.clear();
     }
 
     /// What has been proved so far.
@@ -411,22 +417,41 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             Some(own) if raw.shared() == 0 => own,
             _ => raw.shared(),
         };
-        let mut table = core::mem::take(&mut self.table);
-        let outcome = optimized::frames_at(
-            &self.memory,
-            &self.layout,
-            code,
-            pc_offset,
-            physical,
-            &mut table,
-        );
-        self.table = table;
+        let sites = if code.kind == self.layout.compiled.kind_baseline + 1 {
+            self.call_sites(code, physical)
+        } else {
+            None
+        };
+        let called = match &sites {
+            Some(sites) if !raw.is_exact() => sites
+                .call(raw.pc() - code.start)
+                .and_then(|places| self.located(places)),
+            _ => None,
+        };
+        let outcome = match called {
+            Some(frames) => Outcome::Frames(frames),
+            None => {
+                let mut table = core::mem::take(&mut self.table);
+                let outcome = optimized::frames_at(
+                    &self.memory,
+                    &self.layout,
+                    code,
+                    pc_offset,
+                    physical,
+                    &mut table,
+                );
+                self.table = table;
+                match (outcome, sites) {
+                    (Outcome::Frames(frames), Some(sites)) => {
+                        Outcome::Frames(self.corrected(&sites, pc_offset, &frames))
+                    }
+                    (outcome, _) => outcome,
+                }
+            }
+        };
         let agrees = own == Some(physical);
         match outcome {
-            Outcome::Frames(mut frames) => {
-                if !raw.is_exact() && code.kind == self.layout.compiled.kind_baseline + 1 {
-                    self.correct_by_deopt_point(code, raw.pc() - code.start, &mut frames, make);
-                }
+            Outcome::Frames(frames) => {
                 let inlined = frames.len() > 1;
                 if inlined && self.proofs.inlined == Proof::Refused {
                     return self.physical(physical, make, out);
@@ -458,45 +483,71 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
     }
 
-    /// Maglev's position of a call may be one of an earlier bytecode; see [`deopt_points`].
-    fn correct_by_deopt_point(
-        &mut self,
-        code: &Code,
-        return_offset: u64,
-        frames: &mut [Inlined],
-        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-    ) {
-        let Some(innermost) = frames.first_mut() else {
-            return;
-        };
-        let mut buffer = core::mem::take(&mut self.table);
-        let offset = deopt_points::bytecode_offset(
-            &self.memory,
-            &self.layout,
-            code,
-            return_offset,
-            &mut buffer,
-        );
-        self.table = buffer;
-        let position = offset
-            .zip(deopt_points::bytecode_of(
-                &self.memory,
-                &self.layout,
-                innermost.shared,
-            ))
-            .and_then(|(offset, bytecode)| {
-                self.position_in(bytecode, |table, encoding| {
-                    look_up_exactly(table, encoding, offset)
-                })
-            });
-        if let Some(position) = position
-            && self
-                .functions
-                .get(&self.memory, &self.layout, innermost.shared, make)
-                .is_some_and(|known| known.holds(position))
-        {
-            innermost.offset = position;
+    /// What is known of a piece of Maglev code, read once.
+    fn call_sites(&mut self, code: &Code, physical: u64) -> Option<Arc<CallSites>> {
+        if let Some(known) = self.sites.get(&code.start) {
+            return known.clone();
         }
+        let found = CallSites::of(&self.memory, &self.layout, code, physical).map(Arc::new);
+        if self.sites.len() >= MOST_SITES {
+            self.sites.clear();
+        }
+        self.sites.insert(code.start, found.clone());
+        found
+    }
+
+    /// Script offsets for bytecode offsets; nothing unless all have one.
+    fn located(&mut self, places: &[Place]) -> Option<Vec<Inlined>> {
+        places
+            .iter()
+            .map(|place| {
+                let offset = if place.bytecode == 0 {
+                    BUILTIN
+                } else {
+                    self.bytecode_position(place.bytecode, place.offset)?
+                };
+                Some(Inlined {
+                    shared: place.shared,
+                    offset,
+                    inlining: None,
+                })
+            })
+            .collect()
+    }
+
+    /// Maglev's positions may be those of an earlier bytecode ([`crate::deopt_points`]): callers get the places that the
+    /// deoptimizer knows, the innermost function the last known place in front, if its table stood still there.
+    fn corrected(&mut self, sites: &CallSites, pc_offset: u64, frames: &[Inlined]) -> Vec<Inlined> {
+        let mut out: Vec<Inlined> = Vec::with_capacity(frames.len());
+        let mut callers = Vec::new();
+        for (index, frame) in frames.iter().enumerate() {
+            let mut frame = *frame;
+            if index == 0 {
+                if let Some(site) = sites.before(pc_offset, frame.inlining)
+                    && site.place.shared == frame.shared
+                    && let Some(offset) =
+                        self.bytecode_position(site.place.bytecode, site.place.offset)
+                    && offset != site.by_table
+                {
+                    frame.offset = offset;
+                }
+            } else if callers
+                .last()
+                .is_some_and(|caller: &Inlined| caller.shared == frame.shared)
+            {
+                if let Some(caller) = callers.pop() {
+                    frame.offset = caller.offset;
+                }
+                out.append(&mut callers);
+            }
+            out.push(frame);
+            callers = frame
+                .inlining
+                .and_then(|id| sites.callers(id))
+                .and_then(|places| self.located(places))
+                .unwrap_or_default();
+        }
+        out
     }
 
     /// Each function with its line, and whether its position lies inside of it.
@@ -513,7 +564,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             else {
                 continue;
             };
-            let holds = known.holds(frame.offset);
+            let holds = known.holds(frame.offset) || (frame.offset == BUILTIN && known.script < 0);
             let line = if holds {
                 self.functions.line(known.script, frame.offset)
             } else {

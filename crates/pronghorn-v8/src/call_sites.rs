@@ -1,0 +1,202 @@
+//! The places of one piece of Maglev code that the deoptimizer knows, and which calls were inlined there.
+//!
+//! Calls and jumps to deoptimization exits tell where they are in the bytecode of every function around them
+//! ([`crate::deopt_points`]). A call's return address is answered from its own point. For any other pc the position table
+//! tells which call was inlined there (an id, which stays right where positions stand still), and every known place
+//! inside that inlined call agrees on where the call itself is.
+
+use std::collections::HashMap;
+
+use crate::code::Code;
+use crate::deopt_points::{self, Place, Points};
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::object::{bytes_of, field};
+use crate::optimized::{self, Inlined};
+use crate::position_table::{Position, entries};
+
+/// Code larger than this is not searched for jumps.
+const MOST_BYTES: u32 = 4 << 20;
+
+/// A place in the code whose bytecode is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// Pc offset of the jump, or of the last byte of the call.
+    pc: u64,
+    /// The inlined call it belongs to.
+    inlining: Option<u32>,
+    /// The innermost function.
+    pub(crate) place: Place,
+    /// Script offset by the position table.
+    pub(crate) by_table: u32,
+}
+
+/// What is known of one Code.
+#[derive(Debug, Default)]
+pub(crate) struct CallSites {
+    // By return address: the functions, the innermost first.
+    calls: HashMap<u64, Vec<Place>>,
+    // By id of an inlined call: builtins it goes through, then its caller. Empty if two places disagree.
+    callers: HashMap<u32, Vec<Place>>,
+    // By rising pc.
+    sites: Vec<Site>,
+}
+
+impl CallSites {
+    /// Reads what is known of Maglev's `code`, made from the function `physical`.
+    pub(crate) fn of<M: Memory>(
+        memory: &M,
+        layout: &Layout,
+        code: &Code,
+        physical: u64,
+    ) -> Option<Self> {
+        let points = Points::of(memory, layout, code)?;
+        let table = positions(memory, layout, code)?;
+        let mut found = Self::default();
+        for call in deopt_points::calls(memory, layout, code)? {
+            let Some(places) = points.at_call(memory, layout, &call) else {
+                continue;
+            };
+            if places.last().is_none_or(|outer| outer.shared != physical) {
+                continue;
+            }
+            let pc = call.returns_to.saturating_sub(1);
+            if let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc) {
+                found.learn(pc, by_table, &chain, &places);
+            }
+            found.calls.insert(call.returns_to, places);
+        }
+        for (pc, point) in jumps(memory, layout, code, &points) {
+            if let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc)
+                && let Some(places) = points.places(memory, layout, point)
+            {
+                found.learn(pc, by_table, &chain, &places);
+            }
+        }
+        found.sites.sort_by_key(|site| site.pc);
+        Some(found)
+    }
+
+    /// The functions at the call that returns to `offset`, the innermost first.
+    pub(crate) fn call(&self, offset: u64) -> Option<&[Place]> {
+        self.calls.get(&offset).map(Vec::as_slice)
+    }
+
+    /// What called the inlined call `id`: builtins in between, then the function it was inlined into.
+    pub(crate) fn callers(&self, id: u32) -> Option<&[Place]> {
+        self.callers
+            .get(&id)
+            .map(Vec::as_slice)
+            .filter(|places| !places.is_empty())
+    }
+
+    /// The last known place at or in front of a pc offset in the same inlined call.
+    pub(crate) fn before(&self, offset: u64, inlining: Option<u32>) -> Option<&Site> {
+        let end = self.sites.partition_point(|site| site.pc <= offset);
+        self.sites
+            .get(..end)?
+            .iter()
+            .rev()
+            .find(|site| site.inlining == inlining)
+    }
+
+    /// Takes a place in, if deoptimizer and position table name the same functions.
+    fn learn(&mut self, pc: u64, by_table: u32, chain: &[Inlined], places: &[Place]) {
+        let functions = || places.iter().filter(|place| place.bytecode != 0);
+        if functions().count() != chain.len()
+            || functions()
+                .zip(chain)
+                .any(|(place, own)| place.shared != own.shared)
+        {
+            return;
+        }
+        // A builtin in front is the callee, for which a function inlined into it left no frame.
+        let own = places
+            .iter()
+            .position(|place| place.bytecode != 0)
+            .unwrap_or(places.len());
+        let Some((innermost, mut outer)) = places.get(own..).and_then(<[_]>::split_first) else {
+            return;
+        };
+        self.sites.push(Site {
+            pc,
+            inlining: chain.first().and_then(|own| own.inlining),
+            place: *innermost,
+            by_table,
+        });
+        for id in chain.iter().filter_map(|own| own.inlining) {
+            let Some(caller) = outer.iter().position(|place| place.bytecode != 0) else {
+                return;
+            };
+            let (callers, rest) = outer.split_at(caller + 1);
+            outer = rest;
+            match self.callers.get_mut(&id) {
+                None => {
+                    self.callers.insert(id, callers.to_vec());
+                }
+                Some(known) if known.as_slice() != callers => known.clear(),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// The position table of `code`.
+fn positions<M: Memory>(memory: &M, layout: &Layout, code: &Code) -> Option<Vec<(i64, u64)>> {
+    let table = field(memory, code.object, layout.unexported.code_positions)?;
+    let (address, length) = bytes_of(memory, layout, table)?;
+    let mut bytes = vec![0; length];
+    if !memory.copy(address, &mut bytes) {
+        return None;
+    }
+    entries(&bytes, layout.unexported.encoding).collect()
+}
+
+/// The functions at a pc offset by the position table, and the innermost one's script offset.
+fn chain<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    code: &Code,
+    physical: u64,
+    table: &[(i64, u64)],
+    pc: u64,
+) -> Option<(Vec<Inlined>, u32)> {
+    let pc = i64::try_from(pc).ok()?;
+    let index = table.partition_point(|&(at, _)| at <= pc).checked_sub(1)?;
+    let position = Position::from_word(table.get(index)?.1)?;
+    let chain = optimized::chain(memory, layout, code, position, physical).ok()?;
+    Some((chain, position.offset))
+}
+
+/// Jumps to deoptimization exits: pc offset and point. An operand that hits the first byte of an exit by chance is as good
+/// as impossible, and would have to name the same functions as the position table.
+fn jumps<M: Memory>(memory: &M, layout: &Layout, code: &Code, points: &Points) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    if code.size > MOST_BYTES {
+        return found;
+    }
+    let mut bytes = vec![0; code.size as usize];
+    if !memory.copy(code.start, &mut bytes) {
+        return found;
+    }
+    let exits: HashMap<u64, u64> = (0..points.count)
+        .filter_map(|point| Some((points.exit(memory, layout, point)?, point)))
+        .collect();
+    for (at, window) in bytes.windows(6).enumerate() {
+        let at = at as u64;
+        // jcc rel32 and jmp rel32.
+        let (operand, end) = match *window {
+            [0x0f, 0x80..=0x8f, a, b, c, d] => ([a, b, c, d], at + 6),
+            [0xe9, a, b, c, d, _] => ([a, b, c, d], at + 5),
+            _ => continue,
+        };
+        let target = end.wrapping_add_signed(i64::from(i32::from_le_bytes(operand)));
+        if let Some(&point) = exits.get(&target) {
+            found.push((at, point));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

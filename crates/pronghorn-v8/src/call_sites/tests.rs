@@ -1,0 +1,260 @@
+use super::*;
+use crate::optimized::Inlined;
+use crate::test_support::{BASE, Heap, Random, VERSIONS, positions, word};
+use crate::version::Version;
+
+const START: u64 = BASE + 0x1000;
+const SIZE: u32 = 0x400;
+/// Where the only lazy and the only eager exit are.
+const LAZY: u64 = 0x300;
+const EAGER: u64 = 0x310;
+
+struct Scene {
+    heap: Heap,
+    code: Code,
+    outer: u64,
+    inner: u64,
+    bytecodes: [u64; 2],
+}
+
+/// A function's translation: `literal` is its SharedFunctionInfo, the one behind it its BytecodeArray on 13 and later.
+fn function(version: Version, out: &mut Vec<u8>, literal: u8, offset: u8) {
+    out.extend_from_slice(&[1, offset << 1, literal << 1]);
+    if version.major > 12 {
+        out.push(literal << 1);
+    }
+    out.push(0);
+}
+
+/// `outer` with `inner` inlined twice (ids 0 and 1) into it; the position table says script offset 30 for everything.
+/// A call at 0x120 in id 0 has outer at bytecode 5; a jump at 0x180 in id 1 has it at bytecode 9.
+fn scene(version: Version, exit_of_call: u64) -> Scene {
+    let mut heap = Heap::new(version);
+    let layout = heap.layout;
+    let (outer, inner) = (heap.shared(0, 0, 0), heap.shared(0, 0, 0));
+    let bytecodes = [heap.bytecode(&[0; 16], 0), heap.bytecode(&[0; 16], 0)];
+    for (shared, bytecode) in [outer, inner].into_iter().zip(bytecodes) {
+        heap.set(shared, 8, bytecode);
+    }
+    let begin = if version.major > 12 { 14 } else { 12 };
+    let mut translations = vec![begin, 0, 4, 4];
+    function(version, &mut translations, 0, 5);
+    function(version, &mut translations, 1, 3);
+    let second = translations.len() as i32;
+    translations.extend_from_slice(&[begin, 0, 4, 4]);
+    function(version, &mut translations, 0, 9);
+    function(version, &mut translations, 1, 4);
+    let translations = heap.bytes(&translations);
+
+    let mut array = |words: &[u64]| {
+        let array = heap.object(layout.types.fixed_array, 16 + 8 * words.len() as u64);
+        heap.set_smi(array, 8, words.len() as i32);
+        for (index, &word) in words.iter().enumerate() {
+            heap.set(array, 16 + 8 * index as u64, word);
+        }
+        array
+    };
+    let literals = array(&[outer, inner]);
+    let own = array(&bytecodes);
+    let mut entries = Vec::new();
+    for _ in 0..2 {
+        entries.extend_from_slice(&word(30).to_le_bytes());
+        entries.extend_from_slice(&1u64.to_le_bytes());
+    }
+    let entries = heap.bytes(&entries);
+    let compiled = layout.compiled;
+    let first = compiled.inlining_positions + 4;
+    let data = heap.object(layout.types.fixed_array, 16 + 8 * (first + 6));
+    heap.set_smi(data, 8, (first + 6) as i32);
+    let at = |index: u64| 16 + 8 * index;
+    heap.set(data, at(0), translations);
+    heap.set_smi(data, at(compiled.inlined_count), 2);
+    heap.set(data, at(compiled.literals), literals);
+    if version.major > 12 {
+        heap.set(data, at(compiled.literals - 1), own);
+    }
+    heap.set(data, at(compiled.inlining_positions), entries);
+    for (index, value) in [0, second, EAGER as i32, 0, 0, LAZY as i32]
+        .into_iter()
+        .enumerate()
+    {
+        heap.set_smi(data, at(first + index as u64), value);
+    }
+
+    let id = |id: u64| word(30) | (id + 1) << 31;
+    let table = positions(&layout, &[(0x10, word(30)), (0x100, id(0)), (0x140, id(1))]);
+    let table = heap.bytes(&table);
+    let object = heap.object(layout.types.code, 96);
+    heap.set(object, layout.unexported.code_deopt, data);
+    heap.set(object, layout.unexported.code_positions, table);
+    // jne rel32 to the eager exit.
+    let distance = (EAGER - 0x186) as u8;
+    heap.image.put(
+        START + 0x180,
+        &[0x0f, 0x85, distance, ((EAGER - 0x186) >> 8) as u8, 0, 0],
+    );
+    // One call without a point, one with point 1: pc, point + 1, exit + 1, spilled slots.
+    let safepoints = START + u64::from(SIZE);
+    let length = layout.unexported.safepoint_length;
+    heap.image.put_u32(safepoints + length, 2);
+    heap.image.put_u32(safepoints + length + 4, 0b00_1010_0001);
+    let exit = (exit_of_call + 1).to_le_bytes();
+    heap.image.put(
+        safepoints + 16,
+        &[0x10, 0, 0, 0, 0, 0, 0x20, 1, 2, exit[0], exit[1], 0],
+    );
+    Scene {
+        heap,
+        code: Code {
+            object,
+            start: START,
+            size: SIZE,
+            kind: 11,
+        },
+        outer,
+        inner,
+        bytecodes,
+    }
+}
+
+impl Scene {
+    fn read(&self) -> Option<CallSites> {
+        CallSites::of(&self.heap.image, &self.heap.layout, &self.code, self.outer)
+    }
+
+    fn at_outer(&self, offset: u64) -> Place {
+        Place {
+            shared: self.outer,
+            bytecode: self.bytecodes[0],
+            offset,
+        }
+    }
+
+    fn at_inner(&self, offset: u64) -> Place {
+        Place {
+            shared: self.inner,
+            bytecode: self.bytecodes[1],
+            offset,
+        }
+    }
+}
+
+#[test]
+fn calls_and_jumps_tell_where_functions_were_inlined() {
+    for version in VERSIONS.into_iter().filter(|version| version.major > 11) {
+        let scene = scene(version, LAZY);
+        let sites = scene.read().unwrap();
+        let both = [scene.at_inner(3), scene.at_outer(5)];
+        assert_eq!(sites.call(0x120), Some(&both[..]), "{version}");
+        assert_eq!(sites.call(0x10), None);
+        assert_eq!(sites.call(0x121), None);
+        assert_eq!(sites.callers(0), Some(&[scene.at_outer(5)][..]));
+        assert_eq!(sites.callers(1), Some(&[scene.at_outer(9)][..]));
+        assert_eq!(sites.callers(2), None);
+    }
+}
+
+#[test]
+fn the_last_place_in_front_belongs_to_the_same_inlined_call() {
+    let scene = scene(VERSIONS[2], LAZY);
+    let sites = scene.read().unwrap();
+    assert_eq!(sites.before(0x11e, Some(0)), None);
+    let first = sites.before(0x11f, Some(0)).unwrap();
+    assert_eq!((first.place, first.by_table), (scene.at_inner(3), 30));
+    assert_eq!(sites.before(0x200, Some(0)), Some(first));
+    assert_eq!(
+        sites.before(0x180, Some(1)).map(|site| site.place),
+        Some(scene.at_inner(4))
+    );
+    assert_eq!(sites.before(0x200, None), None);
+}
+
+#[test]
+fn a_point_that_names_another_exit_is_not_believed() {
+    let scene = scene(VERSIONS[2], LAZY + 1);
+    let sites = scene.read().unwrap();
+    assert_eq!(sites.call(0x120), None);
+    assert_eq!(sites.callers(0), None);
+    assert!(sites.callers(1).is_some());
+}
+
+#[test]
+fn another_function_is_not_believed() {
+    let scene = scene(VERSIONS[3], LAZY);
+    let sites = CallSites::of(
+        &scene.heap.image,
+        &scene.heap.layout,
+        &scene.code,
+        scene.inner,
+    )
+    .unwrap();
+    assert_eq!(sites.call(0x120), None);
+    assert_eq!(sites.callers(1), None);
+}
+
+#[test]
+fn places_that_disagree_tell_nothing() {
+    let scene = scene(VERSIONS[2], LAZY);
+    let chain = [(scene.inner, Some(0)), (scene.outer, None)].map(|(shared, inlining)| Inlined {
+        shared,
+        offset: 30,
+        inlining,
+    });
+    let mut sites = CallSites::default();
+    sites.learn(1, 30, &chain, &[scene.at_inner(1), scene.at_outer(5)]);
+    sites.learn(2, 30, &chain, &[scene.at_inner(2), scene.at_outer(5)]);
+    assert_eq!(sites.callers(0), Some(&[scene.at_outer(5)][..]));
+    sites.learn(3, 30, &chain, &[scene.at_inner(2), scene.at_outer(6)]);
+    sites.learn(4, 30, &chain, &[scene.at_inner(2), scene.at_outer(5)]);
+    assert_eq!(sites.callers(0), None);
+    // Other functions than those of the position table are no place of it.
+    sites.learn(5, 30, &chain, &[scene.at_outer(2), scene.at_outer(5)]);
+    sites.learn(6, 30, &chain, &[scene.at_outer(5)]);
+    assert_eq!(sites.sites.len(), 4);
+}
+
+#[test]
+fn builtins_between_functions_belong_to_the_callers() {
+    let mut scene = scene(VERSIONS[2], LAZY);
+    let shared = scene.heap.shared(0, 0, 0);
+    let builtin = Place {
+        shared,
+        bytecode: 0,
+        offset: 0,
+    };
+    let chain = [(scene.inner, Some(0)), (scene.outer, None)].map(|(shared, inlining)| Inlined {
+        shared,
+        offset: 30,
+        inlining,
+    });
+    let mut sites = CallSites::default();
+    sites.learn(
+        1,
+        30,
+        &chain,
+        &[builtin, scene.at_inner(1), builtin, scene.at_outer(5)],
+    );
+    assert_eq!(sites.callers(0), Some(&[builtin, scene.at_outer(5)][..]));
+    assert_eq!(
+        sites.before(1, Some(0)).map(|site| site.place),
+        Some(scene.at_inner(1))
+    );
+}
+
+#[test]
+fn damaged_code_ends_and_never_panics() {
+    let mut random = Random(9);
+    for round in 0..600usize {
+        let mut scene = scene(VERSIONS[1 + round % 4], LAZY);
+        // Safepoints, instructions, and anything in the heap.
+        for (start, length) in [
+            (START + u64::from(SIZE), 32),
+            (START, 0x400),
+            (BASE + 0x1_0000, 0x1000),
+        ] {
+            let bytes = random.bytes(6);
+            scene.heap.image.put(start + random.next() % length, &bytes);
+        }
+        let _ = scene.read();
+    }
+}
