@@ -4,6 +4,9 @@
 //! ([`crate::deopt_points`]). A call's return address is answered from its own point. For any other pc the position table
 //! tells which call was inlined there (an id, which stays right where positions stand still), and every known place
 //! inside that inlined call agrees on where the call itself is.
+//!
+//! The table ends with the straight code. Slow paths lie behind it and would count to its last entry: they belong to the
+//! jump that leads there.
 
 use std::collections::HashMap;
 
@@ -17,6 +20,8 @@ use crate::position_table::{Position, entries};
 
 /// Code larger than this is not searched for jumps.
 const MOST_BYTES: u32 = 4 << 20;
+/// Slow paths lead to slow paths this often at most.
+const DEEPEST: u32 = 16;
 
 /// A place in the code whose bytecode is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +45,14 @@ pub(crate) struct CallSites {
     callers: HashMap<u32, Vec<Place>>,
     // By rising pc.
     sites: Vec<Site>,
+    // Where the position table ends.
+    table_end: u64,
+    // Slow paths: where they begin and the first jump there, by rising begin.
+    slow: Vec<(u64, u64)>,
 }
+
+/// A jump: pc offset and the one it leads to.
+type Jump = (u64, u64);
 
 impl CallSites {
     /// Reads what is known of Maglev's `code`, made from the function `physical`.
@@ -52,7 +64,13 @@ impl CallSites {
     ) -> Option<Self> {
         let points = Points::of(memory, layout, code)?;
         let table = positions(memory, layout, code)?;
-        let mut found = Self::default();
+        let last = table.last().and_then(|&(at, _)| u64::try_from(at).ok())?;
+        let jumps = jumps(memory, code);
+        let mut found = Self {
+            table_end: last,
+            slow: slow_paths(&jumps, last),
+            ..Self::default()
+        };
         for call in deopt_points::calls(memory, layout, code)? {
             let Some(places) = points.at_call(memory, layout, &call) else {
                 continue;
@@ -60,14 +78,19 @@ impl CallSites {
             if places.last().is_none_or(|outer| outer.shared != physical) {
                 continue;
             }
-            let pc = call.returns_to.saturating_sub(1);
+            let pc = found.origin(call.returns_to.saturating_sub(1));
             if let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc) {
                 found.learn(pc, by_table, &chain, &places);
             }
             found.calls.insert(call.returns_to, places);
         }
-        for (pc, point) in jumps(memory, layout, code, &points) {
-            if let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc)
+        let exits: HashMap<u64, u64> = (0..points.count)
+            .filter_map(|point| Some((points.exit(memory, layout, point)?, point)))
+            .collect();
+        for (at, target) in jumps {
+            let pc = found.origin(at);
+            if let Some(&point) = exits.get(&target)
+                && let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc)
                 && let Some(places) = points.places(memory, layout, point)
             {
                 found.learn(pc, by_table, &chain, &places);
@@ -75,6 +98,23 @@ impl CallSites {
         }
         found.sites.sort_by_key(|site| site.pc);
         Some(found)
+    }
+
+    /// The pc offset whose position counts for `offset`: itself, or the jump to the slow path around it.
+    pub(crate) fn origin(&self, offset: u64) -> u64 {
+        let mut origin = offset;
+        // Every step leads backwards in the code.
+        for _ in 0..DEEPEST {
+            if origin <= self.table_end {
+                break;
+            }
+            let end = self.slow.partition_point(|&(start, _)| start <= origin);
+            match end.checked_sub(1).and_then(|index| self.slow.get(index)) {
+                Some(&(_, jump)) => origin = jump,
+                None => return offset,
+            }
+        }
+        origin
     }
 
     /// The functions at the call that returns to `offset`, the innermost first.
@@ -168,34 +208,40 @@ fn chain<M: Memory>(
     Some((chain, position.offset))
 }
 
-/// Jumps to deoptimization exits: pc offset and point. An operand that hits the first byte of an exit by chance is as good
-/// as impossible, and would have to name the same functions as the position table.
-fn jumps<M: Memory>(memory: &M, layout: &Layout, code: &Code, points: &Points) -> Vec<(u64, u64)> {
-    let mut found = Vec::new();
+/// All jumps with an operand of 32 bits. What only looks like one leads nowhere in particular: an operand that hits the
+/// first byte of an exit by chance is as good as impossible, and would have to name the functions of the position table.
+fn jumps<M: Memory>(memory: &M, code: &Code) -> Vec<Jump> {
     if code.size > MOST_BYTES {
-        return found;
+        return Vec::new();
     }
     let mut bytes = vec![0; code.size as usize];
     if !memory.copy(code.start, &mut bytes) {
-        return found;
+        return Vec::new();
     }
-    let exits: HashMap<u64, u64> = (0..points.count)
-        .filter_map(|point| Some((points.exit(memory, layout, point)?, point)))
-        .collect();
-    for (at, window) in bytes.windows(6).enumerate() {
+    let jump = |(at, window): (usize, &[u8])| {
         let at = at as u64;
         // jcc rel32 and jmp rel32.
         let (operand, end) = match *window {
             [0x0f, 0x80..=0x8f, a, b, c, d] => ([a, b, c, d], at + 6),
             [0xe9, a, b, c, d, _] => ([a, b, c, d], at + 5),
-            _ => continue,
+            _ => return None,
         };
-        let target = end.wrapping_add_signed(i64::from(i32::from_le_bytes(operand)));
-        if let Some(&point) = exits.get(&target) {
-            found.push((at, point));
-        }
-    }
-    found
+        let target = end.checked_add_signed(i64::from(i32::from_le_bytes(operand)))?;
+        (target < u64::from(code.size)).then_some((at, target))
+    };
+    bytes.windows(6).enumerate().filter_map(jump).collect()
+}
+
+/// The jumps forwards to what lies behind the end of the position table, by target; one for each.
+fn slow_paths(jumps: &[Jump], table_end: u64) -> Vec<(u64, u64)> {
+    let mut slow: Vec<_> = jumps
+        .iter()
+        .filter(|&&(at, target)| target > table_end && at < target)
+        .map(|&(at, target)| (target, at))
+        .collect();
+    slow.sort_unstable();
+    slow.dedup_by_key(|&mut (start, _)| start);
+    slow
 }
 
 #[cfg(test)]

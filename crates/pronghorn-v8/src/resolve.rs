@@ -431,6 +431,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         let outcome = match called {
             Some(frames) => Outcome::Frames(frames),
             None => {
+                let pc_offset = sites
+                    .as_ref()
+                    .map_or(pc_offset, |sites| sites.origin(pc_offset));
                 let mut table = core::mem::take(&mut self.table);
                 let outcome = optimized::frames_at(
                     &self.memory,

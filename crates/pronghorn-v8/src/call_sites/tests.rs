@@ -170,6 +170,44 @@ fn the_last_place_in_front_belongs_to_the_same_inlined_call() {
 }
 
 #[test]
+fn slow_paths_belong_to_the_jumps_that_lead_there() {
+    let jumps = [
+        (0x20, 0x50),
+        (0x40, 0x120),
+        (0x60, 0x120),
+        (0x70, 0x180),
+        // Backwards, and from one slow path to another.
+        (0x1f0, 0x190),
+        (0x185, 0x200),
+    ];
+    let sites = CallSites {
+        table_end: 0x100,
+        slow: slow_paths(&jumps, 0x100),
+        ..CallSites::default()
+    };
+    let origins = [0x50, 0x100, 0x110, 0x120, 0x17f, 0x195, 0x210].map(|pc| sites.origin(pc));
+    assert_eq!(origins, [0x50, 0x100, 0x110, 0x40, 0x40, 0x70, 0x70]);
+}
+
+#[test]
+fn a_slow_path_has_the_functions_of_its_jump() {
+    // The position table of the scene ends at 0x140, so that the jump to the exit is itself in a slow path.
+    for version in VERSIONS.into_iter().filter(|version| version.major > 11) {
+        let mut scene = scene(version, LAZY);
+        // je rel32 from id 0 to 0x170, in front of the jump to the exit.
+        let distance = 0x170u32 - 0x136;
+        let mut jump = vec![0x0f, 0x84];
+        jump.extend_from_slice(&distance.to_le_bytes());
+        scene.heap.image.put(START + 0x130, &jump);
+        let sites = scene.read().unwrap();
+        assert_eq!(sites.origin(0x180), 0x130, "{version}");
+        assert_eq!(sites.origin(EAGER), 0x130);
+        // The point belongs to id 0 now, whose call says something else: nobody is believed.
+        assert_eq!((sites.callers(0), sites.callers(1)), (None, None));
+    }
+}
+
+#[test]
 fn a_point_that_names_another_exit_is_not_believed() {
     let scene = scene(VERSIONS[2], LAZY + 1);
     let sites = scene.read().unwrap();
