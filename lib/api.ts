@@ -1,8 +1,9 @@
 /**
  * start(), stop() and profile(): the functions of the package, over whichever native half they are given.
  */
+import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
-import { AbortedError, AlreadyStartedError, InvalidOptionError } from './errors.js';
+import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import type { NativeApi } from './native-api.js';
 import { type StartOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
@@ -64,6 +65,7 @@ export function createApi(load: () => NativeApi): Api {
     const durationMs = checkDuration(options?.durationMs);
     const signal = checkSignal(options.signal);
     if (signal?.aborted) throw new AbortedError(signal.reason);
+    requireMainThread();
     const native = load();
     const current = new Registry(native).current;
     if (current !== undefined) throw alreadyStarted(current);
@@ -86,12 +88,20 @@ export function createApi(load: () => NativeApi): Api {
 export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
   const resolved = validateOptions(options);
   const test = testOptions(options);
+  requireMainThread();
   const native = load();
   const current = new Registry(native).current;
   if (current === undefined) return new Profiler({ native, options: resolved, test, startedBy, exclusive: false });
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
   if (shareable && current.optionsKey === optionsKey(resolved, test)) return current.profiler;
   throw alreadyStarted(current);
+}
+
+/** A session belongs to the main thread: one that a worker started would have to end with the worker. */
+function requireMainThread(): void {
+  if (isMainThread) return;
+  const reason = 'the profiler is started on the main thread; a worker that loads the package takes part by itself';
+  throw new PronghornError('ERR_PRONGHORN_UNSUPPORTED_RUNTIME', reason);
 }
 
 /** What runs. Where the native half cannot be loaded, nothing does. */

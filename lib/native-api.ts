@@ -59,7 +59,7 @@ export interface Stats {
   samples: number;
   /** Samples that found no room; their time went to the thread's next sample. */
   droppedSamples: number;
-  /** Samples put off because the recorder had no slot free at that safe point; none is lost by that. */
+  /** Signals that came while the thread was at work on its own samples; their time went to the next sample. */
   deferredSamples: number;
   /** Loads of V8 memory that faulted and were fixed up. */
   faults: number;

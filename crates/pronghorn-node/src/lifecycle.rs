@@ -232,6 +232,8 @@ fn end_session() -> std::result::Result<Arc<Session>, Failure> {
         return Err(not_started());
     };
     collector::settle().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
+    // Once more, for what was sampled while the others were waited for.
+    collector::settle_own();
     collector::stop();
     collector::release_recorder();
     *LISTENER.lock().unwrap_or_else(|poison| poison.into_inner()) = None;

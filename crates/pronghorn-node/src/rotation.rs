@@ -35,6 +35,8 @@ pub struct NativeProfile {
 
 /// One rotation's work.
 pub struct Flush {
+    /// Whether the rotation is still claimed for this.
+    claimed: bool,
     session: Arc<Session>,
     waiting: Option<Waiting>,
     failure: Option<Failure>,
@@ -49,6 +51,7 @@ pub struct Flushed {
 impl Flush {
     pub(crate) fn rotation(session: Arc<Session>, waiting: Waiting) -> Self {
         Self {
+            claimed: true,
             session,
             waiting: Some(waiting),
             failure: None,
@@ -58,6 +61,7 @@ impl Flush {
     /// The flush after a stop: nothing is waited for any more.
     pub(crate) fn last(session: Arc<Session>) -> Self {
         Self {
+            claimed: true,
             session,
             waiting: None,
             failure: None,
@@ -67,12 +71,14 @@ impl Flush {
     /// Does the work, and ends the rotation whatever comes of it.
     pub(crate) fn run(&mut self) -> Result<Flushed, Failure> {
         let result = guarded(|| self.flush());
+        self.claimed = false;
         release_rotation();
         result
     }
 
     /// The same without ending the rotation: nothing shall come after it. Only the bytes.
     pub(crate) fn run_keeping_rotation(&mut self) -> Result<Vec<u8>, Failure> {
+        self.claimed = false;
         guarded(|| self.flush()).map(|flushed| flushed.profile.data)
     }
 
@@ -96,6 +102,15 @@ impl Flush {
             profile,
             stats: self.session.stats(),
         })
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        // The environment ended before the pool came to it.
+        if self.claimed {
+            release_rotation();
+        }
     }
 }
 

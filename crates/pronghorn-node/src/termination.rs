@@ -10,9 +10,11 @@
 
 use std::ffi::c_void;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::time::Duration;
 
 use napi_derive::napi;
 use pronghorn_sampler::park::Parking;
@@ -23,6 +25,8 @@ use crate::lifecycle;
 
 /// How long the JavaScript threads have to resolve what they have.
 const PATIENCE_NS: u64 = 200_000_000;
+/// How long the last profile may take to collect and write.
+const LONGEST_FLUSH: Duration = Duration::from_millis(800);
 /// How long the end of the program waits for the watcher to end it.
 const DEATH_NS: u64 = 1_000_000_000;
 
@@ -76,7 +80,7 @@ pub fn disarm_termination() -> Result<()> {
     guarded(|| {
         let deadline = clock::monotonic_ns() + DEATH_NS;
         while ARRIVED.load(SeqCst) != 0 && clock::monotonic_ns() < deadline {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         if let Some(armed) = lock().take() {
             armed.restore();
@@ -113,10 +117,12 @@ fn is_ours(signal: i32) -> bool {
     disposition(signal).is_some_and(|action| action.sa_sigaction == on_signal as *const () as usize)
 }
 
-/// Installs the handler, unless the process ignores the signal (nohup does that). Returns what was there.
+/// Installs the handler over Node's own or the default one. A process that ignores the signal (nohup does that), or whose
+/// native code handles it, is left alone. Returns what was there.
 fn install(signal: i32) -> Option<libc::sigaction> {
     let previous = disposition(signal)?;
-    if previous.sa_sigaction == libc::SIG_IGN {
+    let default = previous.sa_sigaction == libc::SIG_DFL;
+    if previous.sa_sigaction == libc::SIG_IGN || !(default || is_hosts(previous.sa_sigaction)) {
         return None;
     }
     // SAFETY: zeroed bytes are a valid sigaction; the handler is a function of this image, which stays loaded.
@@ -128,6 +134,20 @@ fn install(signal: i32) -> Option<libc::sigaction> {
         libc::sigaction(signal, &raw const action, std::ptr::null_mut()) == 0
     };
     installed.then_some(previous)
+}
+
+/// Whether a handler lies in the image that exports libuv: the host itself.
+fn is_hosts(handler: usize) -> bool {
+    let base_of = |address: *const c_void| {
+        // SAFETY: `info` is a place of ours; any address may be asked for.
+        unsafe {
+            let mut info: libc::Dl_info = std::mem::zeroed();
+            (libc::dladdr(address, &raw mut info) != 0).then_some(info.dli_fbase)
+        }
+    };
+    // SAFETY: a NUL-terminated name.
+    let uv = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"uv_run".as_ptr()) };
+    !uv.is_null() && base_of(std::ptr::without_provenance(handler)) == base_of(uv)
 }
 
 extern "C" fn on_signal(signal: i32, _info: *mut libc::siginfo_t, _context: *mut c_void) {
@@ -155,6 +175,11 @@ fn watch() -> std::result::Result<(), Failure> {
             PARKING.wait(None);
         }
         let signal = ARRIVED.load(SeqCst);
+        // Whatever the disk does, the process ends.
+        let _ = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", move || {
+            std::thread::sleep(LONGEST_FLUSH);
+            end_by(signal);
+        });
         failure::guarded("the last profile", write_last_profile);
         end_by(signal);
     });
@@ -174,7 +199,7 @@ fn write_last_profile() {
     let flushed = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS);
     let written = flushed
         .map_err(|failure| failure.message)
-        .and_then(|data| write_atomically(&path, &data).map_err(|error| error.to_string()));
+        .and_then(|data| write_new(&path, &data).map_err(|error| error.to_string()));
     if let Err(reason) = written {
         eprintln!(
             "pronghorn: the profile could not be written to {}: {reason}",
@@ -183,10 +208,20 @@ fn write_last_profile() {
     }
 }
 
-fn write_atomically(path: &Path, data: &[u8]) -> std::io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    fs::write(&temporary, data)?;
-    fs::rename(&temporary, path)
+/// Writes a new file that is there whole or not at all, and replaces nothing.
+fn write_new(path: &Path, data: &[u8]) -> std::io::Result<()> {
+    // A name that nobody can have prepared.
+    let unique = format!("{}.{:x}.tmp", std::process::id(), clock::monotonic_ns());
+    let temporary = path.with_extension(unique);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)?;
+    let written = file
+        .write_all(data)
+        .and_then(|()| fs::hard_link(&temporary, path));
+    let removed = fs::remove_file(&temporary);
+    written.and(removed)
 }
 
 /// Lets the process die of the signal: with the handler that was there before, and by the default action if that did not do.
@@ -196,7 +231,7 @@ fn end_by(signal: i32) {
     }
     // SAFETY: the process's own signal, to itself.
     unsafe { libc::kill(libc::getpid(), signal) };
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(100));
     // Still here: a handler that does not end the process, or every thread blocks the signal. The application did not
     // handle it, so the process has to end.
     // SAFETY: the default action for a signal that arrived, on this thread, which may receive it now.

@@ -140,8 +140,11 @@ impl Account {
         }
         let last_wall = self.last_wall.load(Relaxed);
         let wall = now.saturating_sub(last_wall);
-        let still_ns = if self.still_until.load(Relaxed) > last_wall {
-            wall.saturating_sub(cpu_ns)
+        let seen_still = self.still_until.load(Relaxed).saturating_sub(last_wall);
+        let still_ns = if seen_still > 0 {
+            // When it went on, after it was last seen standing still, is not known: half of that time goes either way.
+            let off_cpu = wall.saturating_sub(cpu_ns);
+            seen_still.min(off_cpu) + off_cpu.saturating_sub(seen_still) / 2
         } else {
             0
         };
@@ -242,8 +245,8 @@ mod tests {
             account.measure(2_000, 505),
             Deltas {
                 cpu_ns: 5,
-                wall_ns: 5,
-                still_ns: 995
+                wall_ns: 203,
+                still_ns: 797
             }
         );
         account.commit(2_000, 505);

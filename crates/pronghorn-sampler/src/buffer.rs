@@ -58,6 +58,8 @@ pub struct SampleBuffer {
     base: AtomicPtr<u8>,
     head: AtomicU32,
     tail: AtomicU32,
+    /// Records between head and tail, for those who look from outside.
+    records: AtomicU32,
 }
 
 impl SampleBuffer {
@@ -67,6 +69,7 @@ impl SampleBuffer {
             base: AtomicPtr::new(std::ptr::null_mut()),
             head: AtomicU32::new(0),
             tail: AtomicU32::new(0),
+            records: AtomicU32::new(0),
         }
     }
 
@@ -88,6 +91,7 @@ impl SampleBuffer {
     pub fn clear(&self) {
         self.tail.store(0, Relaxed);
         self.head.store(0, Relaxed);
+        self.records.store(0, Relaxed);
     }
 
     /// Bytes that wait to be read. From any thread; a snapshot.
@@ -101,21 +105,9 @@ impl SampleBuffer {
         self.used() == 0
     }
 
-    /// Records that wait to be read. Reader only.
-    pub fn records(&self) -> u64 {
-        let base = self.base.load(Relaxed);
-        let (mut at, end) = (
-            self.head.load(Relaxed) as usize,
-            self.tail.load(Relaxed) as usize,
-        );
-        let mut records = 0;
-        while at < end {
-            // SAFETY: as in `peek`.
-            let header = unsafe { *base.add(at).cast::<RecordHeader>() };
-            at += HEADER + header.frames as usize * FRAME;
-            records += 1;
-        }
-        records
+    /// Records that wait to be read. From any thread; a snapshot.
+    pub fn records(&self) -> u32 {
+        self.records.load(Relaxed)
     }
 
     /// Starts a record behind the last one. Async-signal-safe. `None` if not even its header fits.
@@ -164,6 +156,7 @@ impl SampleBuffer {
         };
         let next = self.head.load(Relaxed) + (HEADER + header.frames as usize * FRAME) as u32;
         self.head.store(next, Relaxed);
+        self.records.fetch_sub(1, Relaxed);
         // A handler that interrupts before the exchange makes it fail, and the record it wrote is read next; one that
         // interrupts after it writes at the beginning, where the head arrives with the next store.
         if self
@@ -211,6 +204,7 @@ impl RecordWriter<'_> {
         compiler_fence(std::sync::atomic::Ordering::Release);
         let end = self.start + HEADER + self.len * FRAME;
         self.buffer.tail.store(end as u32, Relaxed);
+        self.buffer.records.fetch_add(1, Relaxed);
     }
 }
 

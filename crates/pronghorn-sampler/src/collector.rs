@@ -87,7 +87,7 @@ static FOUND: Mutex<Option<Found>> = Mutex::new(None);
 
 /// Whether sampling is on. Async-signal-safe.
 pub fn is_running() -> bool {
-    RUNNING.load(Acquire)
+    RUNNING.load(SeqCst)
 }
 
 /// The number of the session under way; each start has its own.
@@ -216,7 +216,6 @@ pub fn join(name: &str) -> Result<bool, StartError> {
     let host = host::get()
         .map_err(|name| StartError::Unsupported(format!("this runtime does not export {name}")))?;
     let slot = set_up_thread(host, &Symbols::find(), layout, name)?;
-    slot.counters.clear();
     begin_thread(slot);
     ticker::wake();
     Ok(true)
@@ -272,10 +271,11 @@ fn enter(
     })
 }
 
-/// Opens the calling thread's account and lets its hooks and handler work.
-fn begin_thread(slot: &'static ThreadSlot) {
+/// Lets the calling thread take part in the session under way: a fresh account and an empty buffer, hooks and handler on. A
+/// signal that is still under way stays counted as such.
+pub fn begin_thread(slot: &'static ThreadSlot) {
+    slot.armed.store(false, Release);
     slot.buffer.clear();
-    slot.pending_since.store(0, Relaxed);
     slot.cpu_at_look.store(0, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
@@ -287,6 +287,7 @@ fn begin_thread(slot: &'static ThreadSlot) {
             thread.hook();
         });
     }
+    slot.session.store(session(), Relaxed);
     slot.armed.store(true, Release);
 }
 
@@ -298,10 +299,8 @@ pub fn disarm() {
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
     refresh_images();
-    let own = thread::current().map(|(_, slot)| {
-        thread::settle(slot);
-        std::ptr::from_ref(slot)
-    });
+    settle_own();
+    let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
     let others = slot::all()
         .filter(|(_, slot)| slot.armed.load(Acquire) && Some(std::ptr::from_ref(*slot)) != own)
         .map(|(index, slot)| {
@@ -311,6 +310,13 @@ pub fn settle() -> Waiting {
         })
         .collect();
     Waiting { others }
+}
+
+/// Brings only the calling thread up to date.
+pub fn settle_own() {
+    if let Some((_, slot)) = thread::current() {
+        thread::settle(slot);
+    }
 }
 
 /// Threads that were asked to resolve what they have.
@@ -351,15 +357,38 @@ pub fn stop() -> Vec<LeftBehind> {
     {
         thread::with(slot, thread::JsThread::unhook);
     }
+    let all_out = wait_until_nobody_works(clock::monotonic_ns() + LEAVE_NS);
     let mut left = Vec::new();
     for (_, slot) in slot::all() {
-        if slot.armed.swap(false, Release) && !slot.buffer.is_empty() {
-            left.push(thread::left_behind(slot));
+        if slot.armed.swap(false, Release) {
+            let behind = thread::left_behind(slot);
+            if behind.samples > 0 {
+                left.push(behind);
+            }
         }
     }
     (*lock(&LEFT_BEHIND)).clone_from(&left);
-    pronghorn_v8::fault::restore();
+    if all_out {
+        pronghorn_v8::fault::restore();
+    }
     left
+}
+
+/// How long a stop waits for threads that are inside a hook or the handler.
+const LEAVE_NS: u64 = 20_000_000;
+
+/// Whether, by `deadline`, no thread is inside one of our hooks or the handler any more. The gate is closed, so nobody
+/// enters; whoever is still inside may need the fault handlers, and they then stay where they are: they act on our own
+/// loads only.
+fn wait_until_nobody_works(deadline: u64) -> bool {
+    let working = || slot::all().any(|(_, slot)| slot.busy.load(SeqCst));
+    while working() {
+        if clock::monotonic_ns() > deadline {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+    true
 }
 
 /// Lets go of the session's recorder, after the last flush.

@@ -106,7 +106,7 @@ impl LoopHook {
 
 unsafe extern "C" fn before_poll(handle: *mut c_void) {
     // SAFETY: the handle's data is the slot, which lives for ever.
-    let slot = unsafe { &**handle.cast::<*const ThreadSlot>() };
+    let slot: &'static ThreadSlot = unsafe { &**handle.cast::<*const ThreadSlot>() };
     if collector::is_running() {
         failure::guarded("the safe point before the poll", || safe_point(slot));
     }
@@ -118,8 +118,12 @@ unsafe extern "C" fn before_poll(handle: *mut c_void) {
     }
 }
 
-fn safe_point(slot: &ThreadSlot) {
-    let Some(_busy) = slot.work() else {
+fn safe_point(slot: &'static ThreadSlot) {
+    if slot.session.load(Relaxed) != collector::session() {
+        // This thread took part in an earlier session: it joins this one, with nothing of the other's.
+        collector::begin_thread(slot);
+    }
+    let Some(_busy) = slot.work_in_session() else {
         return;
     };
     let now = clock::monotonic_ns();
@@ -142,7 +146,7 @@ unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {
     if slot.account.poll_since() == 0 {
         return;
     }
-    if let Some(_busy) = slot.work() {
+    if let Some(_busy) = slot.work_in_session() {
         slot.account.leave_poll(clock::monotonic_ns());
     }
     ticker::wake();

@@ -73,12 +73,14 @@ pub mod injection {
     use super::{AtomicU32, Relaxed};
 
     /// Places that can be made to panic.
-    const PLACES: [&str; 6] = [
+    const PLACES: [&str; 8] = [
         "the ticker",
         "the safe point before the poll",
         "the garbage collection prologue",
         "the garbage collection epilogue",
         "the interrupt",
+        "the end of an environment",
+        "the last profile",
         "a native call",
     ];
     static ARMED: AtomicU32 = AtomicU32::new(0);

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn on_prologue(
 ) {
     // SAFETY: registered with a slot, which lives for ever.
     let slot = unsafe { &*data.cast::<ThreadSlot>() };
-    if slot.gc_depth.fetch_add(1, Relaxed) > 0 || !collector::is_running() {
+    if slot.gc_depth.fetch_add(1, Relaxed) > 0 {
         return;
     }
     failure::guarded("the garbage collection prologue", || begin(slot, kind));
@@ -59,8 +59,10 @@ pub unsafe extern "C" fn on_epilogue(
         return;
     }
     failure::guarded("the garbage collection epilogue", || {
-        let busy = slot.work();
-        if busy.is_some() && slot.gc_samples.swap(0, Relaxed) > 0 {
+        let Some(_busy) = slot.work_in_session() else {
+            return;
+        };
+        if slot.gc_samples.swap(0, Relaxed) > 0 {
             thread::with(slot, |thread| {
                 thread.resolve_collection_stack();
                 thread.drain(true);
@@ -74,7 +76,7 @@ pub unsafe extern "C" fn on_epilogue(
 }
 
 fn begin(slot: &ThreadSlot, kind: c_int) {
-    let Some(_busy) = slot.work() else {
+    let Some(_busy) = slot.work_in_session() else {
         return;
     };
     slot.gc_stack.clear();

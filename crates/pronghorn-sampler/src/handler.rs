@@ -17,7 +17,7 @@ use crate::walk::{Findings, Outcome, Place, walk};
 use crate::{clock, collector, host, signal, ticker};
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
-pub extern "C" fn on_sampling_signal(
+pub(crate) extern "C" fn on_sampling_signal(
     number: i32,
     info: *mut libc::siginfo_t,
     context: *mut c_void,
@@ -29,7 +29,8 @@ pub extern "C" fn on_sampling_signal(
     // SAFETY: gettid has no preconditions.
     if ticker::is_ticker(unsafe { libc::gettid() }) {
         // Its own timer's, or one sent to the process that happened to reach this thread.
-        signal::count_unless_timer(info);
+        // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
+        signal::count_unless_timer(unsafe { &*info });
         ticker::wake();
     } else if let Some(slot) = signal::accept(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context.
@@ -40,14 +41,14 @@ pub extern "C" fn on_sampling_signal(
 }
 
 fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
-    if !collector::is_running() {
+    if slot.busy.load(Relaxed) {
+        SlotCounters::add(&slot.counters.deferred);
         return;
     }
-    let Some(walk_context) = slot.context() else {
+    let Some(_busy) = slot.work_in_session() else {
         return;
     };
-    let Some(_busy) = slot.work() else {
-        SlotCounters::add(&slot.counters.deferred);
+    let Some(walk_context) = slot.context() else {
         return;
     };
     let began = clock::monotonic_ns();

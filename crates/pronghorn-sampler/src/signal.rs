@@ -189,9 +189,8 @@ pub fn send(index: usize, slot: &ThreadSlot, handler: Handler) -> Sent {
 }
 
 /// For signals that reach the ticker's thread: counts one that no timer of ours sent as forged. Async-signal-safe.
-pub fn count_unless_timer(info: *const libc::siginfo_t) {
-    // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
-    if unsafe { (*info).si_code } != libc::SI_TIMER {
+pub fn count_unless_timer(info: &libc::siginfo_t) {
+    if info.si_code != libc::SI_TIMER {
         FORGED.fetch_add(1, Relaxed);
     }
 }

@@ -8,8 +8,8 @@
 //! - a rotating thread: the account's idle time of a poller.
 //!
 //! Orderings: `armed` is stored with release after the slot is filled and loaded with acquire by the handler and the
-//! ticker. `busy` keeps the handler out while its own thread works on the slot; same thread, so relaxed with compiler
-//! fences is enough. Lock order: `registration` (below) before any lock of V8; the handler takes none.
+//! ticker. `busy` keeps the handler out while its own thread works on the slot; it is sequentially consistent with the
+//! collector's gate, so that a stop can wait until nobody is at work. Lock order: `registration` (below) before any lock of V8; the handler takes none.
 //!
 //! After a fork only the forking thread exists: every slot but its own names a thread of the parent.
 
@@ -23,8 +23,7 @@ use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-    compiler_fence,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
 /// JavaScript threads that can be profiled at a time. A thread beyond it is not profiled, and `register` says so.
@@ -48,6 +47,8 @@ pub struct ThreadSlot {
     pub armed: AtomicBool,
     /// Whether the thread itself, or its handler, is at work on the slot.
     pub busy: AtomicBool,
+    /// The session this thread takes part in (`collector::session`); what an earlier one left here is not for the next.
+    pub session: AtomicU64,
     /// When the signal that is under way was sent (monotonic); 0 if none is.
     pub pending_since: AtomicU64,
     /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
@@ -62,6 +63,8 @@ pub struct ThreadSlot {
     pub buffer: SampleBuffer,
     /// The stack that caused the garbage collection under way, as one record.
     pub gc_stack: SampleBuffer,
+    /// Resolved samples that wait for the recorder, as `JsThread` last counted them.
+    pub backlog: AtomicU32,
     /// Depth of garbage collections under way.
     pub gc_depth: AtomicU32,
     /// Samples taken during the collection under way.
@@ -88,6 +91,7 @@ impl ThreadSlot {
             nonce: AtomicU32::new(0),
             armed: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            session: AtomicU64::new(0),
             pending_since: AtomicU64::new(0),
             cpu_at_look: AtomicU64::new(0),
             interrupt_asked: AtomicBool::new(false),
@@ -95,6 +99,7 @@ impl ThreadSlot {
             account: Account::new(),
             buffer: SampleBuffer::new(),
             gc_stack: SampleBuffer::new(),
+            backlog: AtomicU32::new(0),
             gc_depth: AtomicU32::new(0),
             gc_samples: AtomicU32::new(0),
             isolate: AtomicPtr::new(std::ptr::null_mut()),
@@ -123,11 +128,18 @@ impl ThreadSlot {
 
     /// Keeps the handler of this thread out until the guard is dropped; `None` if it is already kept out.
     pub fn work(&self) -> Option<Busy<'_>> {
-        if self.busy.swap(true, Relaxed) {
-            return None;
-        }
-        compiler_fence(Acquire);
-        Some(Busy(&self.busy))
+        // Sequentially consistent with the gate: whoever closes it and then finds nobody busy knows that nobody who saw
+        // it open is still at work.
+        (!self.busy.swap(true, SeqCst)).then(|| Busy(&self.busy))
+    }
+
+    /// The same, if this thread takes part in the session under way. Looks after it is busy, so that nobody starts on a
+    /// slot once the gate is closed.
+    pub fn work_in_session(&self) -> Option<Busy<'_>> {
+        let busy = self.work()?;
+        (crate::collector::is_running()
+            && self.session.load(Relaxed) == crate::collector::session())
+        .then_some(busy)
     }
 }
 
@@ -136,8 +148,7 @@ pub struct Busy<'a>(&'a AtomicBool);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        compiler_fence(Release);
-        self.0.store(false, Relaxed);
+        self.0.store(false, Release);
     }
 }
 
@@ -180,6 +191,8 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.interrupt_asked.store(false, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
+    slot.session.store(0, Relaxed);
+    slot.backlog.store(0, Relaxed);
     slot.buffer.clear();
     slot.gc_stack.clear();
     slot.tid.store(tid, Release);

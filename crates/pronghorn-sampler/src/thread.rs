@@ -125,13 +125,14 @@ unsafe extern "C" fn on_environment_end(data: *mut c_void) {
 }
 
 fn leave(slot: &'static ThreadSlot) {
-    if let Some(_busy) = slot.work() {
-        if collector::is_running() {
-            with(slot, |thread| thread.drain(true));
-        }
-        with(slot, JsThread::unhook);
-        with(slot, |thread| thread.hook.close());
+    if let Some(_busy) = slot.work_in_session() {
+        with(slot, |thread| thread.drain(true));
     }
+    // Nobody else works on the slot here: this is its thread, and not in one of our hooks. The handle has to be closed in
+    // any case.
+    let _busy = slot.work();
+    with(slot, JsThread::unhook);
+    with(slot, |thread| thread.hook.close());
     let _guard = REGISTRATION.guard();
     slot.armed.store(false, Release);
     slot.isolate.store(std::ptr::null_mut(), Release);
@@ -163,24 +164,20 @@ pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
         return;
     }
     slot.interrupt_asked.store(false, Relaxed);
-    if !collector::is_running() {
-        return;
-    }
     failure::guarded("the interrupt", || {
-        if let Some(_busy) = slot.work() {
+        if let Some(_busy) = slot.work_in_session() {
             with(slot, |thread| thread.drain(false));
         }
     });
 }
 
-/// Brings the calling thread's account up to now: a last sample of where it stands, and everything resolved. Returns
-/// how many samples could not be recorded.
-pub fn settle(slot: &ThreadSlot) -> u64 {
-    let Some(_busy) = slot.work() else {
-        return 0;
+/// Brings the calling thread's account up to now: a last sample of where it stands, and everything resolved.
+pub fn settle(slot: &ThreadSlot) {
+    let Some(_busy) = slot.work_in_session() else {
+        return;
     };
     let Some(context) = slot.context() else {
-        return 0;
+        return;
     };
     let may_walk = !collector::BREAKER.is_open()
         && pronghorn_v8::fault::is_ours()
@@ -191,11 +188,7 @@ pub fn settle(slot: &ThreadSlot) -> u64 {
         leaf: None,
     };
     handler::take(slot, context, &here, may_walk, now);
-    with(slot, |thread| {
-        thread.drain(false);
-        thread.unrecorded()
-    })
-    .unwrap_or(0)
+    with(slot, |thread| thread.drain(false));
 }
 
 impl JsThread {
@@ -219,6 +212,7 @@ impl JsThread {
         self.last.clear();
         self.collection = None;
         self.backlog.clear();
+        self.slot.backlog.store(0, Relaxed);
     }
 
     /// Switches the hooks on: garbage collections and the event loop.
@@ -280,11 +274,6 @@ impl JsThread {
         self.collection = Some(frames);
     }
 
-    /// Samples that were taken and not recorded.
-    pub fn unrecorded(&self) -> u64 {
-        self.slot.buffer.records() + self.backlog.len() as u64
-    }
-
     /// Resolves and records what is in the buffer, then the idle time. `must_empty`: the buffer's pointers are about to
     /// die, so what cannot be recorded now waits resolved.
     pub fn drain(&mut self, must_empty: bool) {
@@ -343,6 +332,7 @@ impl JsThread {
                 self.slot.account.return_idle(idle);
             }
         }
+        self.slot.backlog.store(self.backlog.len() as u32, Relaxed);
         self.slot.drains.fetch_add(1, Release);
         RESOLVE_TIME.record(clock::monotonic_ns().saturating_sub(began));
     }
@@ -453,7 +443,7 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
     }
 }
 
-/// What is in a stopped thread's buffer.
+/// What a stopped thread has not handed over. From any thread: a snapshot.
 pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
     let _guard = REGISTRATION.guard();
     let thread = slot.thread.load(Acquire);
@@ -466,6 +456,6 @@ pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
     crate::statistics::LeftBehind {
         thread_id: slot.tid.load(Relaxed) as u32,
         thread_name: name,
-        samples: slot.buffer.records(),
+        samples: u64::from(slot.buffer.records()) + u64::from(slot.backlog.load(Relaxed)),
     }
 }

@@ -5,7 +5,7 @@
 //! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits.
 //!
 //! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
-//! program's own timers. While threads stand still it looks less and less often (a thirty-second of the time they have
+//! program's own timers. While threads stand still it looks less and less often (a hundredth of the time they have
 //! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
 //! it back: a thread that runs JavaScript after its poll (`wake`, see `event_loop.rs`), a timer on a watched thread's
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
@@ -203,7 +203,7 @@ impl Ticker {
         let watch = match shortest_still {
             None => return None,
             Some(_) if self.watches.iter().any(|watch| watch.waker_refused) => self.interval_ns,
-            Some(nanos) => (nanos / 32).clamp(self.interval_ns, LONGEST_WATCH_NS),
+            Some(nanos) => (nanos / 100).clamp(self.interval_ns, LONGEST_WATCH_NS),
         };
         Some(now + watch)
     }
@@ -235,7 +235,7 @@ impl Ticker {
             // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
             if cpu.saturating_sub(watch.poll_cpu) < interval / 2 {
                 watch.quiet_rounds += 1;
-                return watch.quiet(Look::Quiet, tid, interval);
+                return watch.quiet(Look::Quiet, tid);
             }
             watch.poll_cpu = cpu;
         } else if cpu <= slot.cpu_at_look.load(Relaxed) + slack {
@@ -245,7 +245,7 @@ impl Ticker {
             }
             watch.quiet_rounds += 1;
             let still = Look::Still(now - watch.still_since);
-            return watch.quiet(still, tid, interval);
+            return watch.quiet(still, tid);
         }
         watch.still_since = 0;
         watch.quiet_rounds = 0;
@@ -279,17 +279,14 @@ impl Ticker {
 
 impl Watch {
     /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
-    fn quiet(&mut self, look: Look, tid: i32, interval_ns: u64) -> Look {
+    fn quiet(&mut self, look: Look, tid: i32) -> Look {
         if self.quiet_rounds < QUIET_ROUNDS {
             return Look::Running;
         }
         if self.waker.is_none() && !self.waker_refused {
             self.waker = Waker::new(tid, signal::number(), TICKER_TID.load(Relaxed));
         }
-        let armed = self
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.arm(interval_ns / 8));
+        let armed = self.waker.as_ref().is_some_and(|waker| waker.arm(SLACK_NS));
         self.waker_refused = !armed;
         look
     }
@@ -317,9 +314,7 @@ pub fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
     let Ok(host) = host::get() else {
         return false;
     };
-    let Some(_guard) = REGISTRATION.try_guard() else {
-        return false;
-    };
+    let _guard = REGISTRATION.guard();
     let isolate = slot.isolate.load(Relaxed);
     if !slot.armed.load(Acquire) || isolate.is_null() {
         return false;
