@@ -71,7 +71,7 @@ impl CallSites {
             slow: slow_paths(&jumps, last),
             ..Self::default()
         };
-        for call in deopt_points::calls(memory, layout, code)? {
+        for call in deopt_points::calls(memory, code)? {
             let Some(places) = points.at_call(memory, layout, &call) else {
                 continue;
             };

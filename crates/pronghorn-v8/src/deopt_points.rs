@@ -15,7 +15,7 @@ use crate::translation::{Frame, Operations};
 const WORDS: u64 = 3;
 const MOST_CALLS: u32 = 1 << 16;
 const MOST_POINTS: u64 = 1 << 16;
-/// Bytes in front of the entries of the safepoint table.
+/// Bytes in front of the entries of the safepoint table: stack slots, number of entries, sizes of their fields, tagged slots.
 const HEADER: u64 = 16;
 
 /// A function and the bytecode offset it was at.
@@ -40,12 +40,10 @@ pub(crate) struct Call {
 }
 
 /// The calls of Maglev's `code` that have a deoptimization point.
-pub(crate) fn calls<M: Memory>(memory: &M, layout: &Layout, code: &Code) -> Option<Vec<Call>> {
+pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Vec<Call>> {
     let table = code.start + u64::from(code.size);
-    // Newer versions have the number of stack slots in front.
-    let first = layout.unexported.safepoint_length;
-    let count = memory.u32(table + first)?;
-    let sizes = memory.u32(table + first + 4)?;
+    let count = memory.u32(table + 4)?;
+    let sizes = memory.u32(table + 8)?;
     // Bit 0: points to deoptimize at; then three bits each for the sizes of registers, pcs and point numbers.
     let size = |shift: u32| ((sizes >> shift) & 7) as usize;
     let (registers, pc_size, point_size) = (size(1), size(4), size(7));
@@ -152,6 +150,8 @@ impl Points {
         let frames = self.operations.frames(&self.translations, start)?;
         let array = |index: u64| field(memory, self.data, layout.array_data + index * 8);
         let literals = array(layout.compiled.literals)?;
+        // They stand right in front of the others.
+        let protected = array(layout.compiled.literals.checked_sub(1)?)?;
         let shared = |literal: u64| {
             let shared = (element(memory, layout, literals, literal)? & !3) | 1;
             has_type(memory, layout, shared, layout.types.shared_function_info).then_some(shared)
@@ -169,19 +169,11 @@ impl Points {
                     bytecode,
                     offset,
                 } => {
-                    let shared = shared(literal)?;
-                    // Versions that name the bytecode have the array for it in front of the other literals.
-                    let named = bytecode
-                        .and_then(|bytecode| {
-                            let own = array(layout.compiled.literals.checked_sub(1)?)?;
-                            element(memory, layout, own, bytecode)
-                        })
-                        .filter(|&bytecode| {
-                            has_type(memory, layout, bytecode, layout.types.bytecode_array)
-                        });
+                    let bytecode = element(memory, layout, protected, bytecode)?;
                     Some(Place {
-                        shared,
-                        bytecode: named.or_else(|| bytecode_of(memory, layout, shared))?,
+                        shared: shared(literal)?,
+                        bytecode: has_type(memory, layout, bytecode, layout.types.bytecode_array)
+                            .then_some(bytecode)?,
                         offset,
                     })
                 }
@@ -199,25 +191,4 @@ fn element<M: Memory>(memory: &M, layout: &Layout, array: u64, index: u64) -> Op
         return None;
     }
     field(memory, array, layout.array_data + index * 8)
-}
-
-/// The BytecodeArray of a function, whatever stands in front of it: nothing, baseline code or interpreter data.
-fn bytecode_of<M: Memory>(memory: &M, layout: &Layout, shared: u64) -> Option<u64> {
-    let is_bytecode = |tagged: u64| has_type(memory, layout, tagged, layout.types.bytecode_array);
-    // The function's data is its first field on every version.
-    let data = field(memory, shared, 8)?;
-    if is_bytecode(data) {
-        return Some(data);
-    }
-    let data = if has_type(memory, layout, data, layout.types.code) {
-        field(memory, data, layout.unexported.code_deopt)?
-    } else {
-        data
-    };
-    if is_bytecode(data) {
-        return Some(data);
-    }
-    (1..3)
-        .filter_map(|index| field(memory, data, index * 8))
-        .find(|&word| is_bytecode(word))
 }

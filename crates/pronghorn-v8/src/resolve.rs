@@ -417,10 +417,11 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             Some(own) if raw.shared() == 0 => own,
             _ => raw.shared(),
         };
-        let sites = if code.kind == self.layout.compiled.kind_baseline + 1 {
-            self.call_sites(code, physical)
-        } else {
-            None
+        let sites = match own {
+            Some(own) if code.kind == self.layout.compiled.kind_baseline + 1 => {
+                self.call_sites(code, own)
+            }
+            _ => None,
         };
         let called = match &sites {
             Some(sites) if !raw.is_exact() => sites
@@ -487,11 +488,11 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     }
 
     /// What is known of a piece of Maglev code, read once.
-    fn call_sites(&mut self, code: &Code, physical: u64) -> Option<Arc<CallSites>> {
+    fn call_sites(&mut self, code: &Code, own: u64) -> Option<Arc<CallSites>> {
         if let Some(known) = self.sites.get(&code.start) {
             return known.clone();
         }
-        let found = CallSites::of(&self.memory, &self.layout, code, physical).map(Arc::new);
+        let found = CallSites::of(&self.memory, &self.layout, code, own).map(Arc::new);
         if self.sites.len() >= MOST_SITES {
             self.sites.clear();
         }

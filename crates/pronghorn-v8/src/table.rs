@@ -28,8 +28,6 @@ pub(crate) struct Unexported {
     pub(crate) stream_code: u64,
     pub(crate) bytecode_positions: u64,
     pub(crate) deopt_literals: u64,
-    /// Bytes in front of the number of calls in Maglev's safepoint table.
-    pub(crate) safepoint_length: u64,
     pub(crate) encoding: PositionEncoding,
 }
 
@@ -43,7 +41,6 @@ const V11: Unexported = Unexported {
     stream_code: 8,
     bytecode_positions: 32,
     deopt_literals: 2,
-    safepoint_length: 0,
     encoding: PositionEncoding::ZigZag,
 };
 
@@ -57,7 +54,6 @@ const V12: Unexported = Unexported {
     stream_code: 8,
     bytecode_positions: 24,
     deopt_literals: 2,
-    safepoint_length: 0,
     encoding: PositionEncoding::ZigZag,
 };
 
@@ -65,7 +61,6 @@ const V13: Unexported = Unexported {
     code_flags: 52,
     code_size: 56,
     deopt_literals: 3,
-    safepoint_length: 4,
     ..V12
 };
 

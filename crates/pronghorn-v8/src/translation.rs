@@ -18,18 +18,16 @@ pub(crate) struct Operations {
     frames_end: u8,
     /// The first of the two operations that begin a translation.
     begin: u8,
-    /// True if functions name their BytecodeArray too.
-    names_bytecode: bool,
 }
 
 /// A function of a translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// A function with bytecode; indices of its SharedFunctionInfo and, where it is named, of its BytecodeArray among
-    /// the literals, and the bytecode offset it was at.
+    /// A function with bytecode: indices of its SharedFunctionInfo among the literals and of its BytecodeArray among the
+    /// protected literals, and the bytecode offset it was at.
     Function {
         literal: u64,
-        bytecode: Option<u64>,
+        bytecode: u64,
         offset: u64,
     },
     /// A builtin function of JavaScript that was inlined.
@@ -49,20 +47,13 @@ struct Operation {
 }
 
 impl Operations {
-    /// The operations of a version; nothing for those without Maglev.
+    /// The operations of a version; nothing for those whose official binaries have no Maglev.
     pub(crate) const fn for_version(version: Version) -> Option<Self> {
         match version.major {
-            12 => Some(Self {
-                operands: b"5333213432103311111111111111111101111121",
-                frames_end: 10,
-                begin: 12,
-                names_bytecode: false,
-            }),
             13 | 14 => Some(Self {
                 operands: b"643321343331003311101111111111111111101111121",
                 frames_end: 11,
                 begin: 14,
-                names_bytecode: true,
             }),
             _ => None,
         }
@@ -156,11 +147,7 @@ impl Operations {
         Some(match operation.code {
             0 | 1 => Some(Frame::Function {
                 literal: signed(literal)?,
-                bytecode: if self.names_bytecode {
-                    signed(bytecode)
-                } else {
-                    None
-                },
+                bytecode: signed(bytecode)?,
                 // Negative: in front of the first bytecode.
                 offset: signed(offset).unwrap_or(0),
             }),
@@ -186,11 +173,8 @@ mod tests {
     use super::*;
     use crate::test_support::Random;
 
-    const OLD: Version = Version::new(12, 4);
-    const NEW: Version = Version::new(13, 6);
-
-    fn frames(version: Version, bytes: &[u8], start: usize) -> Option<Vec<Frame>> {
-        Operations::for_version(version)
+    fn frames(bytes: &[u8], start: usize) -> Option<Vec<Frame>> {
+        Operations::for_version(Version::new(13, 6))
             .unwrap()
             .frames(bytes, start)
     }
@@ -198,7 +182,7 @@ mod tests {
     fn function(literal: u64, bytecode: u64, offset: u64) -> Frame {
         Frame::Function {
             literal,
-            bytecode: Some(bytecode),
+            bytecode,
             offset,
         }
     }
@@ -212,18 +196,10 @@ mod tests {
     #[test]
     fn functions_come_from_the_outermost_to_the_innermost() {
         assert_eq!(
-            frames(NEW, &BASIS, 0),
+            frames(&BASIS, 0),
             Some(vec![function(1, 2, 20), function(3, 4, 200)])
         );
-        // No bytecode is named, and the counts differ.
-        let old = [12, 0, 2, 2, 0, 40, 2, 0, 0, 2];
-        let only = Frame::Function {
-            literal: 1,
-            bytecode: None,
-            offset: 20,
-        };
-        assert_eq!(frames(OLD, &old, 0), Some(vec![only]));
-        assert!(Operations::for_version(Version::new(11, 3)).is_none());
+        assert!(Operations::for_version(Version::new(12, 4)).is_none());
     }
 
     #[test]
@@ -232,14 +208,14 @@ mod tests {
         let mut bytes = BASIS.to_vec();
         bytes.extend_from_slice(&[15, 21, 4, 4, 48, 1, 60, 6, 8, 0]);
         assert_eq!(
-            frames(NEW, &bytes, 21),
+            frames(&bytes, 21),
             Some(vec![function(1, 2, 20), function(3, 4, 30)])
         );
         // The long form, with an operation of its own in front: the basis goes on at the same place.
         let mut bytes = BASIS.to_vec();
         bytes.extend_from_slice(&[14, 21, 4, 4, 1, 42, 2, 4, 0, 44, 3]);
         assert_eq!(
-            frames(NEW, &bytes, 21),
+            frames(&bytes, 21),
             Some(vec![function(1, 2, 21), function(3, 4, 200)])
         );
     }
@@ -248,20 +224,20 @@ mod tests {
     fn builtins_show_and_stubs_do_not() {
         let bytes = [14, 0, 8, 4, 1, 40, 2, 4, 0, 5, 2, 2, 0, 10, 2, 10, 2, 2, 2];
         assert_eq!(
-            frames(NEW, &bytes, 0),
+            frames(&bytes, 0),
             Some(vec![function(1, 2, 20), Frame::Builtin { literal: 5 },])
         );
     }
 
     #[test]
     fn damage_is_seen() {
-        assert_eq!(frames(NEW, &BASIS, 1), None);
-        assert_eq!(frames(NEW, &BASIS, 99), None);
-        assert_eq!(frames(NEW, &BASIS[..15], 0), None);
+        assert_eq!(frames(&BASIS, 1), None);
+        assert_eq!(frames(&BASIS, 99), None);
+        assert_eq!(frames(&BASIS[..15], 0), None);
         // A basis in front of the start, one that is no beginning, and a repetition without a basis.
-        assert_eq!(frames(NEW, &[14, 9, 2, 2, 48], 0), None);
-        assert_eq!(frames(NEW, &[0, 14, 1, 2, 2, 48], 1), None);
-        assert_eq!(frames(NEW, &[14, 0, 2, 2, 48], 0), None);
+        assert_eq!(frames(&[14, 9, 2, 2, 48], 0), None);
+        assert_eq!(frames(&[0, 14, 1, 2, 2, 48], 1), None);
+        assert_eq!(frames(&[14, 0, 2, 2, 48], 0), None);
     }
 
     #[test]
@@ -272,10 +248,8 @@ mod tests {
             bytes.extend(random.bytes(round % 50));
             let at = random.next() as usize % bytes.len();
             bytes[at] = random.next() as u8;
-            for version in [OLD, NEW] {
-                let _ = frames(version, &bytes, 0);
-                let _ = frames(version, &bytes, random.next() as usize % bytes.len());
-            }
+            let _ = frames(&bytes, 0);
+            let _ = frames(&bytes, random.next() as usize % bytes.len());
         }
     }
 }
