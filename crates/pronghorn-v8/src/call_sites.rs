@@ -1,8 +1,7 @@
 //! The places of one piece of Maglev code that the deoptimizer knows, and which calls were inlined there.
 //!
 //! Calls and jumps to deoptimization exits tell where they are in the bytecode of every function around them
-//! ([`crate::deopt_points`]). A call's return address is answered from its own point. For any other pc the position table
-//! tells which call was inlined there (an id, which stays right where positions stand still), and every known place
+//! ([`crate::deopt_points`]). For a pc without a point of its own, such as a leaf's, the position table tells which call was inlined there (an id, which stays right where positions stand still), and every known place
 //! inside that inlined call agrees on where the call itself is.
 //!
 //! The table ends with the straight code. Slow paths lie behind it and would count to its last entry: they belong to the
@@ -39,8 +38,6 @@ pub(crate) struct Site {
 /// What is known of one Code.
 #[derive(Debug, Default)]
 pub(crate) struct CallSites {
-    // By return address: the functions, the innermost first.
-    calls: HashMap<u64, Vec<Place>>,
     // By id of an inlined call: builtins it goes through, then its caller. Empty if two places disagree.
     callers: HashMap<u32, Vec<Place>>,
     // By rising pc.
@@ -82,7 +79,6 @@ impl CallSites {
             if let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc) {
                 found.learn(pc, by_table, &chain, &places);
             }
-            found.calls.insert(call.returns_to, places);
         }
         let exits: HashMap<u64, u64> = (0..points.count)
             .filter_map(|point| Some((points.exit(memory, layout, point)?, point)))
@@ -115,11 +111,6 @@ impl CallSites {
             }
         }
         origin
-    }
-
-    /// The functions at the call that returns to `offset`, the innermost first.
-    pub(crate) fn call(&self, offset: u64) -> Option<&[Place]> {
-        self.calls.get(&offset).map(Vec::as_slice)
     }
 
     /// What called the inlined call `id`: builtins in between, then the function it was inlined into.

@@ -73,6 +73,22 @@ pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Vec<Call>> {
     Some(bytes.chunks_exact(entry).filter_map(call).collect())
 }
 
+/// The functions at the call in `code`, made from the function `own`, that returns to a pc offset: the innermost first.
+pub(crate) fn at_return<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    code: &Code,
+    own: u64,
+    returns_to: u64,
+) -> Option<Vec<Place>> {
+    let call = calls(memory, code)?
+        .into_iter()
+        .find(|call| call.returns_to == returns_to)?;
+    Points::of(memory, layout, code)?
+        .at_call(memory, layout, &call)
+        .filter(|places| places.last().is_some_and(|outer| outer.shared == own))
+}
+
 /// The deoptimization points of one Code.
 pub(crate) struct Points {
     operations: Operations,

@@ -12,7 +12,7 @@ use crate::baseline;
 use crate::bytecode_sizes::BytecodeSizes;
 use crate::call_sites::CallSites;
 use crate::code::{self, Code};
-use crate::deopt_points::Place;
+use crate::deopt_points::{self, Place};
 use crate::function;
 use crate::function_info::{FunctionInfo, Origin, Resolved};
 use crate::functions::Functions;
@@ -417,21 +417,18 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             Some(own) if raw.shared() == 0 => own,
             _ => raw.shared(),
         };
-        let sites = match own {
-            Some(own) if code.kind == self.layout.compiled.kind_baseline + 1 => {
-                self.call_sites(code, own)
-            }
-            _ => None,
-        };
-        let called = match &sites {
-            Some(sites) if !raw.is_exact() => sites
-                .call(raw.pc() - code.start)
-                .and_then(|places| self.located(places)),
-            _ => None,
-        };
+        let maglev = own.filter(|_| code.kind == self.layout.compiled.kind_baseline + 1);
+        let called = maglev
+            .filter(|_| !raw.is_exact())
+            .and_then(|own| {
+                let offset = raw.pc() - code.start;
+                deopt_points::at_return(&self.memory, &self.layout, code, own, offset)
+            })
+            .and_then(|places| self.located(&places));
         let outcome = match called {
             Some(frames) => Outcome::Frames(frames),
             None => {
+                let sites = maglev.and_then(|own| self.call_sites(code, own));
                 let pc_offset = sites
                     .as_ref()
                     .map_or(pc_offset, |sites| sites.origin(pc_offset));

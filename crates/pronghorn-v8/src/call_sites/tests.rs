@@ -111,6 +111,11 @@ impl Scene {
         CallSites::of(&self.heap.image, &self.heap.layout, &self.code, self.outer)
     }
 
+    fn at_return(&self, offset: u64) -> Option<Vec<Place>> {
+        let Self { heap, code, .. } = self;
+        deopt_points::at_return(&heap.image, &heap.layout, code, self.outer, offset)
+    }
+
     fn at_outer(&self, offset: u64) -> Place {
         Place {
             shared: self.outer,
@@ -133,10 +138,10 @@ fn calls_and_jumps_tell_where_functions_were_inlined() {
     for version in VERSIONS.into_iter().filter(|version| version.major > 12) {
         let scene = scene(version, LAZY);
         let sites = scene.read().unwrap();
-        let both = [scene.at_inner(3), scene.at_outer(5)];
-        assert_eq!(sites.call(0x120), Some(&both[..]), "{version}");
-        assert_eq!(sites.call(0x10), None);
-        assert_eq!(sites.call(0x121), None);
+        let both = vec![scene.at_inner(3), scene.at_outer(5)];
+        assert_eq!(scene.at_return(0x120), Some(both), "{version}");
+        assert_eq!(scene.at_return(0x10), None);
+        assert_eq!(scene.at_return(0x121), None);
         assert_eq!(sites.callers(0), Some(&[scene.at_outer(5)][..]));
         assert_eq!(sites.callers(1), Some(&[scene.at_outer(9)][..]));
         assert_eq!(sites.callers(2), None);
@@ -200,7 +205,7 @@ fn a_slow_path_has_the_functions_of_its_jump() {
 fn a_point_that_names_another_exit_is_not_believed() {
     let scene = scene(VERSIONS[2], LAZY + 1);
     let sites = scene.read().unwrap();
-    assert_eq!(sites.call(0x120), None);
+    assert_eq!(scene.at_return(0x120), None);
     assert_eq!(sites.callers(0), None);
     assert!(sites.callers(1).is_some());
 }
@@ -215,7 +220,7 @@ fn another_function_is_not_believed() {
         scene.inner,
     )
     .unwrap();
-    assert_eq!(sites.call(0x120), None);
+    assert_eq!(sites.callers(0), None);
     assert_eq!(sites.callers(1), None);
 }
 
@@ -283,5 +288,6 @@ fn damaged_code_ends_and_never_panics() {
             scene.heap.image.put(start + random.next() % length, &bytes);
         }
         let _ = scene.read();
+        let _ = scene.at_return(0x120);
     }
 }
