@@ -46,7 +46,7 @@ export function checkGeneral(truth, run) {
     const measured = leave.cpu - enter.cpu;
     const seen = pprof.total(verdict.inside, 'cpu');
     assert.ok(
-      seen > 0.97 * measured - 6e6,
+      seen > 0.97 * measured - 20e6,
       `${seen / 1e6} ms of the program's ${measured / 1e6} ms of CPU time are on its stacks:\n${pprof.describe(verdict.outside)}`,
     );
   }
@@ -60,7 +60,8 @@ export function checkLeaf(truth, verdict, { optimized, brief = false }) {
   // A brief run may spend much of its time on its way to the optimizing compiler.
   const wanted = optimized && !brief ? share : unoptimized;
   const leafOf = (sample) => pprof.scriptFrames(sample.stack).at(-1);
-  for (const value of ['count', 'cpu', 'wall']) {
+  // Wall time also counts while the machine runs something else.
+  for (const value of ['count', 'cpu']) {
     const part = pprof.share(verdict.inside, value, (sample) => leafOf(sample)?.name === name);
     assert.ok(
       part >= wanted,

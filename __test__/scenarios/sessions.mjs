@@ -1,7 +1,7 @@
 // Two sessions with a worker that lives through both, and a rotation and a stop while the worker is blocked in native code.
 import { Worker, isMainThread, parentPort } from 'node:worker_threads';
 import { start } from 'pronghorn';
-import { fixture, keep, monotonic, report, settings, startOptions } from '../helpers/scenario.mjs';
+import { fixture, keep, monotonic, report, startOptions } from '../helpers/scenario.mjs';
 
 let sink = 1;
 
@@ -18,6 +18,7 @@ function blocksInNative(ms) {
 function ask(worker, job) {
   return new Promise((resolve, reject) => {
     worker.once('message', resolve).once('error', reject);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker of Node's, not a window
     worker.postMessage(job);
   });
 }
