@@ -17,6 +17,7 @@ mod function;
 mod function_info;
 mod functions;
 mod layout;
+mod lazy_exit;
 mod lines;
 pub mod load;
 mod memory;

@@ -17,6 +17,7 @@ use crate::function;
 use crate::function_info::{FunctionInfo, Origin, Resolved};
 use crate::functions::Functions;
 use crate::layout::{Frames, Layout};
+use crate::lazy_exit;
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type, smi_field};
 use crate::optimized::{self, BUILTIN, Inlined, Outcome};
@@ -289,6 +290,11 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if code.kind == compiled.kind_baseline {
             return self.baseline(raw, &code, offset, make, out);
         }
+        let is_maglev = code.kind == compiled.kind_baseline + 1;
+        let moved = (!raw.is_exact())
+            .then(|| lazy_exit::original_return(&self.memory, &code, is_maglev, offset + 1))
+            .flatten();
+        let offset = moved.map_or(offset, |returns_to| returns_to.saturating_sub(1));
         self.optimized(raw, &code, offset, make, out);
     }
 
@@ -421,7 +427,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         let called = maglev
             .filter(|_| !raw.is_exact())
             .and_then(|own| {
-                let offset = raw.pc() - code.start;
+                let offset = pc_offset + 1;
                 deopt_points::at_return(&self.memory, &self.layout, code, own, offset)
             })
             .and_then(|places| self.located(&places));

@@ -215,6 +215,69 @@ fn optimized_frames_show_what_was_inlined() {
 }
 
 #[test]
+fn maglev_frames_believe_the_deoptimizer_more_than_the_table() {
+    for version in VERSIONS.into_iter().filter(|version| version.major > 12) {
+        let mut scene = Scene::new(version);
+        let layout = scene.heap.layout;
+        let (outer, inner) = (scene.outer, scene.inner);
+        // By the tables outer calls on its first line, inner works on its second one.
+        let table = positions(&layout, &[(0, word(62) | (1 << 31))]);
+        let table = scene.heap.bytes(&table);
+        let old = scene.data(inner, word(24));
+        let field = |heap: &Heap, index: u64| heap.image.u64(old - 1 + 16 + 8 * index).unwrap();
+        let array = |heap: &mut Heap, words: &[u64]| {
+            let array = heap.object(layout.types.fixed_array, 16 + 8 * words.len() as u64);
+            heap.set_smi(array, 8, words.len() as i32);
+            for (index, &word) in words.iter().enumerate() {
+                heap.set(array, 16 + 8 * index as u64, word);
+            }
+            array
+        };
+        let heap = &mut scene.heap;
+        let bytecodes = [(25, 32), (60, 66)].map(|(first, second)| {
+            let table = positions(&layout, &[(0, word(first)), (3, word(second))]);
+            let table = heap.bytes(&table);
+            heap.bytecode(&[0x0c; 8], table)
+        });
+        let protected = array(heap, &bytecodes);
+        // The scene has inner as literal 0; outer becomes literal 1.
+        let literals = array(heap, &[inner, outer]);
+        let translation = heap.bytes(&[14, 0, 4, 4, 1, 8, 2, 0, 0, 1, 6, 0, 2, 0]);
+        let mut words = vec![0; 15];
+        for (index, word) in words.iter_mut().enumerate().take(9) {
+            *word = field(heap, index as u64);
+        }
+        words[0] = translation;
+        words[2] = protected;
+        words[3] = literals;
+        words[14] = 150 << 32;
+        let data = array(heap, &words);
+        let kind = layout.compiled.kind_baseline + 1;
+        scene.code(kind, 200, table, data);
+        // A call that returns to 40, point 0, exit 150.
+        let safepoints = START + 200;
+        scene.heap.image.put_u32(safepoints + 4, 1);
+        scene.heap.image.put_u32(safepoints + 8, 0b00_1001_0001);
+        scene.heap.image.put(safepoints + 16, &[40, 1, 151, 0]);
+        let mut resolver = scene.resolver();
+        let expected = named(&[("inner", 6), ("outer", 3)]);
+        for raw in [
+            RawFrame::compiled(START + 40, false, outer),
+            // Behind it, and without a point of their own.
+            RawFrame::compiled(START + 41, true, outer),
+            RawFrame::compiled(START + 90, false, outer),
+        ] {
+            assert_eq!(lines(&mut resolver, raw), expected, "{version}");
+        }
+        let proofs = resolver.proofs();
+        assert_eq!(
+            (proofs.optimized, proofs.inlined, proofs.failures),
+            (Proof::Proved, Proof::Proved, 0)
+        );
+    }
+}
+
+#[test]
 fn an_inlined_function_that_does_not_fit_is_refused() {
     let mut scene = Scene::new(VERSIONS[3]);
     let table = positions(&scene.heap.layout, &[(0, word(62) | (1 << 31))]);
