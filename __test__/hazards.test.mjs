@@ -17,7 +17,7 @@ for (const major of majors) {
     it(`takes a real-time signal nobody uses, and leaves an empty handler (Node ${major})`, async () => {
       const run = await hazard('signal', major);
       assert.ok(run.signal >= 34 && run.signal <= 64);
-      assert.ok(run.samples > 30);
+      assert.ok(run.samples > 10);
       for (const [signal, before] of Object.entries(run.before)) {
         if (!/^\d+$/.test(signal)) assert.equal(run.after[signal], before, `${signal} is as it was before`);
         else if (Number(signal) === run.signal) {

@@ -74,7 +74,7 @@ for (const major of majors) {
     it(`a server at 1% load is idle (Node ${major})`, async () => {
       const child = await launchScenario('server', major);
       const port = await portOf(child);
-      const end = Date.now() + (long ? 10_000 : 2500);
+      const end = Date.now() + (long ? 10_000 : 4000);
       while (Date.now() < end) {
         await request(port, '/work');
         await sleep(100);

@@ -24,14 +24,14 @@ for (const major of majors) {
         assert.ok(reasons.includes(`${place} failed: injected`), reasons.join('\n'));
         assert.equal(stillSampling, false);
         assert.ok(bytes > 100);
-        assert.ok(second > 5, `${second} samples after the next start`);
+        assert.ok(second > 0, `${second} samples after the next start`);
       });
     }
 
     it(`in a native call (Node ${major})`, async () => {
       const { thrown, heard, second } = await runWith('a native call', major);
       assert.deepEqual(thrown ?? heard[0], { code: 'ERR_PRONGHORN_INTERNAL', message: 'a native call failed: injected' });
-      assert.ok(second > 5);
+      assert.ok(second > 0);
     });
   });
 }

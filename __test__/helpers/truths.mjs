@@ -78,8 +78,23 @@ export function checkLeaf(truth, verdict, { optimized, brief = false }) {
   assert.ok(onHot >= least, `only ${percent(onHot)} of ${name} on its hot lines ${lines}:\n${pprof.describe(own)}`);
 }
 
-/** Runs a program and checks all that is known of it. Returns the run, with its `verdict`. */
+/**
+ * Runs a program and checks all that is known of it. Returns the run, with its `verdict`.
+ *
+ * The checks are statistics of a few hundred samples, and a busy machine can keep the ticker from running for tens of
+ * milliseconds: a run that fails is repeated once. What is wrong with the profiler is wrong both times.
+ */
 export async function checkTruth(truth, major, settings = {}) {
+  try {
+    return await checkOnce(truth, major, settings);
+  } catch (first) {
+    if (first.code !== 'ERR_ASSERTION') throw first;
+    console.log(`${truth.file} (Node ${major}) is repeated: ${first.message.split('\n', 2).join(' ')}`);
+    return checkOnce(truth, major, settings);
+  }
+}
+
+async function checkOnce(truth, major, settings) {
   const run = await runProgram(truth, major, settings);
   const verdict = checkGeneral(truth, run);
   const optimized = !(settings.flags ?? []).some((flag) => ['--no-opt', '--always-sparkplug', '--jitless'].includes(flag));

@@ -276,6 +276,10 @@ fn enter(
 pub fn begin_thread(slot: &'static ThreadSlot) {
     slot.armed.store(false, Release);
     slot.buffer.clear();
+    if !signal::is_pending_here() {
+        // Either it has come by now, or somebody else's disposition swallowed it.
+        slot.pending_since.store(0, Relaxed);
+    }
     slot.cpu_at_look.store(0, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);

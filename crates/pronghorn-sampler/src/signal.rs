@@ -78,6 +78,19 @@ pub fn uses_fallback() -> bool {
     FALLBACK_READY.load(Relaxed)
 }
 
+/// Whether a sampling signal to the calling thread is under way: that is, blocked. One that is not blocked has been
+/// delivered when the system call that asks returns.
+pub fn is_pending_here() -> bool {
+    // SAFETY: only reads the calling thread's pending signals into a place of ours.
+    unsafe {
+        let mut pending = std::mem::zeroed();
+        libc::sigpending(&raw mut pending) == 0
+            && [number(), FALLBACK]
+                .iter()
+                .any(|&signal| libc::sigismember(&raw const pending, signal) == 1)
+    }
+}
+
 /// Whether the real-time signal still carries `handler`.
 pub fn is_ours(handler: Handler) -> bool {
     carries(number(), handler)
