@@ -37,7 +37,7 @@ for (const major of majors) {
       const run = await hazard('signal', major, { taken });
       assert.equal(run.signal, 47);
       assert.equal(run.ownHandlerCalls, 0);
-      assert.ok(run.samples > 30);
+      assert.ok(run.samples > 10);
     });
 
     it(`says so when every real-time signal is taken (Node ${major})`, async () => {
@@ -145,7 +145,7 @@ for (const major of majors) {
         const run = await hazard('changedDisposition', major, { to });
         assert.match(run.disposition, expected, 'stop() leaves it as it found it');
         assert.notEqual(run.second.signal, run.signal);
-        assert.ok(run.second.samples > 50);
+        assert.ok(run.second.samples > 10);
       });
     }
 
