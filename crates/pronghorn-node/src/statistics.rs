@@ -177,7 +177,7 @@ fn word(proof: pronghorn_sampler::Proof) -> String {
     use pronghorn_sampler::Proof;
     match proof {
         Proof::Proved => "proved",
-        Proof::Unproved => "unproved",
+        Proof::Unproved { .. } => "unproved",
         Proof::Refused => "refused",
     }
     .to_owned()

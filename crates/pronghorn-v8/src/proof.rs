@@ -1,18 +1,30 @@
 //! Which kinds of frames have shown that the layout fits them.
 //!
-//! The first real frame of a kind decides: if it meets every invariant the kind is proved, else refused, and from then on
-//! such frames show their physical function at its start line. A failure on a proved kind costs that frame its detail only.
+//! The first real frames of a kind decide: the first that meets every invariant proves the kind. Until then such frames show
+//! their physical function at its start line, and if several fail and none holds, the kind is refused for good: one alone may
+//! have been caught while V8 replaced it. A failure on a proved kind costs that frame its detail only.
+
+/// Frames of a kind that may fail before one has held.
+const DOUBTS: u8 = 8;
 
 /// Whether a kind of frame has been checked against real frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// None seen yet.
-    #[default]
-    Unproved,
+    /// None has met every invariant yet.
+    Unproved {
+        /// How many did not.
+        failures: u8,
+    },
     /// A real frame met every invariant.
     Proved,
-    /// The first real frame did not: such frames show their physical function at its start line.
+    /// Several real frames did not, and none did: such frames show their physical function at its start line.
     Refused,
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Self::Unproved { failures: 0 }
+    }
 }
 
 impl Proof {
@@ -21,12 +33,15 @@ impl Proof {
         match (*self, holds) {
             (Self::Refused, _) => false,
             (Self::Proved, true) => true,
-            (Self::Unproved, true) => {
+            (Self::Unproved { .. }, true) => {
                 *self = Self::Proved;
                 true
             }
-            (Self::Unproved, false) => {
-                *self = Self::Refused;
+            (Self::Unproved { failures }, false) => {
+                *self = match failures + 1 {
+                    DOUBTS => Self::Refused,
+                    failures => Self::Unproved { failures },
+                };
                 false
             }
             (Self::Proved, false) => {
@@ -59,13 +74,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_frame_decides() {
+    fn several_failures_and_no_success_refuse() {
         let mut failures = 0;
         let mut proof = Proof::default();
-        assert!(!proof.record(false, &mut failures));
+        for _ in 0..DOUBTS {
+            assert!(!proof.record(false, &mut failures));
+        }
         assert_eq!(proof, Proof::Refused);
         assert!(!proof.record(true, &mut failures));
         assert_eq!((proof, failures), (Proof::Refused, 0));
+    }
+
+    #[test]
+    fn one_success_proves_after_a_failure_too() {
+        let mut failures = 0;
+        let mut proof = Proof::default();
+        assert!(!proof.record(false, &mut failures));
+        assert!(proof.record(true, &mut failures));
+        assert_eq!(proof, Proof::Proved);
     }
 
     #[test]

@@ -398,7 +398,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         ) {
             return None;
         }
-        if self.proofs.baseline == Proof::Unproved
+        if matches!(self.proofs.baseline, Proof::Unproved { .. })
             && !baseline::fits(&self.table, &self.bytecodes, sizes, code.size)
         {
             return None;

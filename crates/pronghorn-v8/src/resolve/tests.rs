@@ -288,10 +288,14 @@ fn an_inlined_function_that_does_not_fit_is_refused() {
     let kind = scene.heap.layout.compiled.kind_baseline + 1;
     scene.code(kind, 200, table, data);
     let mut resolver = scene.resolver();
-    assert_eq!(
-        lines(&mut resolver, RawFrame::compiled(START + 9, false, outer)),
-        named(&[("outer", 2)])
-    );
+    // One alone may have been caught while V8 replaced it; eight have not.
+    for pc in START + 9..START + 17 {
+        assert_ne!(resolver.proofs().inlined, Proof::Refused);
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(pc, false, outer)),
+            named(&[("outer", 2)])
+        );
+    }
     assert_eq!(
         (resolver.proofs().optimized, resolver.proofs().inlined),
         (Proof::Proved, Proof::Refused)
@@ -308,10 +312,13 @@ fn code_that_names_another_function_is_refused() {
     let kind = scene.heap.layout.compiled.kind_baseline + 1;
     scene.code(kind, 200, table, data);
     let mut resolver = scene.resolver();
-    assert_eq!(
-        lines(&mut resolver, RawFrame::compiled(START + 9, false, inner)),
-        named(&[("inner", 5)])
-    );
+    for pc in START + 9..START + 17 {
+        assert_ne!(resolver.proofs().optimized, Proof::Refused);
+        assert_eq!(
+            lines(&mut resolver, RawFrame::compiled(pc, false, inner)),
+            named(&[("inner", 5)])
+        );
+    }
     assert_eq!(resolver.proofs().optimized, Proof::Refused);
 }
 
