@@ -145,7 +145,7 @@ pub fn start(
             },
             start_ns: clock::monotonic_ns().saturating_sub(began),
         }));
-        collector::capabilities()
+        pronghorn_sampler::capabilities()
             .map(CapabilitiesObject::from)
             .ok_or_else(|| Failure::new(Code::Internal, "capabilities are missing"))
     })
@@ -295,7 +295,7 @@ pub fn stats() -> Result<Stats> {
 #[napi(ts_return_type = "Capabilities")]
 pub fn capabilities() -> Result<CapabilitiesObject> {
     guarded(|| {
-        collector::capabilities()
+        pronghorn_sampler::capabilities()
             .map(CapabilitiesObject::from)
             .ok_or_else(not_started)
     })

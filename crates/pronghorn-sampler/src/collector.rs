@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use pronghorn_native::ImageList;
 use pronghorn_recorder::{ProfileTime, Recorder};
-use pronghorn_v8::{CodeRanges, Frames, IsolateView, Layout, Proofs, Resolver, Symbols, Version};
+use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, Symbols, Version};
 
 use crate::breaker::Breaker;
 use crate::handler::on_sampling_signal;
@@ -59,31 +59,19 @@ pub enum StartError {
     Failed(String),
 }
 
-/// What the sampler can do in this process.
-#[derive(Clone, Debug)]
-pub struct Capabilities {
-    /// V8's version.
-    pub v8_version: Version,
-    /// How much of a frame can be told.
-    pub frames: Frames,
-    /// Whether V8's frames are walked.
-    pub walk: bool,
-    /// What is degraded, a sentence each.
-    pub reasons: Vec<String>,
-    /// The sampling signal.
-    pub signal: i32,
-    /// Which layouts have been checked against real frames of the calling thread.
-    pub proofs: Proofs,
-}
-
 /// What a start found, kept for `capabilities`.
 #[derive(Clone, Copy)]
-struct Found {
-    version: Version,
-    layout: Layout,
+pub(crate) struct Found {
+    pub(crate) version: Version,
+    pub(crate) layout: Layout,
 }
 
 static FOUND: Mutex<Option<Found>> = Mutex::new(None);
+
+/// What the last start found; `None` before the first.
+pub(crate) fn found() -> Option<Found> {
+    *lock(&FOUND)
+}
 
 /// Whether sampling is on. Async-signal-safe.
 pub fn is_running() -> bool {
@@ -409,53 +397,4 @@ pub fn stats() -> SamplerStatistics {
         left_behind: lock(&LEFT_BEHIND).clone(),
         ..statistics::snapshot()
     }
-}
-
-/// What the sampler can do now. `None` before the first start.
-pub fn capabilities() -> Option<Capabilities> {
-    let Found { version, layout } = (*lock(&FOUND))?;
-    let frames = layout.frames;
-    let mut reasons = Vec::new();
-    let running = is_running();
-    if frames == Frames::Physical {
-        reasons.push(format!(
-            "V8 {version} is not known: inlined functions and executed lines of optimized code are not shown"
-        ));
-    }
-    let ours = !running || pronghorn_v8::fault::is_ours();
-    if !ours {
-        reasons.push(
-            "another library replaced the SIGSEGV or SIGBUS handler: V8's frames are not walked"
-                .to_owned(),
-        );
-    }
-    if BREAKER.is_open() {
-        reasons.push("too many walks failed: V8's frames are not walked".to_owned());
-    }
-    if running && !signal::is_ours(on_sampling_signal) {
-        reasons.push("another library took the sampling signal: nothing is sampled".to_owned());
-    }
-    if signal::uses_fallback() {
-        reasons.push(
-            "the kernel queues no more signals (RLIMIT_SIGPENDING): SIGSTKFLT is used instead"
-                .to_owned(),
-        );
-    }
-    if let Some(reason) = failure::reason() {
-        reasons.push(reason);
-    }
-    let proofs = thread::current()
-        .and_then(|(_, slot)| {
-            let _busy = slot.work()?;
-            thread::with(slot, |thread| thread.builder().resolver.proofs())
-        })
-        .unwrap_or_default();
-    Some(Capabilities {
-        v8_version: version,
-        frames,
-        walk: running && ours && !BREAKER.is_open(),
-        reasons,
-        signal: signal::number(),
-        proofs,
-    })
 }

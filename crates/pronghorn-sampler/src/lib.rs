@@ -14,6 +14,7 @@
 pub mod account;
 pub mod breaker;
 pub mod buffer;
+pub mod capabilities;
 pub mod clock;
 pub mod collector;
 pub mod event_loop;
@@ -37,6 +38,7 @@ pub mod ticker;
 mod waker;
 pub mod walk;
 
-pub use collector::{Capabilities, Options, StartError};
+pub use capabilities::{Capabilities, capabilities};
+pub use collector::{Options, StartError};
 pub use pronghorn_v8::{Frames, Proof};
 pub use stack::NativeFrames;

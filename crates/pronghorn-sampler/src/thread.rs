@@ -7,24 +7,21 @@
 //! Safe points: before the loop polls, at a garbage collection's ends, at an interrupt, at a rotation or stop that this
 //! thread asks for, and at the environment's end. There raw frames become stacks and go to the recorder; if no slot of
 //! the recorder is free they stay in the buffer for the next safe point, or, where their pointers are about to die, as
-//! resolved stacks in the backlog.
+//! resolved stacks in the backlog (`thread/drain.rs`).
+
+mod drain;
 
 use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use pronghorn_recorder::{Frame, Marker, RecordError, Recorder, Sample, ThreadLabel, Values};
+use pronghorn_recorder::{Frame, Marker, Recorder, Sample, ThreadLabel, Values};
 
-use crate::buffer::RecordKind;
 use crate::event_loop::LoopHook;
 use crate::host::{Host, IsolatePtr};
 use crate::slot::{self, REGISTRATION, ThreadSlot};
-use crate::stack::{StackBuilder, as_garbage_collection};
-use crate::statistics::{RESOLVE_TIME, SlotCounters};
+use crate::stack::StackBuilder;
 use crate::{clock, collector, failure, gc, handler, registers};
-
-/// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
-const BACKLOG: usize = 8192;
 
 /// See the module documentation.
 pub struct JsThread {
@@ -253,164 +250,6 @@ impl JsThread {
     /// The collection is over.
     pub fn forget_collection_stack(&mut self) {
         self.collection = None;
-    }
-
-    /// Resolves the stack that the prologue hook took, unless that was done.
-    pub fn resolve_collection_stack(&mut self) {
-        if self.collection.is_some() {
-            return;
-        }
-        let mut frames = Vec::new();
-        if let Some((header, raw)) = self.slot.gc_stack.peek() {
-            self.builder.build(
-                raw,
-                header.kind,
-                collector::native_frames(),
-                collector::max_depth(),
-                &mut frames,
-            );
-        }
-        as_garbage_collection(&mut frames);
-        self.collection = Some(frames);
-    }
-
-    /// Resolves and records what is in the buffer, then the idle time. `must_empty`: the buffer's pointers are about to
-    /// die, so what cannot be recorded now waits resolved.
-    pub fn drain(&mut self, must_empty: bool) {
-        let Some(recorder) = self.recorder() else {
-            return;
-        };
-        let began = clock::monotonic_ns();
-        collector::refresh_images();
-        let mut free = self.flush_backlog(&recorder);
-        while free || must_empty {
-            let slot = self.slot;
-            let Some((header, raw)) = slot.buffer.peek() else {
-                break;
-            };
-            let mut values = Values {
-                count: 1,
-                cpu_ns: header.cpu_ns,
-                wall_ns: header.wall_ns,
-            };
-            if self.last.is_empty() {
-                // No stack before it: the time goes to this one.
-                values.wall_ns += header.still_ns;
-            } else if header.still_ns > 0 {
-                let still = Values {
-                    count: 0,
-                    cpu_ns: 0,
-                    wall_ns: header.still_ns,
-                };
-                let stack = std::mem::take(&mut self.last);
-                free = self.put(&recorder, free, still, stack);
-            }
-            self.resolve(header.kind, raw);
-            self.last.clone_from(&self.frames);
-            let stack = std::mem::take(&mut self.frames);
-            free = self.put(&recorder, free, values, stack);
-            self.slot.buffer.consume();
-        }
-        let idle = self.slot.account.take_idle();
-        if idle > 0 {
-            let values = Values {
-                count: 1,
-                cpu_ns: 0,
-                wall_ns: idle,
-            };
-            let recorded = free
-                && recorder
-                    .record([Sample {
-                        thread: &self.label,
-                        frames: &[Frame::Marker(Marker::Idle)],
-                        values,
-                    }])
-                    .is_ok();
-            if recorded {
-                SlotCounters::add(&self.slot.counters.idle);
-            } else {
-                self.slot.account.return_idle(idle);
-            }
-        }
-        self.slot.backlog.store(self.backlog.len() as u32, Relaxed);
-        self.slot.drains.fetch_add(1, Release);
-        RESOLVE_TIME.record(clock::monotonic_ns().saturating_sub(began));
-    }
-
-    fn resolve(&mut self, kind: RecordKind, raw: &[pronghorn_v8::RawFrame]) {
-        if kind == RecordKind::GarbageCollection {
-            self.resolve_collection_stack();
-            self.frames.clear();
-            if let Some(stack) = &self.collection {
-                self.frames.extend_from_slice(stack);
-            }
-            return;
-        }
-        self.builder.build(
-            raw,
-            kind,
-            collector::native_frames(),
-            collector::max_depth(),
-            &mut self.frames,
-        );
-    }
-
-    /// Records one stack, or keeps it in the backlog. Returns whether the recorder is still free. The vector comes back as
-    /// scratch space.
-    fn put(&mut self, recorder: &Recorder, free: bool, values: Values, stack: Vec<Frame>) -> bool {
-        if free {
-            let sample = Sample {
-                thread: &self.label,
-                frames: &stack,
-                values,
-            };
-            match recorder.record([sample]) {
-                Ok(()) => {
-                    self.frames = stack;
-                    return true;
-                }
-                Err(RecordError::SlotFull { .. }) => {
-                    recorder.note_dropped(1);
-                    return true;
-                }
-                Err(RecordError::NoSlotFree { .. }) => {}
-            }
-        }
-        if self.backlog.len() < BACKLOG {
-            self.backlog.push((values, stack));
-        } else {
-            recorder.note_dropped(1);
-        }
-        false
-    }
-
-    /// Records what waits resolved. Returns whether the recorder is free for more.
-    fn flush_backlog(&mut self, recorder: &Recorder) -> bool {
-        if self.backlog.is_empty() {
-            return true;
-        }
-        let samples = self.backlog.iter().map(|(values, frames)| Sample {
-            thread: &self.label,
-            frames,
-            values: *values,
-        });
-        let recorded = match recorder.record(samples) {
-            Ok(()) => self.backlog.len(),
-            Err(error) => error.recorded(),
-        };
-        self.backlog.drain(..recorded);
-        self.backlog.is_empty()
-    }
-
-    /// The recorder of the session under way.
-    fn recorder(&mut self) -> Option<Arc<Recorder>> {
-        let session = collector::session();
-        if !matches!(&self.recorder, Some((known, _)) if *known == session) {
-            self.recorder = collector::recorder().map(|recorder| (session, recorder));
-        }
-        self.recorder
-            .as_ref()
-            .map(|(_, recorder)| Arc::clone(recorder))
     }
 }
 
