@@ -56,7 +56,7 @@ for (const major of majors) {
       const run = await hazard('cycles', major, { cycles: 100 });
       assert.equal(run.numbers.length, 1);
       assert.equal(run.carried, 1);
-      assert.ok(run.samples > 100);
+      assert.ok(run.samples > 20);
     });
 
     it(`works beside --cpu-prof and the inspector's profiler (Node ${major})`, async () => {
@@ -152,14 +152,14 @@ for (const major of majors) {
     it(`keeps errno (Node ${major})`, async () => {
       const run = await hazard('errno', major);
       for (const [set, found] of run.values) assert.equal(found, set);
-      assert.ok(run.samples > 100);
+      assert.ok(run.samples > 20);
     });
 
     it(`takes less than 8 KiB of stack, the kernel's frame included (Node ${major})`, async (context) => {
       const run = await hazard('signalStack', major);
       assert.equal(run.painted, 0);
       assert.equal(run.before, 0);
-      assert.ok(run.samples > 100);
+      assert.ok(run.samples > 20);
       context.diagnostic(`${run.used} bytes`);
       assert.ok(run.used > 1024 && run.used < 8192, `${run.used} bytes`);
     });

