@@ -1,16 +1,23 @@
-//! What has to keep working inside a signal handler and, later, across a fork: locks that are one word.
+//! What has to keep working inside a signal handler and across a fork.
 //!
+//! - [`fork`]: whether this process was forked off; nothing else in pronghorn knows of atfork.
+//! - [`Resettable`]: the state of a component, replaced whole after a fork.
 //! - [`RawLock`]: an atomic word with `try_lock`, `lock` and `unlock`.
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
 //!
-//! This crate depends on nothing and knows neither V8 nor signals nor profiles.
+//! This crate depends on libc alone and knows neither V8 nor signals nor profiles.
 //!
 //! Built with `--cfg loom` the atomics and cells are loom's, so that the models in pronghorn-recorder check this very code.
 //! `--cfg pronghorn_weakened` on top weakens one ordering on purpose; those models have to fail then.
 
+pub mod fork;
 mod guarded;
 mod primitives;
 mod raw_lock;
+#[cfg(not(loom))]
+mod resettable;
 
 pub use guarded::{Guard, Guarded, OwnedGuard};
 pub use raw_lock::{RawLock, RawLockGuard};
+#[cfg(not(loom))]
+pub use resettable::Resettable;
