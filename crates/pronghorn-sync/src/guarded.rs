@@ -35,11 +35,27 @@ unsafe impl<T: Send> Send for Guarded<T> {}
 
 impl<T> Guarded<T> {
     /// A value that anybody may lock.
+    #[cfg(not(loom))]
+    pub const fn new(value: T) -> Self {
+        Self {
+            lock: RawLock::new_unlocked(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// A value that anybody may lock. (loom's atomics cannot be made in a constant.)
+    #[cfg(loom)]
     pub fn new(value: T) -> Self {
         Self {
             lock: RawLock::new_unlocked(),
             value: UnsafeCell::new(value),
         }
+    }
+
+    /// Locks, waiting as in [`RawLock::lock`]: never from a signal handler, and not where the caller holds it already.
+    pub fn lock(&self) -> Guard<'_, T> {
+        self.lock.lock();
+        Guard { cell: self }
     }
 
     /// A value that is locked from the start, with the guard that holds it.
