@@ -9,6 +9,7 @@ use pronghorn_pprof::{
     Function as ProfileFunction, Label, Line, Location, LocationId, Mapping, MappingId, Profile,
     StringId,
 };
+use pronghorn_sync::failpoint;
 
 use crate::slot::SlotData;
 use crate::{Frame, MappingInfo, NativeLocation, ProfileTime, SerializeError, Symbolizer, Values};
@@ -49,6 +50,7 @@ pub(crate) fn encode(
     for comment in &info.comments {
         profile.comment(comment);
     }
+    failpoint!("mid-serialize");
     let locations = add_locations(&mut profile, data.frames(), symbolizer)?;
     add_samples(&mut profile, data, &locations);
     profile.to_gzip().map_err(SerializeError::Compress)

@@ -46,7 +46,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pronghorn_sync::{Guard, Guarded, OwnedGuard};
+use pronghorn_sync::{Guard, Guarded, OwnedGuard, failpoint};
 
 use crate::finished_period::FinishedPeriod;
 use crate::slot::{Capacity, HashedSample, SlotData};
@@ -134,6 +134,7 @@ impl Recorder {
                 return Err(RecordError::NoSlotFree { recorded });
             };
             slot.with(|period| {
+                failpoint!("recorder-lock");
                 for sample in batch.iter().flatten() {
                     period
                         .data
@@ -187,6 +188,7 @@ impl Recorder {
                 data: fresh,
             };
             rotation.inactive.with(|period| *period = opened);
+            failpoint!("mid-ready");
             // 2. It is opened, and both are; 3. the active one is closed, once nobody is inside.
             rotation.inactive.move_to(&self.slots[rotation.active]);
             // 4. What it collected is taken out; it stays closed until the next flip.

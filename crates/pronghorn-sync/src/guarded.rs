@@ -144,6 +144,7 @@ impl<T> OwnedGuard<T> {
         // would unlock a value it no longer holds.
         let next = Arc::clone(next);
         self.cell.lock.unlock();
+        crate::failpoint!("mid-flip");
         next.lock.lock();
         self.cell = next;
     }

@@ -4,12 +4,14 @@
 //! - [`Resettable`]: the state of a component, replaced whole after a fork.
 //! - [`RawLock`]: an atomic word with `try_lock`, `lock` and `unlock`.
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
+//! - [`failpoint!`]: a place at which a test can hold a thread; nothing in a normal build.
 //!
 //! This crate depends on libc alone and knows neither V8 nor signals nor profiles.
 //!
 //! Built with `--cfg loom` the atomics and cells are loom's, so that the models in pronghorn-recorder check this very code.
 //! `--cfg pronghorn_weakened` on top weakens one ordering on purpose; those models have to fail then.
 
+pub mod failpoint;
 pub mod fork;
 mod guarded;
 mod primitives;
