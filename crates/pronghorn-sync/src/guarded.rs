@@ -13,12 +13,16 @@
 //! Those of [`RawLock`]: an access sees everything written by the accesses before it.
 //!
 //! # Fork
-//! A guard held by a thread that is gone stays held in the child. It must be abandoned there, never dropped or waited for.
+//! A value that a thread held at the fork stays held in the child, maybe torn. [`Guarded::reset`] puts a fresh value in place,
+//! abandons the old one without dropping it, and opens the lock by one store. A guard remembers the generation it was
+//! made in: dropped in a later one, by whatever still refers to it in the child, it does nothing. So it can neither open
+//! the lock for a second owner nor free what a thread that is gone had in hand.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use crate::RawLock;
 use crate::primitives::UnsafeCell;
+use crate::{Alone, RawLock, fork};
 
 /// A value that only the holder of its lock can reach.
 pub struct Guarded<T> {
@@ -55,7 +59,7 @@ impl<T> Guarded<T> {
     /// Locks, waiting as in [`RawLock::lock`]: never from a signal handler, and not where the caller holds it already.
     pub fn lock(&self) -> Guard<'_, T> {
         self.lock.lock();
-        Guard { cell: self }
+        Guard::new(self)
     }
 
     /// A value that is locked from the start, with the guard that holds it.
@@ -64,9 +68,7 @@ impl<T> Guarded<T> {
             lock: RawLock::new_locked(),
             value: UnsafeCell::new(value),
         });
-        let guard = OwnedGuard {
-            cell: Arc::clone(&cell),
-        };
+        let guard = OwnedGuard::new(Arc::clone(&cell));
         (cell, guard)
     }
 
@@ -74,15 +76,37 @@ impl<T> Guarded<T> {
     #[must_use]
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         // `then`, not `then_some`: that one would build the guard either way, and drop it, which unlocks.
-        self.lock.try_lock().then(|| Guard { cell: self })
+        self.lock.try_lock().then(|| Guard::new(self))
     }
 
     /// Locks if that needs no waiting, with a guard that can be kept.
     #[must_use]
     pub fn try_lock_owned(self: &Arc<Self>) -> Option<OwnedGuard<T>> {
-        self.lock.try_lock().then(|| OwnedGuard {
-            cell: Arc::clone(self),
-        })
+        self.lock
+            .try_lock()
+            .then(|| OwnedGuard::new(Arc::clone(self)))
+    }
+
+    /// After a fork: `fresh` in place of the value, which is abandoned without being dropped, and the lock open, whoever
+    /// held it. The value comes first, so the lock never opens onto the old one.
+    pub fn reset(&self, alone: &Alone, fresh: T) {
+        self.abandon_for(alone, fresh);
+        self.lock.reset();
+    }
+
+    /// The same with the lock held, by the guard that is returned.
+    pub fn reset_locked(self: &Arc<Self>, alone: &Alone, fresh: T) -> OwnedGuard<T> {
+        self.lock.reset_locked();
+        self.abandon_for(alone, fresh);
+        OwnedGuard::new(Arc::clone(self))
+    }
+
+    fn abandon_for(&self, _alone: &Alone, fresh: T) {
+        self.value.with_mut(|pointer| {
+            // SAFETY: valid and aligned, as it comes from the cell. Nobody else has access: `Alone` says so. Writing does
+            // not drop what was there.
+            unsafe { pointer.write(fresh) };
+        });
     }
 
     /// Whether somebody holds the lock at this moment: for statistics and tests.
@@ -106,9 +130,17 @@ impl<T> Guarded<T> {
 #[must_use = "dropping the guard unlocks at once"]
 pub struct Guard<'cell, T> {
     cell: &'cell Guarded<T>,
+    generation: u32,
 }
 
-impl<T> Guard<'_, T> {
+impl<'cell, T> Guard<'cell, T> {
+    fn new(cell: &'cell Guarded<T>) -> Self {
+        Self {
+            cell,
+            generation: fork::generation(),
+        }
+    }
+
     /// Calls `action` with the value and returns what it returns.
     pub fn with<R>(&mut self, action: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: this guard is the one hold on the lock, and `&mut self` keeps the guard from being used twice at a time.
@@ -118,17 +150,34 @@ impl<T> Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        self.cell.lock.unlock();
+        if self.generation == fork::generation() {
+            self.cell.lock.unlock();
+        }
     }
 }
 
 /// Holds a [`Guarded`] value for as long as it is kept, on whatever thread; unlocks when dropped.
 #[must_use = "dropping the guard unlocks at once"]
 pub struct OwnedGuard<T> {
-    cell: Arc<Guarded<T>>,
+    /// Dropped by this type's own `drop`, and not in a later generation.
+    cell: ManuallyDrop<Arc<Guarded<T>>>,
+    generation: u32,
 }
 
 impl<T> OwnedGuard<T> {
+    fn new(cell: Arc<Guarded<T>>) -> Self {
+        Self {
+            cell: ManuallyDrop::new(cell),
+            generation: fork::generation(),
+        }
+    }
+
+    /// Whether it is a guard of a parent's: it holds nothing in this process.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
     /// Calls `action` with the value and returns what it returns.
     pub fn with<R>(&mut self, action: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: this guard is the one hold on the lock, and `&mut self` keeps the guard from being used twice at a time.
@@ -139,20 +188,28 @@ impl<T> OwnedGuard<T> {
     ///
     /// In this order there is no moment when this guard holds both, and for a moment both may be open. `next` must be
     /// a cell that this thread does not hold; waiting is as in [`RawLock::lock`], so never from a signal handler.
+    ///
+    /// In a process that was forked off in the middle of this, by a handler that interrupted it, it does not wait for a
+    /// thread that may be gone: the guard holds nothing then, as every inherited guard.
     pub fn move_to(&mut self, next: &Arc<Guarded<T>>) {
         // Made first, so that nothing can panic between the unlock and the store into `self.cell`: a guard dropped there
         // would unlock a value it no longer holds.
         let next = Arc::clone(next);
         self.cell.lock.unlock();
         crate::failpoint!("mid-flip");
-        next.lock.lock();
-        self.cell = next;
+        next.lock.lock_unless(|| self.is_inherited());
+        drop(std::mem::replace(&mut *self.cell, next));
     }
 }
 
 impl<T> Drop for OwnedGuard<T> {
     fn drop(&mut self) {
+        if self.is_inherited() {
+            return;
+        }
         self.cell.lock.unlock();
+        // SAFETY: this is the one place that drops it, once.
+        unsafe { ManuallyDrop::drop(&mut self.cell) };
     }
 }
 

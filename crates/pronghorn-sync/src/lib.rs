@@ -4,6 +4,8 @@
 //! - [`Resettable`]: the state of a component, replaced whole after a fork.
 //! - [`RawLock`]: an atomic word with `try_lock`, `lock` and `unlock`.
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
+//! - [`Mapping`], [`MappedVec`]: memory outside the allocator, which a child unmaps without looking into it.
+//! - [`Alone`]: the proof that a reset has the process to itself.
 //! - [`failpoint!`]: a place at which a test can hold a thread; nothing in a normal build.
 //!
 //! This crate depends on libc alone and knows neither V8 nor signals nor profiles.
@@ -11,15 +13,21 @@
 //! Built with `--cfg loom` the atomics and cells are loom's, so that the models in pronghorn-recorder check this very code.
 //! `--cfg pronghorn_weakened` on top weakens one ordering on purpose; those models have to fail then.
 
+mod alone;
 pub mod failpoint;
 pub mod fork;
 mod guarded;
+mod mapped_vec;
+pub mod mapping;
 mod primitives;
 mod raw_lock;
 #[cfg(not(loom))]
 mod resettable;
 
+pub use alone::Alone;
 pub use guarded::{Guard, Guarded, OwnedGuard};
+pub use mapped_vec::MappedVec;
+pub use mapping::Mapping;
 pub use raw_lock::{RawLock, RawLockGuard};
 #[cfg(not(loom))]
 pub use resettable::Resettable;

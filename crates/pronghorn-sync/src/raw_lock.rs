@@ -29,8 +29,9 @@
 //! `WANTED` written after an unlock continues that unlock's release sequence and does not hide it.
 //!
 //! # Fork
-//! The word is copied as it stands: held, if any thread held it. The child must not wait for it; it gives the lock a new
-//! state instead, while it is the only thread.
+//! The word is copied as it stands: held, if any thread held it, wanted, if any thread waited. The child must not wait
+//! for it; [`RawLock::reset`] gives it a new state instead, by one store, while there is one thread. Threads
+//! made after that see the store because making a thread publishes everything before it.
 //!
 //! # Drawbacks
 //! No fairness among those that try, no owner to blame, no recursion, and a waiter that sleeps in steps of 50 µs once the
@@ -106,6 +107,12 @@ impl RawLock {
     /// Only for the thread that rotates. It is next in line, whoever else tries. Never from a signal handler, and
     /// never by the owner itself: both would wait for ever.
     pub fn lock(&self) {
+        self.lock_unless(|| false);
+    }
+
+    /// The same until `give_up` says so, which is asked before each step of waiting; false then. Whoever gives up still
+    /// counts as waiting, so this is for a process in which nobody uses the lock any more before it is reset.
+    pub(crate) fn lock_unless(&self, mut give_up: impl FnMut() -> bool) -> bool {
         let mut step = 0;
         loop {
             let before = self.word.fetch_or(WANTED, Ordering::Relaxed);
@@ -115,7 +122,10 @@ impl RawLock {
                     .compare_exchange(WANTED, LOCKED, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok()
             {
-                return;
+                return true;
+            }
+            if give_up() {
+                return false;
             }
             wait_step(step);
             step = step.saturating_add(1);
@@ -126,6 +136,19 @@ impl RawLock {
     pub fn unlock(&self) {
         let before = self.word.fetch_and(!LOCKED, UNLOCK);
         debug_assert!(before & LOCKED != 0, "unlocked a lock that nobody held");
+    }
+
+    /// Gives the lock the state of [`RawLock::new_unlocked`], whoever held it or waited for it. One store.
+    ///
+    /// Only in a forked process, where those threads are gone, before anybody uses the lock again. A guard of the
+    /// parent's that this process still has must not unlock any more; [`crate::Guarded`]'s see to that themselves.
+    pub fn reset(&self) {
+        self.word.store(UNLOCKED, Ordering::Release);
+    }
+
+    /// Gives the lock the state of [`RawLock::new_locked`], likewise: it is the caller's to unlock. One store.
+    pub fn reset_locked(&self) {
+        self.word.store(LOCKED, Ordering::Release);
     }
 
     /// Whether somebody is inside at this moment: for statistics and tests. It may be wrong by the time it is read.
@@ -198,6 +221,24 @@ mod tests {
         assert!(lock.is_locked());
         drop(guard);
         assert!(!lock.is_locked());
+    }
+
+    #[test]
+    fn a_reset_forgets_whoever_held_the_lock_or_waited_for_it() {
+        for before in [UNLOCKED, LOCKED, WANTED, LOCKED | WANTED] {
+            let lock = RawLock::new_unlocked();
+            lock.word.store(before, Ordering::Relaxed);
+            lock.reset();
+            assert!(lock.try_lock(), "{before}");
+            assert!(!lock.try_lock(), "{before}");
+            lock.unlock();
+
+            lock.word.store(before, Ordering::Relaxed);
+            lock.reset_locked();
+            assert!(!lock.try_lock(), "{before}");
+            lock.unlock();
+            assert!(lock.try_lock(), "{before}");
+        }
     }
 
     #[test]

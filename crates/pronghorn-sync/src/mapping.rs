@@ -1,0 +1,349 @@
+//! Anonymous memory of our own, outside the allocator, in a table that a forked child can read.
+//!
+//! # Why not the allocator
+//! What the parent's threads were writing at the instant of a fork is torn in the child. Freeing it would mean to walk it, and
+//! keeping it would leak it with every generation. A mapping needs no walk: the table says where it is, and the
+//! child unmaps it, whatever stands in it.
+//!
+//! # The table
+//! A fixed array of atomics in the image. Each entry has a word: the process and generation that it belongs to, what it is
+//! for ([`Kind`]), and how it stands:
+//!
+//! ```text
+//! FREE ──► CHANGING ──► LIVE ◄──► IDLE      IDLE: kept for the next who asks, since a system call and fresh pages
+//!             ▲          │         │        cost more than the allocator would
+//!             └──────────┴─────────┘        CHANGING: being mapped, moved or unmapped
+//! ```
+//!
+//! # Threads
+//! Any, not from signal handlers. Whoever brings an entry out of FREE or IDLE, by compare-and-exchange, owns it; base and
+//! length are written by the owner alone, between acquiring the word and releasing it.
+//!
+//! # Fork
+//! The child's copies of the parent's entries have another process in their word. [`unmap_inherited`] unmaps those that
+//! are LIVE or IDLE. One that a thread was CHANGING at the instant of the fork is left alone: its addresses may already
+//! belong to somebody else, and a leak is better than that. The window is one system call wide.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{
+    AtomicPtr, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use crate::{Alone, fork};
+
+/// The granularity of lengths.
+const PAGE: usize = 4096;
+/// How many mappings there can be at a time: the slots of a recorder need eighteen.
+const ENTRIES: usize = 256;
+/// How many IDLE ones of a kind are kept, and how large they may be.
+const IDLE_MOST: usize = 8;
+const IDLE_BYTES: usize = 1 << 18;
+
+/// What a mapping is for; a reset unmaps kind by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// The tables of a recorder's slot.
+    Slot = 1,
+    /// What a signal handler writes.
+    Buffer = 2,
+}
+
+/// Why there is no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// More mappings than the table has entries.
+    TableFull,
+    /// The kernel refused, with this errno.
+    Refused(i32),
+}
+
+impl std::fmt::Display for MapError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TableFull => formatter.write_str("there are too many mappings"),
+            Self::Refused(errno) => write!(formatter, "no memory was mapped: errno {errno}"),
+        }
+    }
+}
+
+impl std::error::Error for MapError {}
+
+/// Aligned, so that none lies across two pages: a fork copies memory by the page.
+#[repr(align(32))]
+struct Entry {
+    word: AtomicU64,
+    base: AtomicPtr<u8>,
+    bytes: AtomicUsize,
+}
+
+static TABLE: [Entry; ENTRIES] = [const {
+    Entry {
+        word: AtomicU64::new(FREE),
+        base: AtomicPtr::new(std::ptr::null_mut()),
+        bytes: AtomicUsize::new(0),
+    }
+}; ENTRIES];
+
+// An entry's word: the process in the upper half, then 16 bits of the generation, the kind, and the state.
+const FREE: u64 = 0;
+const CHANGING: u64 = 1;
+const LIVE: u64 = 2;
+const IDLE: u64 = 3;
+const STATE: u64 = 0xff;
+const KIND: u64 = 0xff00;
+const KIND_SHIFT: u32 = 8;
+const OWNER: u64 = !0xffff;
+
+/// Who maps: this process in this generation. The process id alone would tell them apart until it is reused, the
+/// generation alone until somebody forks twice without handlers.
+fn owner() -> u64 {
+    // SAFETY: getpid has no preconditions.
+    let process = u64::from(unsafe { libc::getpid() } as u32);
+    (process << 32) | u64::from(fork::generation() as u16) << 16
+}
+
+const fn of_kind(kind: Kind) -> u64 {
+    (kind as u64) << KIND_SHIFT
+}
+
+/// Private memory, readable and writable, at least as long as was asked for. Given back when dropped, unless by then the process is a
+/// fork of the one that mapped it: then its reset has unmapped it, or will.
+#[derive(Debug)]
+pub struct Mapping {
+    entry: &'static Entry,
+    base: NonNull<u8>,
+    bytes: usize,
+    /// The entry's word with the state taken out.
+    identity: u64,
+}
+
+// SAFETY: it owns its memory as a box does, and the entry is made of atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: `&Mapping` gives no access to the memory.
+unsafe impl Sync for Mapping {}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:#x}", self.word.load(Relaxed))
+    }
+}
+
+impl Mapping {
+    /// Maps that many bytes, rounded up to pages. What stands in them is not said: zeroes, or what an earlier owner left.
+    ///
+    /// # Errors
+    /// The table is full, or the kernel refuses.
+    pub fn new(bytes: usize, kind: Kind) -> Result<Self, MapError> {
+        let bytes = rounded(bytes)?;
+        let identity = owner() | of_kind(kind);
+        if let Some(mapping) = Self::take_idle(bytes, identity) {
+            return Ok(mapping);
+        }
+        let entry = TABLE
+            .iter()
+            .find(|entry| {
+                entry.word.load(Relaxed) == FREE
+                    && entry
+                        .word
+                        .compare_exchange(FREE, identity | CHANGING, Acquire, Relaxed)
+                        .is_ok()
+            })
+            .ok_or(MapError::TableFull)?;
+        let Ok(base) = map(bytes) else {
+            let errno = last_errno();
+            entry.word.store(FREE, Release);
+            return Err(MapError::Refused(errno));
+        };
+        entry.base.store(base.as_ptr(), Relaxed);
+        entry.bytes.store(bytes, Relaxed);
+        entry.word.store(identity | LIVE, Release);
+        Ok(Self {
+            entry,
+            base,
+            bytes,
+            identity,
+        })
+    }
+
+    /// One that is kept, large enough, and not more than four times that.
+    fn take_idle(bytes: usize, identity: u64) -> Option<Self> {
+        let fits = |entry: &Entry| {
+            let length = entry.bytes.load(Relaxed);
+            length >= bytes && length / 4 <= bytes
+        };
+        TABLE.iter().find_map(|entry| {
+            if entry.word.load(Relaxed) != identity | IDLE || !fits(entry) {
+                return None;
+            }
+            entry
+                .word
+                .compare_exchange(identity | IDLE, identity | LIVE, Acquire, Relaxed)
+                .ok()?;
+            // Ours now. Between the look and the exchange it may have been another mapping, though.
+            let base = NonNull::new(entry.base.load(Relaxed)).filter(|_| fits(entry));
+            let Some(base) = base else {
+                entry.word.store(identity | IDLE, Release);
+                return None;
+            };
+            Some(Self {
+                entry,
+                base,
+                bytes: entry.bytes.load(Relaxed),
+                identity,
+            })
+        })
+    }
+
+    /// Where it begins: on a page.
+    #[must_use]
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it belongs to a process that this one was forked off from: then nobody may touch the memory.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.identity & OWNER != owner()
+    }
+
+    /// Makes it at least that long, with the content kept; it may move.
+    ///
+    /// # Errors
+    /// The kernel refuses; nothing has changed then.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), MapError> {
+        let bytes = rounded(bytes)?;
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        let (identity, entry) = (self.identity, self.entry);
+        entry.word.store(identity | CHANGING, Relaxed);
+        // SAFETY: the range is a mapping of ours, and `&mut self` says that nobody uses it meanwhile.
+        let moved = unsafe {
+            libc::mremap(
+                self.base.as_ptr().cast(),
+                self.bytes,
+                bytes,
+                libc::MREMAP_MAYMOVE,
+            )
+        };
+        let grown = if moved == libc::MAP_FAILED {
+            Err(MapError::Refused(last_errno()))
+        } else {
+            NonNull::new(moved.cast()).ok_or(MapError::Refused(0))
+        };
+        if let Ok(base) = grown {
+            self.base = base;
+            self.bytes = bytes;
+            entry.base.store(base.as_ptr(), Relaxed);
+            entry.bytes.store(bytes, Relaxed);
+        }
+        entry.word.store(identity | LIVE, Release);
+        grown.map(|_| ())
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if self.is_inherited() {
+            return;
+        }
+        let idle = self.identity | IDLE;
+        let keep = self.bytes <= IDLE_BYTES
+            && TABLE
+                .iter()
+                .filter(|entry| entry.word.load(Relaxed) == idle)
+                .count()
+                < IDLE_MOST;
+        if keep {
+            self.entry.word.store(idle, Release);
+        } else {
+            unmap(self.entry, self.base.as_ptr(), self.bytes, self.identity);
+        }
+    }
+}
+
+/// After a fork: unmaps all that the parents kept for `kind`, and returns how many mappings that were. What this process
+/// has mapped itself stays.
+pub fn unmap_inherited(kind: Kind, _alone: &Alone) -> usize {
+    let own = owner();
+    let mut unmapped = 0;
+    for entry in &TABLE {
+        let word = entry.word.load(Acquire);
+        let inherited = word != FREE && word & OWNER != own;
+        if inherited && word & KIND == of_kind(kind) && word & STATE != CHANGING {
+            let base = entry.base.load(Relaxed);
+            unmap(entry, base, entry.bytes.load(Relaxed), word & !STATE);
+            unmapped += 1;
+        }
+    }
+    unmapped
+}
+
+/// How many mappings there are, the parents' that are not unmapped yet included.
+#[must_use]
+pub fn live_mappings() -> usize {
+    TABLE
+        .iter()
+        .filter(|entry| entry.word.load(Relaxed) != FREE)
+        .count()
+}
+
+/// How many bytes they have. May be off by a mapping that changes at this moment.
+#[must_use]
+pub fn live_bytes() -> usize {
+    TABLE
+        .iter()
+        .filter(|entry| entry.word.load(Acquire) != FREE)
+        .map(|entry| entry.bytes.load(Relaxed))
+        .sum()
+}
+
+fn rounded(bytes: usize) -> Result<usize, MapError> {
+    bytes
+        .max(1)
+        .checked_next_multiple_of(PAGE)
+        .ok_or(MapError::Refused(libc::ENOMEM))
+}
+
+fn map(bytes: usize) -> Result<NonNull<u8>, ()> {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+    let base = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if base == libc::MAP_FAILED {
+        return Err(());
+    }
+    NonNull::new(base.cast()).ok_or(())
+}
+
+/// The caller owns the entry.
+fn unmap(entry: &Entry, base: *mut u8, bytes: usize, identity: u64) {
+    entry.word.store(identity | CHANGING, Relaxed);
+    // SAFETY: the range is a mapping of ours that nobody uses: its owner is being dropped, or is gone.
+    unsafe { libc::munmap(base.cast(), bytes) };
+    entry.base.store(std::ptr::null_mut(), Relaxed);
+    entry.bytes.store(0, Relaxed);
+    entry.word.store(FREE, Release);
+}
+
+fn last_errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
