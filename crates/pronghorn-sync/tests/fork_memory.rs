@@ -1,5 +1,10 @@
 //! What a forked child finds in the mappings of its parent, and what it does with it.
 
+#![allow(
+    clippy::expect_used,
+    reason = "clippy.toml allows these in test functions, but not in their helpers"
+)]
+
 #[cfg(loom)]
 fn main() {}
 
