@@ -6,8 +6,11 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Command, readCommandLine, UsageError } from './lib/command-line.js';
 import { PronghornError } from './lib/errors.js';
+import { writeAtomically } from './lib/files.js';
 import { helpText } from './lib/help.js';
+import { mergeProfiles, type Part } from './lib/merge.js';
 import { useProfileFile } from './lib/pprof-reader.js';
+import { profileBytes } from './lib/profile-bytes.js';
 import { endLike, profilesOf, runProgram } from './lib/run.js';
 import { say } from './lib/stderr.js';
 import { formatTop } from './lib/top-table.js';
@@ -36,6 +39,8 @@ async function main(): Promise<void> {
       return run(command);
     case 'top':
       return printTop(command);
+    case 'merge':
+      return mergeFiles(command);
   }
 }
 
@@ -57,11 +62,26 @@ function withoutNode(program: readonly string[]): readonly string[] {
 }
 
 function printTop(command: Extract<Command, { name: 'top' }>): void {
-  const result = useProfileFile(command.file, (profile) => top(profile, command.value, command.sort, command.count));
+  const result = useProfileFile(command.file, (profile) => top(profile, command));
   if (command.json) {
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
     return;
   }
   const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
   process.stdout.write(formatTop(result, { title: basename(command.file), directory: process.cwd(), width }));
+}
+
+async function mergeFiles({ files, output }: Extract<Command, { name: 'merge' }>): Promise<void> {
+  const merged = await mergeProfiles(readEach(files));
+  try {
+    await writeAtomically(output, merged);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new PronghornError('ERR_PRONGHORN_WRITE_FAILED', `the profile could not be written to ${output}: ${reason}`, { cause });
+  }
+}
+
+/** One file after the other, so that only one is in memory at a time. */
+function* readEach(files: readonly string[]): Generator<Part, void, undefined> {
+  for (const name of files) yield { name, data: profileBytes(name) };
 }

@@ -6,19 +6,20 @@ import { parseArgs } from 'node:util';
 import { PronghornError } from './errors.js';
 import { OUTPUT_DIR, readOutputDirectory } from './environment.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions } from './options.js';
-import { type Sort, SORTS, type Value, VALUES } from './top.js';
+import { GROUPINGS, SORTS, type TopRequest, VALUES } from './top.js';
 
 /** What the user has asked for. */
 export type Command =
-  | { name: 'help'; of: 'pronghorn' | 'run' | 'top' }
+  | { name: 'help'; of: 'pronghorn' | 'run' | 'top' | 'merge' }
   | { name: 'version' }
   | { name: 'run'; outputDirectory: string; env: Record<string, string>; program: string[] }
-  | { name: 'top'; file: string; value: Value | undefined; sort: Sort; count: number; json: boolean };
+  | ({ name: 'top'; file: string; json: boolean } & TopRequest)
+  | { name: 'merge'; files: string[]; output: string };
 
 /** Arguments that make no sense. Its message is for the user; the exit code is 2. */
 export class UsageError extends Error {}
 
-const COMMANDS = ['run', 'top'] as const;
+const COMMANDS = ['run', 'top', 'merge'] as const;
 const MAX_COUNT = 1_000_000;
 
 /**
@@ -40,9 +41,11 @@ export function readCommandLine(args: readonly string[]): Command {
       return readRun(rest);
     case 'top':
       return readTop(rest);
+    case 'merge':
+      return readMerge(rest);
     default: {
       const meant = nearest(command, COMMANDS);
-      const hint = meant === undefined ? 'there are: run, top' : `did you mean ${meant}?`;
+      const hint = meant === undefined ? `there are: ${COMMANDS.join(', ')}` : `did you mean ${meant}?`;
       throw new UsageError(command.startsWith('-') ? `unknown option ${command}` : `unknown command ${command}; ${hint}`);
     }
   }
@@ -80,21 +83,34 @@ function readTop(args: readonly string[]): Command {
     value: { type: 'string' },
     sort: { type: 'string' },
     count: { type: 'string' },
+    by: { type: 'string' },
     json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   });
   if (values['help'] === true) return { name: 'help', of: 'top' };
   const [file, ...more] = values.positionals;
   if (file === undefined) throw new UsageError('no file; for example: pronghorn top CPU.20261123.120000.4711.0.pb.gz');
-  if (more.length > 0) throw new UsageError(`one file at a time, not ${1 + more.length}`);
+  if (more.length > 0) throw new UsageError(`one file at a time, not ${1 + more.length}; pronghorn merge makes one of many`);
+  const by = choice('--by', values['by'], GROUPINGS);
   return {
     name: 'top',
     file,
     value: choice('--value', values['value'], VALUES),
     sort: choice('--sort', values['sort'], SORTS) ?? 'self',
-    count: count(values['count']),
+    by,
+    count: count(values['count'], by === undefined ? 20 : 5),
     json: values['json'] === true,
   };
+}
+
+function readMerge(args: readonly string[]): Command {
+  const values = parse(args, { output: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } });
+  if (values['help'] === true) return { name: 'help', of: 'merge' };
+  const { positionals: files } = values;
+  const output = values['output'];
+  if (files.length === 0) throw new UsageError('no files; for example: pronghorn merge CPU.*.pb.gz -o merged.pb.gz');
+  if (typeof output !== 'string' || output === '') throw new UsageError('no file to write to; for example: -o merged.pb.gz');
+  return { name: 'merge', files, output };
 }
 
 type Values = Record<string, unknown> & { positionals: string[] };
@@ -122,8 +138,8 @@ function choice<T extends string>(flag: string, value: unknown, allowed: readonl
   throw new UsageError(`${flag} must be one of ${allowed.join(', ')}; it is ${JSON.stringify(value)}`);
 }
 
-function count(value: unknown): number {
-  if (value === undefined) return 20;
+function count(value: unknown, fallback: number): number {
+  if (value === undefined) return fallback;
   const number = typeof value === 'string' && /^[0-9]{1,7}$/.test(value) ? Number(value) : 0;
   if (number >= 1 && number <= MAX_COUNT) return number;
   throw new UsageError(`--count must be an integer from 1 to ${MAX_COUNT.toLocaleString('en-US')}; it is ${JSON.stringify(value)}`);

@@ -1,6 +1,7 @@
 /**
  * What `pronghorn --help` prints.
  */
+import type { Command } from './command-line.js';
 import { OPTIONS } from './options.js';
 
 const MAIN = `Profile CPU and wall time of a Node.js program.
@@ -8,9 +9,10 @@ const MAIN = `Profile CPU and wall time of a Node.js program.
 Usage:
   pronghorn run [options] -- app.js [args]   run a program and write its profile when it ends
   pronghorn top FILE [options]               print the functions of a profile
+  pronghorn merge FILES... -o OUT            make one profile of many
   pronghorn --help | --version
 
-\`pronghorn run --help\` and \`pronghorn top --help\` list the options.
+\`pronghorn run --help\` and so on list the options.
 `;
 
 const TOP = `Print the functions of a pprof file, gzipped or not.
@@ -21,15 +23,37 @@ Usage:
 Options:
   --value cpu|wall|samples  what to sum up (default: what the file says, cpu in ours)
   --sort self|total         self: the function's own; total: with all it called (default: self)
-  --count N                 functions to print (default: 20)
+  --by process|thread       each process or thread by itself, for a merged profile
+  --count N                 functions to print (default: 20; with --by, 5 of each)
   --json                    print JSON instead of a table
   -h, --help                print this
 `;
 
+const MERGE = `Make one pprof profile of many: of the processes of a cluster, or of consecutive times.
+
+Usage:
+  pronghorn merge FILES... -o OUT
+
+Samples with the same stack and the same labels become one, with the sums of their values. The files must have the same sample types and
+the same period type.
+
+Options:
+  -o, --output OUT  the file to write, a gzipped pprof file; replaced if it exists
+  -h, --help        print this
+`;
+
 /** The help of one command. */
-export function helpText(of: 'pronghorn' | 'run' | 'top'): string {
-  if (of === 'top') return TOP;
-  return of === 'run' ? runHelp() : MAIN;
+export function helpText(of: Extract<Command, { name: 'help' }>['of']): string {
+  switch (of) {
+    case 'run':
+      return runHelp();
+    case 'top':
+      return TOP;
+    case 'merge':
+      return MERGE;
+    case 'pronghorn':
+      return MAIN;
+  }
 }
 
 function runHelp(): string {

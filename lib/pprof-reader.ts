@@ -4,18 +4,11 @@
  * Samples, by far the most of a profile, are not kept as objects: their byte ranges are, and `samples()` decodes them one after the
  * other. Field numbers are those of github.com/google/pprof/proto/profile.proto.
  */
-import { readFileSync, statSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
-import { PronghornError } from './errors.js';
+import { isGzip, plainBytes, profileBytes, unreadable } from './profile-bytes.js';
 import { MessageReader, toSigned, WireError } from './protobuf.js';
 
-/** Largest file that is read. */
-const MAX_FILE_BYTES = 256 * 1024 * 1024;
-/** Largest profile that a file may expand to. */
-const MAX_PROFILE_BYTES = 512 * 1024 * 1024;
-
 /** Most samples, locations, lines, functions, mappings and strings together: a few bytes of a hostile file may each become an object. */
-const MAX_ENTRIES = 5_000_000;
+export const MAX_ENTRIES = 5_000_000;
 
 /** An id inside a profile; some writers use hashes beyond 2^53. */
 export type Id = number | bigint;
@@ -48,6 +41,8 @@ export interface Sample {
   locationIds: Id[];
   /** One per sample type. */
   values: number[];
+  /** Texts and numbers by their keys. */
+  labels: Map<string, string | number>;
 }
 
 /** A decoded profile. Every id and index in it has been checked. */
@@ -76,16 +71,9 @@ export interface Pprof {
  */
 export function useProfileFile<T>(path: string, use: (profile: Pprof) => T): T {
   try {
-    const stat = statSync(path);
-    if (!stat.isFile()) throw new WireError('it is not a file');
-    if (stat.size > MAX_FILE_BYTES) throw new WireError(`it has ${stat.size} bytes, more than the ${MAX_FILE_BYTES} that are read`);
-    return use(readProfile(readFileSync(path)));
+    return use(readProfile(profileBytes(path)));
   } catch (error) {
-    if (error instanceof PronghornError) throw error;
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
-    const message = `${path} cannot be read as a pprof profile: ${reason}`;
-    throw new PronghornError('ERR_PRONGHORN_INVALID_PROFILE', message, { cause: error });
+    throw unreadable(path, error);
   }
 }
 
@@ -96,24 +84,13 @@ export function useProfileFile<T>(path: string, use: (profile: Pprof) => T): T {
  */
 export function readProfile(bytes: Uint8Array): Pprof {
   if (bytes.length === 0) throw new WireError('it is empty');
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return decode(expand(bytes));
+  if (isGzip(bytes)) return decode(plainBytes(bytes));
   try {
     return decode(bytes);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     // Most likely it is something else altogether.
     throw new WireError(`it is not gzipped, and not a plain pprof message either (${error.message})`);
-  }
-}
-
-function expand(bytes: Uint8Array): Uint8Array {
-  try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_PROFILE_BYTES });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'Z_BUF_ERROR') throw new WireError('it is truncated');
-    if (code === 'ERR_BUFFER_TOO_LARGE') throw new WireError(`it expands to more than ${MAX_PROFILE_BYTES} bytes`);
-    throw new WireError(`its gzip data is damaged (${error instanceof Error ? error.message : String(error)})`);
   }
 }
 
@@ -205,30 +182,44 @@ function decode(bytes: Uint8Array): Pprof {
     timeNanos,
     durationNanos,
     sampleCount: sampleRanges.length / 2,
-    samples: () => decodeSamples(bytes, sampleRanges, locations, sampleTypes.length),
+    samples: () => decodeSamples(bytes, sampleRanges, { locations, valueCount: sampleTypes.length, text }),
   };
 }
 
 function* decodeSamples(
   bytes: Uint8Array,
   ranges: readonly number[],
-  locations: ReadonlyMap<Id, Location>,
-  valueCount: number,
+  { locations, valueCount, text }: { locations: ReadonlyMap<Id, Location>; valueCount: number; text(index: Id): string },
 ): Generator<Sample, void, undefined> {
   for (let at = 0; at < ranges.length; at += 2) {
     const locationIds: Id[] = [];
     const values: Id[] = [];
+    const labels: Sample['labels'] = new Map();
     const reader = new MessageReader(bytes, ranges[at], ranges[at + 1]);
     while (reader.next()) {
       if (reader.field === 1) reader.repeated(locationIds);
       else if (reader.field === 2) reader.repeated(values);
-      else reader.skip();
+      else if (reader.field === 3) {
+        const { key, str, num } = decodeLabel(reader.message());
+        labels.set(text(key), str === 0 ? num : text(str));
+      } else reader.skip();
     }
     const missing = locationIds.find((id) => !locations.has(id));
     if (missing !== undefined) throw new WireError(`a sample names the missing location ${missing}`);
     if (values.length !== valueCount) throw new WireError(`a sample has ${values.length} values for ${valueCount} sample types`);
-    yield { locationIds, values: values.map(toSigned) };
+    yield { locationIds, values: values.map(toSigned), labels };
   }
+}
+
+function decodeLabel(reader: MessageReader): { key: number; str: number; num: number } {
+  const label = { key: 0, str: 0, num: 0 };
+  while (reader.next()) {
+    if (reader.field === 1) label.key = reader.index();
+    else if (reader.field === 2) label.str = reader.index();
+    else if (reader.field === 3) label.num = reader.signed();
+    else reader.skip();
+  }
+  return label;
 }
 
 function decodeValueType(reader: MessageReader): [type: number, unit: number] {

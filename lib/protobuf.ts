@@ -50,6 +50,11 @@ export class MessageReader {
     return toSigned(this.unsigned());
   }
 
+  /** A signed 64-bit integer, exact: a number as long as numbers are, a bigint beyond. */
+  signedExact(): number | bigint {
+    return toSignedExact(this.unsigned());
+  }
+
   /** An index or a small count. */
   index(): number {
     const value = this.unsigned();
@@ -73,6 +78,12 @@ export class MessageReader {
   string(): string {
     const [start, end] = this.range();
     return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, end - start).toString('utf8');
+  }
+
+  /** The same with one character per byte: exact for whatever encoding the writer used, and comparable. */
+  byteString(): string {
+    const [start, end] = this.range();
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, end - start).toString('latin1');
   }
 
   /** Adds the integers of a repeated field to a list, whether the writer packed them or not. */
@@ -154,4 +165,15 @@ export class MessageReader {
 /** Reads an unsigned 64-bit integer as the signed one with the same bits. */
 export function toSigned(value: number | bigint): number {
   return typeof value === 'bigint' ? Number(BigInt.asIntN(64, value)) : value;
+}
+
+/** The same, exact. */
+export function toSignedExact(value: number | bigint): number | bigint {
+  return typeof value === 'bigint' ? smallest(BigInt.asIntN(64, value)) : value;
+}
+
+/** A number where that is exact, so that equal integers compare equal. */
+export function smallest(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }

@@ -3,7 +3,7 @@
  */
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Top, TopRow } from './top.js';
+import type { Group, Top, TopRow, Totals } from './top.js';
 
 /** How the table is laid out. */
 export interface TableOptions {
@@ -21,14 +21,50 @@ const MAX_PLACE = 72;
 
 /** The whole table, with a line end after each line. */
 export function formatTop(result: Top, options: TableOptions): string {
+  const lines = [...summary(result, options.title), ''];
+  if (result.groups === undefined) lines.push(...functionLines(result, result.unit, options));
+  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', nameOf(group), '', ...functionLines(group, result.unit, options)]));
+  return [...lines.map((line) => cutRight(line, options.width)), ''].join('\n');
+}
+
+/** One line for each function, under a header. */
+function functionLines(totals: Totals, unit: string, options: TableOptions): string[] {
   const header = ['self', 'self%', 'total', 'total%', 'function', 'file:line'];
-  const body = result.rows.map((row) => cells(row, result, options.directory));
-  const widths = header.map((title, column) => Math.max(title.length, ...body.map((line) => line[column]?.length ?? 0)));
-  const lines = [header, ...body].map((line) => {
-    const text = line.map((cell, column) => (column < 4 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('  ');
-    return cutRight(text.trimEnd(), options.width);
+  const rest = totals.functionCount - totals.rows.length;
+  return [
+    ...aligned([header, ...totals.rows.map((row) => cells(row, totals.sum, unit, options.directory))], 4),
+    ...(rest > 0 ? [`… and ${rest.toLocaleString('en-US')} more functions (--count N shows more)`] : []),
+  ];
+}
+
+/** One line for each process or thread, under a header. */
+function groupLines(result: Top, groups: readonly Group[]): string[] {
+  const header = [result.value, '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), result.by ?? ''];
+  const rows = groups.map((group) => {
+    const samples = header.length === 4 ? [(group.samples ?? 0).toLocaleString('en-US')] : [];
+    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, nameOf(group)];
   });
-  return [...summary(result, options.title), '', ...lines, ...remainder(result), ''].join('\n');
+  return aligned([header, ...rows], header.length - 1);
+}
+
+/** Who the samples of a group are from, as its labels say. */
+function nameOf({ labels }: Group): string {
+  const worker = labels['cluster worker id'];
+  const thread = labels['thread id'];
+  const process = labels['process id'];
+  const parts = [];
+  if (thread !== undefined) parts.push(`thread ${thread}${labels['thread name'] === undefined ? '' : ` ${labels['thread name']}`}`);
+  if (process !== undefined) parts.push(`process ${process}${worker === undefined ? '' : ` (cluster worker ${worker})`}`);
+  return printable(parts.join(', ')) || '(not labelled)';
+}
+
+/** Lines of cells in columns, the first `numbers` of which are numbers. */
+function aligned(lines: readonly string[][], numbers: number): string[] {
+  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines.map((line) => {
+    const cell = (text: string, column: number): string => (column < numbers ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0));
+    return line.map(cell).join('  ').trimEnd();
+  });
 }
 
 function summary(result: Top, title: string): string[] {
@@ -40,17 +76,12 @@ function summary(result: Top, title: string): string[] {
   return [`${title}${when}`, ...result.comments.map(printable), parts.join(', ')];
 }
 
-function remainder(result: Top): string[] {
-  const rest = result.functionCount - result.rows.length;
-  return rest > 0 ? [`… and ${rest.toLocaleString('en-US')} more functions (--count N shows more)`] : [];
-}
-
-function cells(row: TopRow, result: Top, directory: string): string[] {
+function cells(row: TopRow, sum: number, unit: string, directory: string): string[] {
   return [
-    amount(row.self, result.unit, result.sum),
-    percent(row.self, result.sum),
-    amount(row.total, result.unit, result.sum),
-    percent(row.total, result.sum),
+    amount(row.self, unit, sum),
+    percent(row.self, sum),
+    amount(row.total, unit, sum),
+    percent(row.total, sum),
     cutMiddle(printable(row.name), MAX_NAME),
     cutLeft(place(row, directory), MAX_PLACE),
   ];

@@ -3,7 +3,7 @@
  */
 import { basename } from 'node:path';
 import { PronghornError } from './errors.js';
-import type { FunctionInfo, Location, Pprof } from './pprof-reader.js';
+import type { FunctionInfo as Callee, Location, Pprof, Sample } from './pprof-reader.js';
 
 /** The values that our profiles have. */
 export const VALUES = ['cpu', 'wall', 'samples'] as const;
@@ -12,6 +12,10 @@ export type Value = (typeof VALUES)[number];
 /** What the rows are ordered by. */
 export const SORTS = ['self', 'total'] as const;
 export type Sort = (typeof SORTS)[number];
+
+/** What samples can be told apart by. */
+export const GROUPINGS = ['process', 'thread'] as const;
+export type Grouping = (typeof GROUPINGS)[number];
 
 /** One function. */
 export interface TopRow {
@@ -26,70 +30,134 @@ export interface TopRow {
   total: number;
 }
 
-/** The answer of `pronghorn top`. */
-export interface Top {
-  /** Name and unit of the sample type that was summed. */
-  value: string;
-  unit: string;
-  /** Sum over all samples. */
+/** Sums over some of a profile's samples. */
+export interface Totals {
+  /** Sum of the value. */
   sum: number;
   /** Samples taken, if the profile counts them. */
   samples: number | undefined;
   /** Different stacks, which is how many entries the profile has. */
   stackCount: number;
-  timeNanos: number;
-  durationNanos: number;
-  comments: string[];
   /** How many functions there are; `rows` may hold fewer. */
   functionCount: number;
   rows: TopRow[];
 }
 
+/** The samples of one process or thread. */
+export interface Group extends Totals {
+  /** What tells it apart, by the names that the labels have in the profile; a label that its samples lack is not there. */
+  labels: Record<string, string | number>;
+}
+
+/** The answer of `pronghorn top`. */
+export interface Top extends Totals {
+  /** Name and unit of the sample type that was summed. */
+  value: string;
+  unit: string;
+  timeNanos: number;
+  durationNanos: number;
+  comments: string[];
+  /** What the groups are, if they were asked for. */
+  by?: Grouping;
+  /** The one with the largest sum first. */
+  groups?: Group[];
+}
+
+/** What to sum up, and how to show it. */
+export interface TopRequest {
+  /** The sample type, or undefined for the profile's own default. */
+  value: Value | undefined;
+  sort: Sort;
+  /** Most rows to give, and as many again for each group. */
+  count: number;
+  /** Also sum up each process or thread by itself. */
+  by?: Grouping | undefined;
+}
+
 /**
  * Sums up a profile per function.
  *
- * @param value the sample type, or undefined for the profile's own default
- * @param count most rows to give
  * @throws PronghornError ERR_PRONGHORN_INVALID_PROFILE if the profile has no such value
  */
-export function top(profile: Pprof, value: Value | undefined, sort: Sort, count: number): Top {
+export function top(profile: Pprof, { value, sort, count, by }: TopRequest): Top {
   const index = valueIndex(profile, value);
-  const rowsOf = rowTable(profile);
-  const all = new Set<TopRow>();
   const samplesIndex = profile.sampleTypes.findIndex((each) => each.type === 'samples');
-  let sum = 0;
-  let samples = 0;
+  const lookUp = functionTable(profile);
+  const all = new Tally();
+  const groups = new Map<string, { labels: Group['labels']; tally: Tally }>();
   for (const sample of profile.samples()) {
     const amount = sample.values[index] ?? 0;
-    sum += amount;
-    samples += sample.values[samplesIndex] ?? 0;
-    let leaf = true;
-    const counted = new Set<TopRow>();
-    for (const id of sample.locationIds) {
-      for (const row of rowsOf(id)) {
-        if (leaf) row.self += amount;
-        leaf = false;
-        if (counted.has(row)) continue;
-        counted.add(row);
-        all.add(row);
-        row.total += amount;
-      }
-    }
+    const samples = samplesIndex === -1 ? undefined : sample.values[samplesIndex];
+    const functions = sample.locationIds.flatMap(lookUp);
+    all.add(functions, amount, samples);
+    if (by === undefined) continue;
+    const { key, labels } = groupOf(sample.labels, by);
+    let group = groups.get(key);
+    if (group === undefined) groups.set(key, (group = { labels, tally: new Tally() }));
+    group.tally.add(functions, amount, samples);
   }
-  const other = sort === 'self' ? 'total' : 'self';
-  const rows = [...all].sort((a, b) => b[sort] - a[sort] || b[other] - a[other] || (a.name < b.name ? -1 : 1));
-  return {
+  const result: Top = {
     value: profile.sampleTypes[index]?.type ?? '',
     unit: profile.sampleTypes[index]?.unit ?? '',
-    sum,
-    samples: samplesIndex === -1 ? undefined : samples,
-    stackCount: profile.sampleCount,
     timeNanos: profile.timeNanos,
     durationNanos: profile.durationNanos,
     comments: profile.comments,
-    functionCount: rows.length,
-    rows: rows.slice(0, count),
+    ...all.totals(sort, count),
   };
+  if (by === undefined) return result;
+  const each = Array.from(groups.values(), ({ labels, tally }): Group => Object.assign(tally.totals(sort, count), { labels }));
+  return { ...result, by, groups: each.sort((a, b) => b.sum - a.sum || (b.samples ?? 0) - (a.samples ?? 0)) };
+}
+
+/** Adds up samples per function. */
+class Tally {
+  readonly #rows = new Map<Callee, TopRow>();
+  #sum = 0;
+  #samples: number | undefined;
+  #stackCount = 0;
+
+  /** @param functions of a stack, leaf first */
+  add(functions: readonly Callee[], amount: number, samples: number | undefined): void {
+    this.#stackCount += 1;
+    this.#sum += amount;
+    if (samples !== undefined) this.#samples = (this.#samples ?? 0) + samples;
+    const counted = new Set<Callee>();
+    for (const each of functions) {
+      if (counted.has(each)) continue;
+      const row = this.#row(each);
+      if (counted.size === 0) row.self += amount;
+      counted.add(each);
+      row.total += amount;
+    }
+  }
+
+  totals(sort: Sort, count: number): Totals {
+    const other = sort === 'self' ? 'total' : 'self';
+    const rows = [...this.#rows.values()].sort((a, b) => b[sort] - a[sort] || b[other] - a[other] || (a.name < b.name ? -1 : 1));
+    return {
+      sum: this.#sum,
+      samples: this.#samples,
+      stackCount: this.#stackCount,
+      functionCount: rows.length,
+      rows: rows.slice(0, count),
+    };
+  }
+
+  #row(of: Callee): TopRow {
+    let row = this.#rows.get(of);
+    if (row === undefined) this.#rows.set(of, (row = { name: of.name, file: of.file, line: of.startLine, self: 0, total: 0 }));
+    return row;
+  }
+}
+
+/** The group of a sample: what tells it apart, and what names it. */
+function groupOf(labels: Sample['labels'], by: Grouping): { key: string; labels: Group['labels'] } {
+  const pick = (names: readonly string[]): Group['labels'] => {
+    return Object.fromEntries(names.filter((name) => labels.has(name)).map((name) => [name, labels.get(name)!]));
+  };
+  const process = ['process id', 'cluster worker id'];
+  const identity = by === 'process' ? ['process id'] : ['process id', 'thread id'];
+  return { key: JSON.stringify(pick(identity)), labels: pick(by === 'process' ? process : [...process, 'thread id', 'thread name']) };
 }
 
 /** Without a value asked for: the profile's default, and where it names none the last, as pprof's own tools do. */
@@ -104,31 +172,28 @@ function valueIndex(profile: Pprof, value: Value | undefined): number {
   throw new PronghornError('ERR_PRONGHORN_INVALID_PROFILE', `the profile has no value ${value}; it has ${types.join(', ')}`);
 }
 
-/** Finds the rows of a location, leaf first. Functions that agree in name, file and first line are one. */
-function rowTable(profile: Pprof): (id: number | bigint) => TopRow[] {
-  const byKey = new Map<string, TopRow>();
-  const byLocation = new Map<number | bigint, TopRow[]>();
-  const rowFor = (info: FunctionInfo): TopRow => {
+/** Finds the functions of a location, leaf first. Functions that agree in name, file and first line are one object. */
+function functionTable(profile: Pprof): (id: number | bigint) => readonly Callee[] {
+  const byKey = new Map<string, Callee>();
+  const byLocation = new Map<number | bigint, readonly Callee[]>();
+  const unique = (info: Callee): Callee => {
     const key = `${info.name}\0${info.file}\0${info.startLine}`;
-    let row = byKey.get(key);
-    if (row === undefined) {
-      row = { name: info.name, file: info.file, line: info.startLine, self: 0, total: 0 };
-      byKey.set(key, row);
-    }
-    return row;
+    const same = byKey.get(key);
+    if (same === undefined) byKey.set(key, info);
+    return same ?? info;
   };
   return (id) => {
-    let rows = byLocation.get(id);
-    if (rows === undefined) {
+    let functions = byLocation.get(id);
+    if (functions === undefined) {
       const location = profile.locations.get(id);
-      rows = location === undefined ? [] : functionsOf(profile, location).map(rowFor);
-      byLocation.set(id, rows);
+      functions = location === undefined ? [] : functionsOf(profile, location).map(unique);
+      byLocation.set(id, functions);
     }
-    return rows;
+    return functions;
   };
 }
 
-function functionsOf(profile: Pprof, location: Location): FunctionInfo[] {
+function functionsOf(profile: Pprof, location: Location): Callee[] {
   const named = location.lines.map((line) => profile.functions.get(line.functionId)).filter((info) => info !== undefined);
   if (named.length > 0) return named;
   const file = profile.mappings.get(location.mappingId) ?? '';

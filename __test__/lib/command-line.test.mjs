@@ -27,14 +27,25 @@ test('run: what is wrong is named', () => {
 });
 
 test('top: options and their defaults', () => {
-  assert.deepEqual(readCommandLine(['top', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', count: 20, json: false });
-  assert.deepEqual(readCommandLine(['top', '--value', 'wall', '--sort=total', '--count', '3', '--json', 'f']), { name: 'top', file: 'f', value: 'wall', sort: 'total', count: 3, json: true });
+  assert.deepEqual(readCommandLine(['top', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', by: undefined, count: 20, json: false });
+  assert.deepEqual(readCommandLine(['top', '--value', 'wall', '--sort=total', '--count', '3', '--json', 'f']), { name: 'top', file: 'f', value: 'wall', sort: 'total', by: undefined, count: 3, json: true });
+  assert.deepEqual(readCommandLine(['top', '--by', 'process', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', by: 'process', count: 5, json: false });
   wrong(['top'], /no file/);
   wrong(['top', 'a', 'b'], /one file at a time/);
   wrong(['top', 'a', '--value', 'heap'], /--value must be one of cpu, wall, samples; it is "heap"/);
   wrong(['top', 'a', '--sort', 'name'], /--sort must be one of self, total/);
+  wrong(['top', 'a', '--by', 'worker'], /--by must be one of process, thread; it is "worker"/);
   for (const count of ['0', '-1', '1.5', 'x', '10000000']) wrong(['top', 'a', `--count=${count}`], /--count must be an integer from 1 to 1,000,000/);
   wrong(['top', 'a', '--valu', 'cpu'], /did you mean --value/);
+});
+
+test('merge: files and where to', () => {
+  assert.deepEqual(readCommandLine(['merge', 'a', 'b', '-o', 'c']), { name: 'merge', files: ['a', 'b'], output: 'c' });
+  assert.deepEqual(readCommandLine(['merge', '--output=c', 'a']), { name: 'merge', files: ['a'], output: 'c' });
+  wrong(['merge', '-o', 'c'], /no files/);
+  wrong(['merge', 'a', 'b'], /no file to write to/);
+  wrong(['merge', 'a', '-o', ''], /no file to write to/);
+  wrong(['merge', 'a', '--outptu', 'c'], /did you mean --output/);
 });
 
 test('commands: help, version, and slips of the pen', () => {
@@ -43,6 +54,8 @@ test('commands: help, version, and slips of the pen', () => {
   assert.deepEqual(readCommandLine(['top', '--help']), { name: 'help', of: 'top' });
   wrong(['tpo'], /unknown command tpo/);
   wrong(['rum'], /did you mean run\?/);
+  wrong(['marge'], /did you mean merge\?/);
+  assert.deepEqual(readCommandLine(['merge', '--help']), { name: 'help', of: 'merge' });
   wrong(['--verbose'], /unknown option --verbose/);
 });
 

@@ -23,7 +23,7 @@ const bytes = buildProfile({
 const rowsOf = (result) => Object.fromEntries(result.rows.map((row) => [row.name, [row.self / ms, row.total / ms]]));
 
 test('self goes to the leaf, total once to every function of the stack', () => {
-  const result = top(readProfile(bytes), undefined, 'self', 100);
+  const result = top(readProfile(bytes), { value: undefined, sort: 'self', count: 100 });
   assert.equal(result.value, 'cpu');
   assert.equal(result.sum, 35 * ms);
   assert.deepEqual(rowsOf(result), {
@@ -40,22 +40,22 @@ test('self goes to the leaf, total once to every function of the stack', () => {
 
 test('value, sort and count choose', () => {
   const profile = readProfile(bytes);
-  assert.equal(top(profile, 'wall', 'self', 1).rows[0].name, '(idle)');
-  assert.equal(top(profile, 'samples', 'self', 1).rows[0].self, 2);
-  const byTotal = top(profile, 'cpu', 'total', 2);
+  assert.equal(top(profile, { value: 'wall', sort: 'self', count: 1 }).rows[0].name, '(idle)');
+  assert.equal(top(profile, { value: 'samples', sort: 'self', count: 1 }).rows[0].self, 2);
+  const byTotal = top(profile, { value: 'cpu', sort: 'total', count: 2 });
   assert.deepEqual(byTotal.rows.map((row) => row.name), ['main', 'leaf']);
   assert.equal(byTotal.functionCount, 7);
 });
 
 test('a value that the profile does not have is named, with those that it has', () => {
   const heap = readProfile(buildProfile({ types: [['objects', 'count'], ['space', 'bytes']], defaultType: undefined, stacks: [{ stack: ['f /a.js:1'], values: [1, 4096] }] }));
-  assert.throws(() => top(heap, 'cpu', 'self', 1), { code: 'ERR_PRONGHORN_INVALID_PROFILE', message: 'the profile has no value cpu; it has objects, space' });
-  const result = top(heap, undefined, 'self', 1);
+  assert.throws(() => top(heap, { value: 'cpu', sort: 'self', count: 1 }), { code: 'ERR_PRONGHORN_INVALID_PROFILE', message: 'the profile has no value cpu; it has objects, space' });
+  const result = top(heap, { value: undefined, sort: 'self', count: 1 });
   assert.deepEqual([result.value, result.unit, result.sum], ['space', 'bytes', 4096]);
 });
 
 test('the table has aligned columns, short paths, and says what is left out', () => {
-  const text = formatTop(top(readProfile(bytes), 'cpu', 'self', 3), { title: 'x.pb.gz', directory: '/app', width: Infinity });
+  const text = formatTop(top(readProfile(bytes), { value: 'cpu', sort: 'self', count: 3 }), { title: 'x.pb.gz', directory: '/app', width: Infinity });
   const lines = text.split('\n');
   assert.match(lines[0], /^x\.pb\.gz, from 2023-11-1\d \d\d:\d\d:\d\d$/);
   assert.equal(lines[1], 'pronghorn 0.1.0');
@@ -70,15 +70,52 @@ test('the table has aligned columns, short paths, and says what is left out', ()
   ]);
 });
 
+const labelled = buildProfile({
+  stacks: [
+    { stack: ['work /app/a.js:1', 'main /app/a.js:9'], values: [1, 10 * ms, 10 * ms], labels: { 'process id': 100, 'thread id': 100, 'thread name': 'main' } },
+    { stack: ['work /app/a.js:1', 'main /app/a.js:9'], values: [2, 20 * ms, 20 * ms], labels: { 'process id': 101, 'cluster worker id': 1, 'thread id': 101, 'thread name': 'main' } },
+    { stack: ['other /app/a.js:5'], values: [1, 30 * ms, 30 * ms], labels: { 'process id': 101, 'cluster worker id': 1, 'thread id': 105, 'thread name': 'pool' } },
+    { stack: ['old /app/a.js:7'], values: [1, 1 * ms, 1 * ms] },
+  ],
+});
+
+test('by process: each process has its own sums and functions, the busiest first', () => {
+  const result = top(readProfile(labelled), { value: 'cpu', sort: 'self', count: 1, by: 'process' });
+  assert.equal(result.sum, 61 * ms);
+  assert.deepEqual(result.groups.map((group) => [group.labels, group.sum / ms, group.samples, group.functionCount, group.rows[0].name]), [
+    [{ 'process id': 101, 'cluster worker id': 1 }, 50, 3, 3, 'other'],
+    [{ 'process id': 100 }, 10, 1, 2, 'work'],
+    [{}, 1, 1, 1, 'old'],
+  ]);
+});
+
+test('by thread: the same thread id in another process is another thread', () => {
+  const result = top(readProfile(labelled), { value: 'cpu', sort: 'self', count: 5, by: 'thread' });
+  assert.deepEqual(result.groups.map((group) => [group.labels['thread id'], group.sum / ms]), [[105, 30], [101, 20], [100, 10], [undefined, 1]]);
+  const text = formatTop(result, { title: 'x.pb.gz', directory: '/app', width: Infinity });
+  assert.deepEqual(text.split('\n').slice(3, 13), [
+    '    cpu      %  samples  thread',
+    '30.0 ms  49.2%        1  thread 105 pool, process 101 (cluster worker 1)',
+    '20.0 ms  32.8%        2  thread 101 main, process 101 (cluster worker 1)',
+    '10.0 ms  16.4%        1  thread 100 main, process 100',
+    ' 1.0 ms   1.6%        1  (not labelled)',
+    '',
+    'thread 105 pool, process 101 (cluster worker 1)',
+    '',
+    '   self   self%    total  total%  function  file:line',
+    '30.0 ms  100.0%  30.0 ms  100.0%  other     a.js:5',
+  ]);
+});
+
 test('names from a file cannot steer the terminal, and long ones are cut', () => {
   const evil = buildProfile({ stacks: [{ stack: [`\u001b[2J${'x'.repeat(200)}`], values: [1, 1, 1] }] });
-  const text = formatTop(top(readProfile(evil), 'cpu', 'self', 3), { title: 'x', directory: '/', width: 60 });
+  const text = formatTop(top(readProfile(evil), { value: 'cpu', sort: 'self', count: 3 }), { title: 'x', directory: '/', width: 60 });
   assert.ok(!text.includes('\u001b'));
   assert.ok(text.split('\n').every((line) => line.length <= 60), text);
 });
 
 test('an empty profile is no error', () => {
-  const result = top(readProfile(buildProfile({ stacks: [] })), 'cpu', 'self', 10);
+  const result = top(readProfile(buildProfile({ stacks: [] })), { value: 'cpu', sort: 'self', count: 10 });
   assert.deepEqual(result.rows, []);
   assert.match(formatTop(result, { title: 'x', directory: '/', width: 80 }), /0\.0 ms of cpu/);
 });
@@ -92,8 +129,8 @@ test('ids and values of 64 bits stay exact, and negative values negative', () =>
     ...['', 'cpu', 'nanoseconds'].map((text) => field(6, Buffer.from(text))),
   ]);
   const profile = readProfile(raw);
-  assert.deepEqual([...profile.samples()], [{ locationIds: [2n ** 63n + 1n], values: [-5] }]);
-  assert.equal(top(profile, undefined, 'self', 1).rows[0].name, 'cpu');
+  assert.deepEqual([...profile.samples()], [{ locationIds: [2n ** 63n + 1n], values: [-5], labels: new Map() }]);
+  assert.equal(top(profile, { value: undefined, sort: 'self', count: 1 }).rows[0].name, 'cpu');
 });
 
 test('a file that is truncated anywhere is an error, never a crash and never a shorter profile', () => {
@@ -111,7 +148,7 @@ test('damaged bytes are an error or another profile, never a crash', () => {
     const copy = Buffer.from(plain);
     for (let change = 0; change < 3; change++) copy[random(copy.length)] = random(256);
     try {
-      formatTop(top(readProfile(copy), undefined, 'self', 10), { title: 'x', directory: '/', width: 80 });
+      formatTop(top(readProfile(copy), { value: undefined, sort: 'self', count: 10 }), { title: 'x', directory: '/', width: 80 });
     } catch (error) {
       assert.equal(error.constructor.name, 'WireError', error.stack);
       errors += 1;
@@ -136,7 +173,7 @@ test('foreign, missing and hostile files give a clear error', (t) => {
     const path = join(directory, name);
     writeFileSync(path, content);
     assert.throws(
-      () => useProfileFile(path, (profile) => top(profile, 'cpu', 'self', 1)),
+      () => useProfileFile(path, (profile) => top(profile, { value: 'cpu', sort: 'self', count: 1 })),
       (error) => error.code === 'ERR_PRONGHORN_INVALID_PROFILE' && error.message.startsWith(`${path} cannot be read`) && reason.test(error.message),
       name,
     );
