@@ -28,7 +28,7 @@ export class Collector {
       ...test,
     };
     return this.#sync(() =>
-      this.#native.start(native, layoutProbe, (code, message) => onFailure(new PronghornError(nativeCode(code), message))),
+      this.#native.start(native, layoutProbe, (code, message) => onFailure(new PronghornError(nativeCode(code), message)), () => undefined),
     );
   }
 

@@ -134,6 +134,7 @@ export interface NativeApi {
     options: NativeStartOptions,
     probeFunction: (callback: () => unknown) => unknown,
     onFailure: (code: string, message: string) => void,
+    onFork: () => void,
   ): Capabilities;
   /** Lets the calling worker thread take part if the profiler runs. `name` is its label. Returns whether it takes part. */
   joinThread(name: string): boolean;

@@ -13,6 +13,8 @@ pub(crate) enum Code {
     RotationInProgress,
     SerializeFailed,
     InvalidOption,
+    Forked,
+    ForkedInWorker,
     Internal,
 }
 
@@ -25,6 +27,8 @@ impl AsRef<str> for Code {
             Self::RotationInProgress => "ERR_PRONGHORN_ROTATION_IN_PROGRESS",
             Self::SerializeFailed => "ERR_PRONGHORN_SERIALIZE_FAILED",
             Self::InvalidOption => "ERR_PRONGHORN_INVALID_OPTION",
+            Self::Forked => "ERR_PRONGHORN_FORKED",
+            Self::ForkedInWorker => "ERR_PRONGHORN_FORKED_IN_WORKER",
             Self::Internal => "ERR_PRONGHORN_INTERNAL",
         }
     }

@@ -15,6 +15,7 @@
 )]
 
 mod error;
+mod fork;
 mod lifecycle;
 mod options;
 mod registry;

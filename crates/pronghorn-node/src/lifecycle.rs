@@ -1,21 +1,27 @@
 //! Start, rotate, stop, and what they share: one profiler per process, one rotation at a time.
 //!
-//! Threads: all entries run on JavaScript threads, the flush of a rotation in libuv's pool. `STATE` holds what belongs to a
-//! running profiler; it is never held while samples are waited for or serialized.
+//! Threads: all entries run on JavaScript threads, the flush of a rotation in libuv's pool. `STATE` holds what belongs
+//! to a running profiler; its locks are never held while samples are waited for or serialized.
+//!
+//! Fork: every entry refuses to work in a forked process until it has been reset (`limbo` in fork.rs), so that it takes no lock and shows
+//! nothing of the parent's. The reset replaces `STATE`; the parent's sessions are abandoned. A rotation of the parent's that
+//! comes to its end in the child belongs to another generation and changes nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, FunctionRef, Unknown};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{clock, collector, event_loop, failure, proof};
+use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session};
+use pronghorn_sync::{Guarded, Resettable, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
+use crate::fork::{check_start, in_own_process, tell_of_fork};
 use crate::options::StartOptions;
 use crate::rotation::{Flush, Flushed, NativeProfile};
 use crate::statistics::{CapabilitiesObject, Stats};
@@ -36,30 +42,87 @@ impl Session {
     }
 }
 
-struct State {
-    session: Option<Arc<Session>>,
+/// The sessions of this process.
+struct Sessions {
+    current: Option<Arc<Session>>,
     /// The last session, for `stats()` after a stop.
     last: Option<Arc<Session>>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    session: None,
-    last: None,
-});
-/// A rotation, or the flush of a stop, has begun and its profile is not there yet.
-pub(crate) static ROTATING: AtomicBool = AtomicBool::new(false);
-
-struct Listener {
-    thread: i32,
-    env: Env,
-    function: FailureListener,
+struct State {
+    sessions: Guarded<Sessions>,
+    /// A rotation, or the flush of a stop, has begun and its profile is not there yet.
+    rotating: AtomicBool,
+    /// Only the thread that started the profiler takes this lock, so a fork on it finds it open.
+    listener: Guarded<Option<Listener>>,
 }
-// SAFETY: used only on the JavaScript thread it was made on (`tell_failure` compares the thread ids).
-unsafe impl Send for Listener {}
-static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
-fn state() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(|poison| poison.into_inner())
+impl State {
+    const fn new() -> Self {
+        Self {
+            sessions: Guarded::new(Sessions {
+                current: None,
+                last: None,
+            }),
+            rotating: AtomicBool::new(false),
+            listener: Guarded::new(None),
+        }
+    }
+
+    /// What a child starts with: nothing runs, nothing rotates, and the application is told through the same functions until the
+    /// next start brings new ones.
+    fn inherited(&self) -> Self {
+        let Self {
+            sessions: _,
+            rotating: _,
+            listener,
+        } = self;
+        Self {
+            listener: Guarded::new(listener.lock().with(Option::take)),
+            ..Self::new()
+        }
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
+
+/// How the application hears of what happens by itself. Used only on the thread that started the profiler.
+pub(crate) struct Listener {
+    pub(crate) env: Env,
+    on_failure: FailureListener,
+    pub(crate) on_fork: FunctionRef<(), ()>,
+}
+// SAFETY: `with_listener` hands it out on the JavaScript thread it was made on only.
+unsafe impl Send for Listener {}
+
+fn with_sessions<R>(work: impl FnOnce(&mut Sessions) -> R) -> R {
+    STATE.get().sessions.lock().with(work)
+}
+
+/// Takes the listener for a moment, if `slot` is that of the thread that started the profiler. It is not locked while it is used: it may call into us.
+pub(crate) fn with_listener(slot: &ThreadSlot, work: impl FnOnce(&Listener)) {
+    if !session::is_main(slot) {
+        return;
+    }
+    let place = &STATE.get().listener;
+    let Some(listener) = place.lock().with(Option::take) else {
+        return;
+    };
+    work(&listener);
+    // A start in the meantime has brought its own. The place is looked up anew: a reset may lie in between.
+    STATE.get().listener.lock().with(|place| {
+        place.get_or_insert(listener);
+    });
+}
+
+/// In a forked process: what this file keeps.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
 }
 
 /// What `probe` found.
@@ -75,6 +138,7 @@ pub struct Probe {
 #[napi]
 pub fn probe() -> Probe {
     match guarded(|| {
+        in_own_process()?;
         collector::probe().map_err(|reason| Failure::new(Code::UnsupportedRuntime, reason))
     }) {
         Ok(_) => Probe {
@@ -90,7 +154,7 @@ pub fn probe() -> Probe {
 
 /// Starts sampling the calling thread. `probe_function` is called once, with a callback that it has to call.
 #[napi(
-    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void",
+    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void, onFork: () => void",
     ts_return_type = "Capabilities"
 )]
 pub fn start(
@@ -98,9 +162,11 @@ pub fn start(
     options: StartOptions,
     probe_function: Function<Function<(), ()>, Unknown<'_>>,
     on_failure: Function<FnArgs<(String, String)>, ()>,
+    on_fork: Function<(), ()>,
 ) -> Result<CapabilitiesObject> {
     let began = clock::monotonic_ns();
     guarded(|| {
+        check_start()?;
         let checked = options.check()?;
         if let Some(place) = &options.inject_panic
             && !failure::injection::arm(place)
@@ -108,7 +174,8 @@ pub fn start(
             let message = format!("there is no place called '{place}' to panic in");
             return Err(Failure::new(Code::InvalidOption, message));
         }
-        if state().session.is_some() || ROTATING.load(Acquire) {
+        let running = with_sessions(|sessions| sessions.current.is_some());
+        if running || STATE.get().rotating.load(Acquire) {
             return Err(Failure::new(
                 Code::AlreadyStarted,
                 "a profiler is running in this process",
@@ -121,30 +188,31 @@ pub fn start(
                 Ok(())
             })
             .map_err(failed)?;
-        let listener = on_failure.create_ref().map_err(failed)?;
+        let listener = Listener {
+            env,
+            on_failure: on_failure.create_ref().map_err(failed)?,
+            on_fork: on_fork.create_ref().map_err(failed)?,
+        };
         let mut called = Ok(());
         let started = collector::start(&checked, "main", &mut || {
             called = probe_function.call(look).map(|_| ());
         });
         called.map_err(failed)?;
         started?;
-        let recorder = collector::recorder()
+        let recorder = session::recorder()
             .ok_or_else(|| Failure::new(Code::Internal, "the recorder is missing"))?;
-        *LISTENER.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(Listener {
-            // SAFETY: gettid has no preconditions.
-            thread: unsafe { libc::gettid() },
-            env,
-            function: listener,
-        });
-        event_loop::set_after_safe_point(tell_failure);
-        state().session = Some(Arc::new(Session {
+        STATE
+            .get()
+            .listener
+            .lock()
+            .with(|place| *place = Some(listener));
+        event_loop::set_hooks(tell_failure, tell_of_fork);
+        let session = Session {
             recorder,
-            info: ProfileInfo {
-                period_ns: checked.interval_ns,
-                comments: vec![options.versions.clone()],
-            },
+            info: options.profile_info(&checked),
             start_ns: clock::monotonic_ns().saturating_sub(began),
-        }));
+        };
+        with_sessions(|sessions| sessions.current = Some(Arc::new(session)));
         pronghorn_sampler::capabilities()
             .map(CapabilitiesObject::from)
             .ok_or_else(|| Failure::new(Code::Internal, "capabilities are missing"))
@@ -156,29 +224,32 @@ pub fn start(
 /// False if none runs.
 #[napi]
 pub fn join_thread(name: String) -> Result<bool> {
-    guarded(|| collector::join(&name).map_err(Failure::from)).map_err(Into::into)
+    guarded(|| {
+        in_own_process()?;
+        collector::join(&name).map_err(Failure::from)
+    })
+    .map_err(Into::into)
 }
 
 /// Tells the application, on the thread that started the profiler, that it has switched itself off.
-fn tell_failure(_slot: &ThreadSlot) {
-    let mut place = LISTENER.lock().unwrap_or_else(|poison| poison.into_inner());
-    // SAFETY: gettid has no preconditions.
-    let own = unsafe { libc::gettid() };
-    if place.as_ref().is_none_or(|listener| listener.thread != own) {
+fn tell_failure(slot: &ThreadSlot) {
+    if !session::is_main(slot) {
         return;
     }
     let Some(reason) = failure::take() else {
         return;
     };
-    // Told once, and with the lock free: the listener may call into us.
-    let Some(Listener { env, function, .. }) = place.take() else {
-        return;
-    };
-    drop(place);
-    let arguments = FnArgs::from((Code::Internal.as_ref().to_owned(), reason));
-    let called = env.run_in_scope(|| function.borrow_back(&env)?.call(arguments));
-    // What the listener throws has been taken off the environment; there is no JavaScript below this to throw it to.
-    drop(called);
+    with_listener(
+        slot,
+        |Listener {
+             env, on_failure, ..
+         }| {
+            let arguments = FnArgs::from((Code::Internal.as_ref().to_owned(), reason));
+            let called = env.run_in_scope(|| on_failure.borrow_back(env)?.call(arguments));
+            // What the listener throws has been taken off the environment; there is no JavaScript below this to throw it to.
+            drop(called);
+        },
+    );
 }
 
 /// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
@@ -186,7 +257,8 @@ fn tell_failure(_slot: &ThreadSlot) {
 #[napi(ts_return_type = "Promise<NativeProfile>")]
 pub fn rotate() -> Result<AsyncTask<Flush>> {
     guarded(|| {
-        let session = state().session.clone().ok_or_else(not_started)?;
+        in_own_process()?;
+        let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         claim_rotation()?;
         Ok(AsyncTask::new(Flush::rotation(
             session,
@@ -200,6 +272,7 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
 #[napi(ts_return_type = "Promise<NativeProfile>")]
 pub fn stop() -> Result<AsyncTask<Flush>> {
     guarded(|| {
+        in_own_process()?;
         claim_rotation()?;
         let session = end_session()?;
         Ok(AsyncTask::new(Flush::last(session)))
@@ -211,6 +284,7 @@ pub fn stop() -> Result<AsyncTask<Flush>> {
 #[napi]
 pub fn stop_sync() -> Result<NativeProfile> {
     guarded(|| {
+        in_own_process()?;
         let deadline = clock::monotonic_ns() + 1_000_000_000;
         while claim_rotation().is_err() {
             if clock::monotonic_ns() > deadline {
@@ -227,7 +301,7 @@ pub fn stop_sync() -> Result<NativeProfile> {
 /// Settles, stops the sampler, and takes the session out. The caller has claimed the rotation, and gives it back if this
 /// fails.
 fn end_session() -> std::result::Result<Arc<Session>, Failure> {
-    let Some(session) = state().session.take() else {
+    let Some(session) = with_sessions(|sessions| sessions.current.take()) else {
         release_rotation();
         return Err(not_started());
     };
@@ -235,9 +309,9 @@ fn end_session() -> std::result::Result<Arc<Session>, Failure> {
     // Once more, for what was sampled while the others were waited for.
     collector::settle_own();
     collector::stop();
-    collector::release_recorder();
-    *LISTENER.lock().unwrap_or_else(|poison| poison.into_inner()) = None;
-    state().last = Some(Arc::clone(&session));
+    session::release_recorder();
+    STATE.get().listener.lock().with(|place| *place = None);
+    with_sessions(|sessions| sessions.last = Some(Arc::clone(&session)));
     Ok(session)
 }
 
@@ -250,14 +324,18 @@ pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failur
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let session = state().session.take().ok_or_else(not_started)?;
-    collector::settle().finish(deadline);
-    collector::disarm();
+    let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
+    let waiting = {
+        let _section = fork::enter();
+        collector::settle()
+    };
+    waiting.finish(deadline);
+    session::disarm();
     Flush::last(session).run_keeping_rotation()
 }
 
 fn claim_rotation() -> std::result::Result<(), Failure> {
-    if ROTATING.swap(true, Acquire) {
+    if STATE.get().rotating.swap(true, Acquire) {
         return Err(rotation_in_progress());
     }
     Ok(())
@@ -265,7 +343,7 @@ fn claim_rotation() -> std::result::Result<(), Failure> {
 
 /// The rotation's profile is there, or lost.
 pub(crate) fn release_rotation() {
-    ROTATING.store(false, Release);
+    STATE.get().rotating.store(false, Release);
 }
 
 fn not_started() -> Failure {
@@ -280,11 +358,8 @@ fn rotation_in_progress() -> Failure {
 #[napi]
 pub fn stats() -> Result<Stats> {
     guarded(|| {
-        let session = {
-            let state = state();
-            state.session.clone().or_else(|| state.last.clone())
-        };
-        session
+        in_own_process()?;
+        with_sessions(|sessions| sessions.current.clone().or_else(|| sessions.last.clone()))
             .map(|session| session.stats())
             .ok_or_else(not_started)
     })
@@ -295,6 +370,7 @@ pub fn stats() -> Result<Stats> {
 #[napi(ts_return_type = "Capabilities")]
 pub fn capabilities() -> Result<CapabilitiesObject> {
     guarded(|| {
+        in_own_process()?;
         pronghorn_sampler::capabilities()
             .map(CapabilitiesObject::from)
             .ok_or_else(not_started)

@@ -1,9 +1,21 @@
 //! What `start` takes, checked. TypeScript has checked it with better messages; this is the last line of defence.
 
 use napi_derive::napi;
+use pronghorn_recorder::ProfileInfo;
+use pronghorn_sampler::clock::Reading;
 use pronghorn_sampler::{NativeFrames, Options};
 
 use crate::error::{Code, Failure};
+use crate::fork::ClockReading;
+
+/// A label with a number.
+#[napi(object)]
+pub struct NumberLabel {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub number: i64,
+}
 
 /// What `start` takes.
 #[napi(object)]
@@ -17,6 +29,12 @@ pub struct StartOptions {
     pub native_frames: String,
     /// Comment of every profile.
     pub versions: String,
+    /// Further comments.
+    pub comments: Option<Vec<String>>,
+    /// Labels of every sample of this process.
+    pub labels: Option<Vec<NumberLabel>>,
+    /// When the first period begins; now if it is missing.
+    pub reading: Option<ClockReading>,
     /// Tests only: the V8 version to act for.
     #[napi(ts_type = "[number, number]")]
     pub v8_version: Option<Vec<u32>>,
@@ -30,6 +48,16 @@ const LONGEST_NS: f64 = 1_000_000_000.0;
 const DEEPEST: u32 = 1_024;
 
 impl StartOptions {
+    /// What every profile of the session carries.
+    pub(crate) fn profile_info(&self, checked: &Options) -> ProfileInfo {
+        let mut comments = vec![self.versions.clone()];
+        comments.extend(self.comments.iter().flatten().cloned());
+        ProfileInfo {
+            period_ns: checked.interval_ns,
+            comments,
+        }
+    }
+
     /// In the sampler's terms.
     pub(crate) fn check(&self) -> Result<Options, Failure> {
         let invalid = |what: String| Err(Failure::new(Code::InvalidOption, what));
@@ -64,6 +92,7 @@ impl StartOptions {
             interval_ns: interval as u64,
             max_depth: self.max_depth as usize,
             native_frames,
+            reading: self.reading.as_ref().map(Reading::from),
             v8_version,
         })
     }

@@ -1,7 +1,11 @@
 //! The part of a rotation that takes time: waiting for other threads, the flip, names for native addresses, encoding and
 //! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends.
+//!
+//! Fork: the pool's threads are gone in the child, and work that they had finished may still be delivered there. It belongs to
+//! the parent: whatever carries another generation than the process is abandoned, and its promise rejects.
 
-use std::sync::{Arc, Mutex};
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
 use napi_derive::napi;
@@ -9,6 +13,7 @@ use pronghorn_recorder::{ProfileTime, SerializedProfile};
 use pronghorn_sampler::clock;
 use pronghorn_sampler::collector::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
+use pronghorn_sync::{Guarded, Resettable, failpoint, fork};
 
 use crate::error::{Code, Failure, guarded};
 use crate::lifecycle::{Session, release_rotation};
@@ -18,7 +23,40 @@ use crate::statistics::Stats;
 pub(crate) const PATIENCE_NS: u64 = 50_000_000;
 
 /// Names found for earlier profiles; only ever used by one rotation at a time.
-static SYMBOLIZER: Mutex<Option<ImageSymbolizer>> = Mutex::new(None);
+struct State {
+    symbolizer: Guarded<Option<ImageSymbolizer>>,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            symbolizer: Guarded::new(None),
+        }
+    }
+
+    /// What a child starts with. Names of addresses are the same there, but only if nobody was at work on them.
+    fn inherited(&self) -> Self {
+        let Self { symbolizer } = self;
+        let known = symbolizer
+            .try_lock()
+            .and_then(|mut guard| guard.with(Option::take));
+        Self {
+            symbolizer: Guarded::new(known),
+        }
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
+
+/// In a forked process: what this file keeps.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
+}
 
 /// One profile.
 #[napi(object)]
@@ -33,8 +71,13 @@ pub struct NativeProfile {
     pub stats: Stats,
 }
 
-/// One rotation's work.
+/// One rotation's work. In a child of the process that began it, it is abandoned: nothing in it is used or dropped.
 pub struct Flush {
+    work: ManuallyDrop<Work>,
+    generation: u32,
+}
+
+struct Work {
     /// Whether the rotation is still claimed for this.
     claimed: bool,
     session: Arc<Session>,
@@ -48,56 +91,72 @@ pub struct Flushed {
     stats: Stats,
 }
 
+fn forked() -> Failure {
+    Failure::new(
+        Code::Forked,
+        "the process was forked while its parent's profile was being made; the parent has it",
+    )
+}
+
 impl Flush {
     pub(crate) fn rotation(session: Arc<Session>, waiting: Waiting) -> Self {
+        Self::new(session, Some(waiting))
+    }
+
+    fn new(session: Arc<Session>, waiting: Option<Waiting>) -> Self {
         Self {
-            claimed: true,
-            session,
-            waiting: Some(waiting),
-            failure: None,
+            work: ManuallyDrop::new(Work {
+                claimed: true,
+                session,
+                waiting,
+                failure: None,
+            }),
+            generation: fork::generation(),
         }
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
     }
 
     /// The flush after a stop: nothing is waited for any more.
     pub(crate) fn last(session: Arc<Session>) -> Self {
-        Self {
-            claimed: true,
-            session,
-            waiting: None,
-            failure: None,
-        }
+        Self::new(session, None)
     }
 
     /// Does the work, and ends the rotation whatever comes of it.
     pub(crate) fn run(&mut self) -> Result<Flushed, Failure> {
-        let result = guarded(|| self.flush());
-        self.claimed = false;
+        let result = guarded(|| self.work.flush());
+        self.work.claimed = false;
         release_rotation();
         result
     }
 
     /// The same without ending the rotation: nothing shall come after it. Only the bytes.
     pub(crate) fn run_keeping_rotation(&mut self) -> Result<Vec<u8>, Failure> {
-        self.claimed = false;
-        guarded(|| self.flush()).map(|flushed| flushed.profile.data)
+        self.work.claimed = false;
+        guarded(|| self.work.flush()).map(|flushed| flushed.profile.data)
     }
+}
 
+impl Work {
     fn flush(&mut self) -> Result<Flushed, Failure> {
         if let Some(waiting) = self.waiting.take() {
             waiting.finish(clock::monotonic_ns() + PATIENCE_NS);
         }
         let recorder = &self.session.recorder;
+        failpoint!("rotation");
         let fresh = recorder.prepare();
         let period = recorder
             .flip(fresh, ProfileTime::now())
             .map_err(|error| Failure::new(Code::RotationInProgress, error.to_string()))?;
-        let mut place = SYMBOLIZER
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        let symbolizer = place.get_or_insert_with(ImageSymbolizer::new);
-        let profile = period
-            .serialize(symbolizer, &self.session.info)
-            .map_err(|error| Failure::new(Code::SerializeFailed, error.to_string()))?;
+        let profile = STATE.get().symbolizer.lock().with(|place| {
+            failpoint!("symbolizer");
+            let symbolizer = place.get_or_insert_with(ImageSymbolizer::new);
+            period
+                .serialize(symbolizer, &self.session.info)
+                .map_err(|error| Failure::new(Code::SerializeFailed, error.to_string()))
+        })?;
         Ok(Flushed {
             profile,
             stats: self.session.stats(),
@@ -107,8 +166,13 @@ impl Flush {
 
 impl Drop for Flush {
     fn drop(&mut self) {
+        if self.is_inherited() {
+            return;
+        }
+        // SAFETY: this is the one place that drops it, once.
+        let work = unsafe { ManuallyDrop::take(&mut self.work) };
         // The environment ended before the pool came to it.
-        if self.claimed {
+        if work.claimed {
             release_rotation();
         }
     }
@@ -131,19 +195,29 @@ impl Task for Flush {
     type JsValue = NativeProfile;
 
     fn compute(&mut self) -> napi::Result<Flushed> {
+        if self.is_inherited() {
+            return Err(napi::Error::from_reason(forked().message));
+        }
         self.run().map_err(|failure| {
             let message = failure.message.clone();
-            self.failure = Some(failure);
+            self.work.failure = Some(failure);
             napi::Error::from_reason(message)
         })
     }
 
-    fn resolve(&mut self, _env: Env, flushed: Flushed) -> napi::Result<NativeProfile> {
+    fn resolve(&mut self, env: Env, flushed: Flushed) -> napi::Result<NativeProfile> {
+        if self.is_inherited() {
+            std::mem::forget(flushed);
+            return Err(forked().into_rejection(env));
+        }
         Ok(flushed.into_profile())
     }
 
     fn reject(&mut self, env: Env, error: napi::Error) -> napi::Result<NativeProfile> {
-        Err(match self.failure.take() {
+        if self.is_inherited() {
+            return Err(forked().into_rejection(env));
+        }
+        Err(match self.work.failure.take() {
             Some(failure) => failure.into_rejection(env),
             None => error,
         })

@@ -3,7 +3,8 @@
 use napi_derive::napi;
 use pronghorn_recorder::StatisticsSnapshot;
 use pronghorn_sampler::statistics::SamplerStatistics;
-use pronghorn_sampler::{Capabilities, collector};
+use pronghorn_sampler::{Capabilities, statistics};
+use pronghorn_sync::fork::{Installed, Witness};
 
 /// Samples of one thread that were still unresolved when the profiler stopped.
 #[napi(object)]
@@ -50,7 +51,47 @@ pub struct Stats {
     pub resolve_max_nanos: f64,
     pub ticker_cpu_nanos: f64,
     pub start_nanos: f64,
+    pub forks: f64,
+    pub late_forks: f64,
+    pub fork_handlers_p50_nanos: f64,
+    pub fork_handlers_p99_nanos: f64,
     pub left_behind: Vec<LeftBehind>,
+}
+
+/// How forks of this process are noticed.
+#[napi(object)]
+pub struct ForkSupport {
+    /// Whether fork handlers are registered: then a fork waits for the profiler's own threads.
+    pub handlers: bool,
+    /// What else tells a child that it is one.
+    #[napi(ts_type = "'page' | 'process id'")]
+    pub witness: String,
+    /// Why no handlers are registered; empty if they are.
+    pub reason: String,
+}
+
+impl From<Installed> for ForkSupport {
+    fn from(installed: Installed) -> Self {
+        let Installed {
+            handlers,
+            error,
+            witness,
+        } = installed;
+        Self {
+            handlers,
+            witness: match witness {
+                Witness::Page => "page",
+                Witness::ProcessId => "process id",
+            }
+            .to_owned(),
+            reason: if handlers {
+                String::new()
+            } else {
+                let error = std::io::Error::from_raw_os_error(error);
+                format!("fork handlers could not be registered: {error}")
+            },
+        }
+    }
 }
 
 /// What the profiler can do in this process; see docs/api.md.
@@ -67,6 +108,8 @@ pub struct CapabilitiesObject {
     pub reasons: Vec<String>,
     /// The sampling signal's number.
     pub signal: i32,
+    /// How forks of this process are noticed.
+    pub fork: ForkSupport,
     /// Baseline frames: `proved`, `unproved` or `refused`.
     #[napi(ts_type = "'proved' | 'unproved' | 'refused'")]
     pub baseline: String,
@@ -102,8 +145,12 @@ impl Stats {
             resolve_total_ns,
             resolve_max_ns,
             ticker_cpu_ns,
+            forks,
+            late_forks,
+            fork_handlers_p50_ns,
+            fork_handlers_p99_ns,
             left_behind,
-        } = collector::stats();
+        } = statistics::snapshot();
         let left_behind = left_behind
             .into_iter()
             .map(|left| LeftBehind {
@@ -141,6 +188,10 @@ impl Stats {
             resolve_max_nanos: resolve_max_ns as f64,
             ticker_cpu_nanos: ticker_cpu_ns as f64,
             start_nanos: start_ns as f64,
+            forks: forks as f64,
+            late_forks: late_forks as f64,
+            fork_handlers_p50_nanos: fork_handlers_p50_ns as f64,
+            fork_handlers_p99_nanos: fork_handlers_p99_ns as f64,
             left_behind,
         }
     }
@@ -154,6 +205,7 @@ impl From<Capabilities> for CapabilitiesObject {
             walk,
             reasons,
             signal,
+            fork,
             proofs,
         } = capabilities;
         Self {
@@ -166,6 +218,7 @@ impl From<Capabilities> for CapabilitiesObject {
             walk,
             reasons,
             signal,
+            fork: ForkSupport::from(fork),
             baseline: word(proofs.baseline),
             optimized: word(proofs.optimized),
             inlined: word(proofs.inlined),

@@ -7,20 +7,25 @@
 //!
 //! Threads: `arm` and `disarm` on the main thread, the handler anywhere, the rest on the watcher, which sleeps on a
 //! futex until a signal comes. Everything is bounded: the process dies within a second even if it can give nothing.
+//!
+//! Fork: the handler is inherited and the watcher is not. In a child that has not been reset the handler gives the signal to
+//! what was there before it, so a daemon dies of SIGTERM as it should. The reset puts the handlers that were there before
+//! back and a fresh state in place; a start arms again, with a watcher and a file of the child's own.
 
 use std::ffi::c_void;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
 use std::time::Duration;
 
 use napi_derive::napi;
 use pronghorn_sampler::park::Parking;
 use pronghorn_sampler::{clock, failure};
+use pronghorn_sync::{Guarded, Resettable, failpoint, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
+use crate::fork::in_own_process;
 use crate::lifecycle;
 
 /// How long the JavaScript threads have to resolve what they have.
@@ -30,15 +35,47 @@ const LONGEST_FLUSH: Duration = Duration::from_millis(800);
 /// How long the end of the program waits for the watcher to end it.
 const DEATH_NS: u64 = 1_000_000_000;
 
-static ARRIVED: AtomicI32 = AtomicI32::new(0);
-static WATCHING: AtomicBool = AtomicBool::new(false);
-static PARKING: Parking = Parking::new();
-static ARMED: Mutex<Option<Armed>> = Mutex::new(None);
-
-struct Armed {
-    path: PathBuf,
-    previous: Vec<(i32, libc::sigaction)>,
+struct State {
+    /// The signal that ends the process; 0 while none has come.
+    arrived: AtomicI32,
+    watching: AtomicBool,
+    parking: Parking,
+    /// The file to write, while armed.
+    path: Guarded<Option<PathBuf>>,
 }
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            arrived: AtomicI32::new(0),
+            watching: AtomicBool::new(false),
+            parking: Parking::new(),
+            path: Guarded::new(None),
+        }
+    }
+
+    /// What a child starts with: no watcher, no file, no signal.
+    fn inherited(&self) -> Self {
+        let Self {
+            arrived: _,
+            watching: _,
+            parking: _,
+            path: _,
+        } = self;
+        Self::new()
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
+
+/// Signal numbers end below this on Linux.
+const SIGNALS: usize = 65;
+
+// Fork: kept, as the dispositions are; `hooks_off` empties it.
+/// What each signal that carries our handler had before; null if it does not. The records are never freed: a handler may be
+/// reading one.
+static PREVIOUS: [AtomicPtr<libc::sigaction>; SIGNALS] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; SIGNALS];
 
 /// What `armTermination` takes.
 #[napi(object)]
@@ -53,22 +90,22 @@ pub struct TerminationOptions {
 #[napi]
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {
-        let mut armed = lock();
-        if armed.is_some() {
+        in_own_process()?;
+        let path = PathBuf::from(&options.path);
+        let armed = STATE.get().path.lock().with(|place| {
+            let free = place.is_none();
+            place.get_or_insert(path);
+            free
+        });
+        if !armed {
             return Err(Failure::new(Code::Internal, "termination is armed already"));
         }
-        watch()?;
-        let previous: Vec<_> = options
-            .signals
-            .iter()
-            .filter_map(|&signal| Some((signal, install(signal)?)))
-            .collect();
-        let numbers = previous.iter().map(|(signal, _)| *signal).collect();
-        *armed = Some(Armed {
-            path: PathBuf::from(options.path),
-            previous,
-        });
-        Ok(numbers)
+        if let Err(failure) = watch() {
+            STATE.get().path.lock().with(|place| *place = None);
+            return Err(failure);
+        }
+        let signals = options.signals.iter().copied();
+        Ok(signals.filter(|&signal| install(signal)).collect())
     })
     .map_err(Into::into)
 }
@@ -78,31 +115,43 @@ pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
 #[napi]
 pub fn disarm_termination() -> Result<()> {
     guarded(|| {
+        in_own_process()?;
+        let state = STATE.get();
         let deadline = clock::monotonic_ns() + DEATH_NS;
-        while ARRIVED.load(SeqCst) != 0 && clock::monotonic_ns() < deadline {
+        while state.arrived.load(SeqCst) != 0 && clock::monotonic_ns() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        if let Some(armed) = lock().take() {
-            armed.restore();
-        }
+        state.path.lock().with(|place| *place = None);
+        restore();
         Ok(())
     })
     .map_err(Into::into)
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<Armed>> {
-    ARMED.lock().unwrap_or_else(|poison| poison.into_inner())
-}
-
-impl Armed {
-    fn restore(&self) {
-        for (signal, previous) in &self.previous {
-            if is_ours(*signal) {
-                // SAFETY: a disposition that the kernel gave us for this signal.
-                unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
-            }
+/// Puts back what every signal had before, where our handler is still in place. Async-signal-safe, takes no lock.
+fn restore() {
+    for (signal, place) in PREVIOUS.iter().enumerate() {
+        let previous = place.swap(std::ptr::null_mut(), SeqCst);
+        if !previous.is_null() && is_ours(signal as i32) {
+            // SAFETY: a disposition that the kernel gave us for this signal; the record is never freed.
+            unsafe { libc::sigaction(signal as i32, previous, std::ptr::null_mut()) };
         }
     }
+}
+
+/// In a forked process, step one: the handlers that were there before are back.
+pub(crate) fn hooks_off() {
+    restore();
+}
+
+/// In a forked process: what this file keeps.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
 }
 
 fn disposition(signal: i32) -> Option<libc::sigaction> {
@@ -118,22 +167,24 @@ fn is_ours(signal: i32) -> bool {
 }
 
 /// Installs the handler over Node's own or the default one. A process that ignores the signal (nohup does that), or whose
-/// native code handles it, is left alone. Returns what was there.
-fn install(signal: i32) -> Option<libc::sigaction> {
-    let previous = disposition(signal)?;
+/// native code handles it, is left alone. Returns whether it is installed.
+fn install(signal: i32) -> bool {
+    let (Some(previous), Some(place)) = (disposition(signal), PREVIOUS.get(signal as usize)) else {
+        return false;
+    };
     let default = previous.sa_sigaction == libc::SIG_DFL;
     if previous.sa_sigaction == libc::SIG_IGN || !(default || is_hosts(previous.sa_sigaction)) {
-        return None;
+        return false;
     }
+    place.store(Box::into_raw(Box::new(previous)), SeqCst);
     // SAFETY: zeroed bytes are a valid sigaction; the handler is a function of this image, which stays loaded.
-    let installed = unsafe {
+    unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_signal as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
         libc::sigemptyset(&raw mut action.sa_mask);
         libc::sigaction(signal, &raw const action, std::ptr::null_mut()) == 0
-    };
-    installed.then_some(previous)
+    }
 }
 
 /// Whether a handler lies in the image that exports libuv: the host itself.
@@ -155,26 +206,47 @@ extern "C" fn on_signal(signal: i32, _info: *mut libc::siginfo_t, _context: *mut
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let saved = unsafe { *errno };
-    let _ = ARRIVED.compare_exchange(0, signal, SeqCst, SeqCst);
-    PARKING.wake();
+    if fork::forked() {
+        pass_on(signal);
+    } else {
+        let state = STATE.get();
+        let _ = state.arrived.compare_exchange(0, signal, SeqCst, SeqCst);
+        state.parking.wake();
+    }
     // SAFETY: as above.
     unsafe { *errno = saved };
 }
 
+/// In a forked process that has not been reset: gives the signal to what was there before, on this thread, as soon as the handler
+/// returns. Async-signal-safe.
+fn pass_on(signal: i32) {
+    restore();
+    // SAFETY: plain values; the signal is masked until the handler returns. If nothing was known of it, the default action is put
+    // back: it must not come here for ever.
+    unsafe {
+        if is_ours(signal) {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal);
+    }
+}
+
 /// Starts the watcher, once per process.
 fn watch() -> std::result::Result<(), Failure> {
-    if WATCHING.swap(true, SeqCst) {
+    let state = STATE.get();
+    if state.watching.swap(true, SeqCst) {
         return Ok(());
     }
     let spawned = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", || {
-        while ARRIVED.load(SeqCst) == 0 {
-            PARKING.announce();
-            if ARRIVED.load(SeqCst) != 0 {
+        while state.arrived.load(SeqCst) == 0 {
+            state.parking.announce();
+            if state.arrived.load(SeqCst) != 0 {
                 break;
             }
-            PARKING.wait(None);
+            state.parking.wait(None);
         }
-        let signal = ARRIVED.load(SeqCst);
+        let signal = state.arrived.load(SeqCst);
+        failpoint!("watcher");
         // Whatever the disk does, the process ends.
         let _ = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", move || {
             std::thread::sleep(LONGEST_FLUSH);
@@ -184,7 +256,7 @@ fn watch() -> std::result::Result<(), Failure> {
         end_by(signal);
     });
     spawned.map(|_| ()).map_err(|error| {
-        WATCHING.store(false, SeqCst);
+        state.watching.store(false, SeqCst);
         Failure::new(
             Code::Internal,
             format!("no thread to watch for signals: {error}"),
@@ -193,7 +265,7 @@ fn watch() -> std::result::Result<(), Failure> {
 }
 
 fn write_last_profile() {
-    let Some(path) = lock().as_ref().map(|armed| armed.path.clone()) else {
+    let Some(path) = STATE.get().path.lock().with(|place| place.clone()) else {
         return;
     };
     let flushed = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS);
@@ -226,9 +298,7 @@ fn write_new(path: &Path, data: &[u8]) -> std::io::Result<()> {
 
 /// Lets the process die of the signal: with the handler that was there before, and by the default action if that did not do.
 fn end_by(signal: i32) {
-    if let Some(armed) = lock().as_ref() {
-        armed.restore();
-    }
+    restore();
     // SAFETY: the process's own signal, to itself.
     unsafe { libc::kill(libc::getpid(), signal) };
     std::thread::sleep(Duration::from_millis(100));

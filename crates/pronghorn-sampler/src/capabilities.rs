@@ -1,9 +1,10 @@
 //! What the sampler can do in this process at this moment, and why not more.
 
+use pronghorn_sync::fork;
 use pronghorn_v8::{Frames, Proofs, Version};
 
-use crate::collector::{BREAKER, Found, found, is_running};
 use crate::handler::on_sampling_signal;
+use crate::session::{self, Found, found, is_running};
 use crate::{failure, signal, thread};
 
 /// What the sampler can do in this process.
@@ -19,6 +20,8 @@ pub struct Capabilities {
     pub reasons: Vec<String>,
     /// The sampling signal.
     pub signal: i32,
+    /// How forks of this process are noticed.
+    pub fork: fork::Installed,
     /// Which layouts have been checked against real frames of the calling thread.
     pub proofs: Proofs,
 }
@@ -26,6 +29,7 @@ pub struct Capabilities {
 /// What the sampler can do now. `None` before the first start.
 pub fn capabilities() -> Option<Capabilities> {
     let Found { version, layout } = found()?;
+    let fork = fork::installed()?;
     let frames = layout.frames;
     let mut reasons = Vec::new();
     let running = is_running();
@@ -41,7 +45,7 @@ pub fn capabilities() -> Option<Capabilities> {
                 .to_owned(),
         );
     }
-    if BREAKER.is_open() {
+    if session::breaker().is_open() {
         reasons.push("too many walks failed: V8's frames are not walked".to_owned());
     }
     if running && !signal::is_ours(on_sampling_signal) {
@@ -52,6 +56,12 @@ pub fn capabilities() -> Option<Capabilities> {
             "the kernel queues no more signals (RLIMIT_SIGPENDING): SIGSTKFLT is used instead"
                 .to_owned(),
         );
+    }
+    if !fork.handlers {
+        reasons.push(format!(
+            "fork handlers could not be registered (errno {}): a fork does not wait for the profiler's own threads",
+            fork.error
+        ));
     }
     if let Some(reason) = failure::reason() {
         reasons.push(reason);
@@ -65,9 +75,10 @@ pub fn capabilities() -> Option<Capabilities> {
     Some(Capabilities {
         v8_version: version,
         frames,
-        walk: running && ours && !BREAKER.is_open(),
+        walk: running && ours && !session::breaker().is_open(),
         reasons,
         signal: signal::number(),
+        fork,
         proofs,
     })
 }

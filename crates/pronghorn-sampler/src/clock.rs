@@ -27,9 +27,36 @@ pub fn real_time_ns() -> u64 {
     read(libc::CLOCK_REALTIME).unwrap_or(0)
 }
 
+/// Nanoseconds since the machine was started, its sleep included.
+pub fn since_boot_ns() -> u64 {
+    read(libc::CLOCK_BOOTTIME).unwrap_or(0)
+}
+
 /// CPU nanoseconds of the calling thread. Async-signal-safe.
 pub fn own_cpu_ns() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
+}
+
+/// One look at the clocks: everything that begins at it begins at the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Nanoseconds since the epoch.
+    pub real_time_ns: u64,
+    /// Nanoseconds on the monotonic clock.
+    pub monotonic_ns: u64,
+    /// CPU nanoseconds of the calling thread.
+    pub cpu_ns: u64,
+}
+
+impl Reading {
+    /// The clocks at this moment.
+    pub fn now() -> Self {
+        Self {
+            real_time_ns: real_time_ns(),
+            monotonic_ns: monotonic_ns(),
+            cpu_ns: own_cpu_ns(),
+        }
+    }
 }
 
 /// The clock id of the CPU clock of thread `tid` of this process.

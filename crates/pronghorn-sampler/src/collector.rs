@@ -1,41 +1,29 @@
-//! The collector: the one switch of the sampler, and what all its parts share while it runs.
+//! The collector: the one switch of the sampler.
 //!
-//! Threads: `start`, `settle_*` and `stop` are called by the binding, one at a time (its own state sees to that); the
-//! shared words below are read by handlers and safe points of every JavaScript thread. `RUNNING` is the gate: it is set
-//! last on start and cleared first on stop, and every hook and handler looks at it first.
+//! Threads: all of it is called by the binding, one at a time (its own state sees to that): on the thread that controls the
+//! profiler, `join` on a worker's, `Waiting::finish` on a thread that rotates. What handlers and safe points share lies in
+//! `session.rs`.
 //!
-//! Order of a start: faults, signal, images, layout, thread, proof, fresh counters, clocks and recorder, then the gate,
-//! then the ticker. Order of a stop: gate, ticker, hooks, what is left is counted, faults.
+//! Order of a start: faults, signal, fork handlers, images, layout, thread, proof, fresh counters, clocks and recorder, then the
+//! gate, then the ticker. Order of a stop: gate, ticker, hooks, what is left is counted, faults.
+//!
+//! Fork, in the child, each step complete before the next: [`hooks_off`], [`reset_after_fork`], [`reset_recorder`], and then a
+//! [`start`], whose last step but the ticker acknowledges the fork. Before that nothing of ours runs, see
+//! [`pronghorn_sync::fork`].
 
-use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
-};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
-use pronghorn_native::ImageList;
 use pronghorn_recorder::{ProfileTime, Recorder};
+use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, Symbols, Version};
 
-use crate::breaker::Breaker;
+use crate::clock::Reading;
 use crate::handler::on_sampling_signal;
+use crate::session::{self, Found, Settings, disarm, found, is_running, recorder};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
-use crate::statistics::{self, LeftBehind, SamplerStatistics};
-use crate::{clock, failure, host, proof, signal, stack_bounds, thread, ticker};
-
-static RUNNING: AtomicBool = AtomicBool::new(false);
-static SESSION: AtomicU64 = AtomicU64::new(0);
-static MAX_DEPTH: AtomicUsize = AtomicUsize::new(0);
-static NATIVE_FRAMES: AtomicU8 = AtomicU8::new(0);
-static IMAGES: AtomicPtr<ImageList> = AtomicPtr::new(std::ptr::null_mut());
-static RECORDER: Mutex<Option<Arc<Recorder>>> = Mutex::new(None);
-/// Faults and forged signals before this start: both counters live as long as the process.
-static FAULTS_BEFORE: AtomicU64 = AtomicU64::new(0);
-static FORGED_BEFORE: AtomicU64 = AtomicU64::new(0);
-static LEFT_BEHIND: Mutex<Vec<LeftBehind>> = Mutex::new(Vec::new());
-/// Switches the walk off when too many fail.
-pub static BREAKER: Breaker = Breaker::new();
+use crate::statistics::{self, LeftBehind};
+use crate::{clock, event_loop, failure, host, proof, signal, stack_bounds, thread, ticker};
 
 /// What a start is asked for.
 #[derive(Clone, Debug)]
@@ -46,6 +34,8 @@ pub struct Options {
     pub max_depth: usize,
     /// Which native frames stacks show.
     pub native_frames: NativeFrames,
+    /// When the first period begins; `None`: now.
+    pub reading: Option<Reading>,
     /// Test only: the V8 version to act for.
     pub v8_version: Option<(u32, u32)>,
 }
@@ -57,68 +47,6 @@ pub enum StartError {
     Unsupported(String),
     /// Something that should work did not; the sentence says what.
     Failed(String),
-}
-
-/// What a start found, kept for `capabilities`.
-#[derive(Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) version: Version,
-    pub(crate) layout: Layout,
-}
-
-static FOUND: Mutex<Option<Found>> = Mutex::new(None);
-
-/// What the last start found; `None` before the first.
-pub(crate) fn found() -> Option<Found> {
-    *lock(&FOUND)
-}
-
-/// Whether sampling is on. Async-signal-safe.
-pub fn is_running() -> bool {
-    RUNNING.load(SeqCst)
-}
-
-/// The number of the session under way; each start has its own.
-pub fn session() -> u64 {
-    SESSION.load(Acquire)
-}
-
-/// The recorder of the session under way.
-pub fn recorder() -> Option<Arc<Recorder>> {
-    lock(&RECORDER).clone()
-}
-
-/// Frames a stack has at most. Async-signal-safe.
-pub fn max_depth() -> usize {
-    MAX_DEPTH.load(Relaxed)
-}
-
-/// Which native frames stacks show.
-pub fn native_frames() -> NativeFrames {
-    match NATIVE_FRAMES.load(Relaxed) {
-        0 => NativeFrames::None,
-        1 => NativeFrames::Leaf,
-        _ => NativeFrames::All,
-    }
-}
-
-/// The images of the process, as of the last look. Async-signal-safe.
-pub fn images() -> *const ImageList {
-    IMAGES.load(Acquire)
-}
-
-/// Looks again if an image was loaded or unloaded since. Old lists are kept: a handler may be reading one.
-pub fn refresh_images() {
-    let known = images();
-    // SAFETY: lists are never freed.
-    if known.is_null() || unsafe { (*known).has_changed() } {
-        let fresh = Box::leak(Box::new(ImageList::snapshot()));
-        IMAGES.store(fresh, Release);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// What this process lacks, before anything is touched; `Ok` does not promise that a start succeeds.
@@ -166,35 +94,70 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     signal::install(on_sampling_signal).ok_or_else(|| {
         StartError::Failed("every real-time signal is in use or blocked".to_owned())
     })?;
-    refresh_images();
-    BREAKER.reset();
+    fork::install(fork::Observer {
+        prepare: before_fork,
+        parent: after_fork,
+    });
+    session::refresh_images();
+    session::breaker().reset();
     failure::clear();
-    MAX_DEPTH.store(options.max_depth, Relaxed);
-    NATIVE_FRAMES.store(options.native_frames as u8, Relaxed);
+    session::set(Settings {
+        max_depth: options.max_depth,
+        native_frames: options.native_frames,
+        interval_ns: options.interval_ns,
+    });
 
     let slot = set_up_thread(host, &symbols, layout, name)?;
+    session::set_main(slot);
     proof::run(slot, prove)
         .map_err(|reason| unsupported(format!("V8's frames do not look as expected: {reason}")))?;
 
-    *lock(&FOUND) = Some(Found {
+    session::set_found(Found {
         version: symbols.version.unwrap_or(Version::new(0, 0)),
         layout,
     });
     statistics::clear();
-    FAULTS_BEFORE.store(pronghorn_v8::fault::fixups(), Relaxed);
-    FORGED_BEFORE.store(signal::FORGED.load(Relaxed), Relaxed);
-    lock(&LEFT_BEHIND).clear();
-    *lock(&RECORDER) = Some(Recorder::new(ProfileTime::now()));
-    SESSION.fetch_add(1, Release);
-    begin_thread(slot);
-    RUNNING.store(true, Release);
-    ticker::start(options.interval_ns)
-        .map_err(|error| StartError::Failed(format!("the ticker thread could not start: {error}")))
+    let reading = options.reading.unwrap_or_else(Reading::now);
+    let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
+    // In a forked process the recorder that the reset has made ready goes on; it begins at the same reading.
+    let limbo = fork::forked();
+    let recorder = match recorder() {
+        Some(recorder) if limbo => recorder,
+        _ => Recorder::new(start),
+    };
+    session::begin(recorder);
+    thread::begin(slot, reading.monotonic_ns, reading.cpu_ns);
+    session::open();
+    if limbo {
+        // Before the ticker: its first signal must find a process that is its own.
+        fork::acknowledge();
+    }
+    ticker::start(options.interval_ns).map_err(|error| {
+        if limbo {
+            fork::revoke();
+        }
+        StartError::Failed(format!("the ticker thread could not start: {error}"))
+    })
+}
+
+/// In the prepare handler: the thread that forks is not signalled until it is done.
+fn before_fork() {
+    if let Some((_, slot)) = thread::current() {
+        slot.forking.store(true, Release);
+    }
+}
+
+/// In the parent handler, with what both handlers took.
+fn after_fork(nanos: u64) {
+    if let Some((_, slot)) = thread::current() {
+        slot.forking.store(false, Release);
+    }
+    statistics::shared().fork_handlers_time.record(nanos);
 }
 
 /// Lets the calling JavaScript thread, called `name`, take part in the session under way. False if none is.
 pub fn join(name: &str) -> Result<bool, StartError> {
-    let Some(Found { layout, .. }) = *lock(&FOUND) else {
+    let Some(Found { layout, .. }) = found() else {
         return Ok(false);
     };
     let own = thread::current().is_some_and(|(_, slot)| slot.armed.load(Acquire));
@@ -204,7 +167,7 @@ pub fn join(name: &str) -> Result<bool, StartError> {
     let host = host::get()
         .map_err(|name| StartError::Unsupported(format!("this runtime does not export {name}")))?;
     let slot = set_up_thread(host, &Symbols::find(), layout, name)?;
-    begin_thread(slot);
+    thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     ticker::wake();
     Ok(true)
 }
@@ -259,38 +222,11 @@ fn enter(
     })
 }
 
-/// Lets the calling thread take part in the session under way: a fresh account and an empty buffer, hooks and handler on. A
-/// signal that is still under way stays counted as such.
-pub fn begin_thread(slot: &'static ThreadSlot) {
-    slot.armed.store(false, Release);
-    slot.buffer.clear();
-    if !signal::is_pending_here() {
-        // Either it has come by now, or somebody else's disposition swallowed it.
-        slot.pending_since.store(0, Relaxed);
-    }
-    slot.cpu_at_look.store(0, Relaxed);
-    slot.gc_depth.store(0, Relaxed);
-    slot.gc_samples.store(0, Relaxed);
-    slot.account
-        .restart(clock::monotonic_ns(), clock::own_cpu_ns());
-    if let Some(_busy) = slot.work() {
-        thread::with(slot, |thread| {
-            thread.begin_session();
-            thread.hook();
-        });
-    }
-    slot.session.store(session(), Relaxed);
-    slot.armed.store(true, Release);
-}
-
-/// Switches sampling off everywhere, at once. From any thread, and safe to repeat; hooks stay and do nothing.
-pub fn disarm() {
-    RUNNING.store(false, SeqCst);
-}
-
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
-    refresh_images();
+    if own_is_main() {
+        session::refresh_images();
+    }
     settle_own();
     let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
     let others = slot::all()
@@ -302,6 +238,10 @@ pub fn settle() -> Waiting {
         })
         .collect();
     Waiting { others }
+}
+
+fn own_is_main() -> bool {
+    thread::current().is_some_and(|(_, slot)| session::is_main(slot))
 }
 
 /// Brings only the calling thread up to date.
@@ -359,7 +299,7 @@ pub fn stop() -> Vec<LeftBehind> {
             }
         }
     }
-    (*lock(&LEFT_BEHIND)).clone_from(&left);
+    statistics::set_left_behind(&left);
     if all_out {
         pronghorn_v8::fault::restore();
     }
@@ -383,18 +323,81 @@ fn wait_until_nobody_works(deadline: u64) -> bool {
     true
 }
 
-/// Lets go of the session's recorder, after the last flush.
-pub fn release_recorder() {
-    *lock(&RECORDER) = None;
+/// Ends the ticker and waits until no signal of ours is under way: before the process becomes another program, which such a
+/// signal would kill. The session stays as it is.
+pub fn suspend() {
+    ticker::stop();
+    let deadline = clock::monotonic_ns() + LEAVE_NS;
+    let pending = || slot::all().any(|(_, slot)| slot.armed.load(Acquire) && slot.is_pending());
+    while pending() && clock::monotonic_ns() < deadline {
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
 }
 
-/// Counts since the last start.
-pub fn stats() -> SamplerStatistics {
-    SamplerStatistics {
-        faults: pronghorn_v8::fault::fixups() - FAULTS_BEFORE.load(Relaxed),
-        forged_signals: signal::FORGED.load(Relaxed) - FORGED_BEFORE.load(Relaxed),
-        unqueued_signals: signal::UNQUEUED.load(Relaxed),
-        left_behind: lock(&LEFT_BEHIND).clone(),
-        ..statistics::snapshot()
+/// Goes on after [`suspend`].
+pub fn resume() -> Result<(), StartError> {
+    if !is_running() {
+        return Ok(());
+    }
+    ticker::start(session::interval_ns())
+        .map_err(|error| StartError::Failed(format!("the ticker thread could not start: {error}")))
+}
+
+/// In a forked process: whether the thread that forked is another than the one that controls the profiler.
+pub fn forked_in_worker() -> bool {
+    session::has_main() && !event_loop::own_slot().is_some_and(session::is_main)
+}
+
+/// In a forked process, step one: gate and hooks off, handlers of faults back to what they were. Safe to repeat. The handler of
+/// the sampling signal stays, and does nothing: a signal that somebody sends by hand must not kill.
+pub fn hooks_off() {
+    disarm();
+    if let Some(slot) = event_loop::own_slot() {
+        thread::hooks_off(slot);
+    }
+    pronghorn_v8::fault::reset_after_fork();
+    pronghorn_v8::fault::restore();
+}
+
+/// In a forked process, step two: threads, accounts, buffers, then statistics, breaker and failure. The calling thread's hooks are
+/// off.
+pub fn reset_after_fork() {
+    if !fork::forked() {
+        return;
+    }
+    // SAFETY: gettid has no preconditions.
+    let tid = unsafe { libc::gettid() };
+    // SAFETY: this process is in limbo, so no handler or hook looks; a forked process has one thread, this one, and native threads
+    // of others know nothing of ours. The references used here are taken anew after each step.
+    unsafe {
+        if let Some(slot) = event_loop::own_slot() {
+            thread::reset_after_fork(slot, tid);
+            slot::reset_after_fork(slot, tid);
+        }
+        ticker::reset_after_fork();
+        statistics::reset_after_fork();
+        failure::reset_after_fork();
+        session::reset_after_fork();
+    }
+}
+
+/// In a forked process, step three: the recorder begins at `reading`, with nothing in either slot.
+pub fn reset_recorder(reading: Reading) {
+    if fork::forked() {
+        let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
+        session::replace_recorder(Recorder::new(start));
+    }
+}
+
+/// In a forked process in which nothing shall be started, last step: it is its own.
+pub fn acknowledge_fork() {
+    session::release_recorder();
+    fork::acknowledge();
+}
+
+/// In a forked process whose reset failed: the calling thread's loop keeps looking, so that it is tried again.
+pub fn watch_for_fork() {
+    if let Some(slot) = event_loop::own_slot() {
+        thread::watch_for_fork(slot);
     }
 }

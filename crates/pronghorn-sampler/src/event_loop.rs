@@ -5,6 +5,9 @@
 //! V8 is entered: its BeforeCallEntered callback costs one load while the thread is not known to poll.
 //!
 //! Threads: all of it runs on the loop's own thread.
+//!
+//! Fork: the loop, its handles and its callbacks exist in the child as well, if the forker called uv_loop_fork. Before its loop
+//! first polls, the prepare handle finds that this is a child and calls the binding, which resets everything.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -13,24 +16,44 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use crate::host::{Host, IsolatePtr};
 use crate::slot::ThreadSlot;
-use crate::{clock, collector, failure, thread, ticker};
+use crate::{clock, failure, session, thread, ticker};
+use pronghorn_sync::fork;
 
 /// `UV_PREPARE` in uv.h (position in the list of handle types; unchanged since libuv 1.0).
 const UV_PREPARE: c_int = 9;
 /// Idle time is recorded at the latest after so long, if the loop comes round.
 const IDLE_FLUSH_NS: u64 = 100_000_000;
+/// A reset that failed is tried again after this time, then after twice as long, and so on.
+const FIRST_RETRY_NS: u64 = 100_000_000;
+/// The longest such pause.
+const LAST_RETRY_NS: u64 = 60_000_000_000;
 
 thread_local! {
     /// The slot of this thread, for the callback that V8 gives no data. Not used in the signal handler.
     static SLOT: Cell<*const ThreadSlot> = const { Cell::new(ptr::null()) };
+    /// The fork that the binding was last told of, and when to tell it again (monotonic) and after which pause.
+    static RETRY_FOR: Cell<u32> = const { Cell::new(0) };
+    static RETRY: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
+/// The slot whose loop the calling thread runs, in a forked process too, where its thread id says nothing. Not in a signal
+/// handler.
+pub fn own_slot() -> Option<&'static ThreadSlot> {
+    // SAFETY: a slot lives for ever.
+    unsafe { SLOT.get().as_ref() }
+}
+
+// Fork: both kept; they are functions of this image.
 /// Called at every safe point before a poll, after ours is done: the binding's chance to tell the application something.
 static AFTER_SAFE_POINT: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+/// Called instead of it in a forked process that has not been reset.
+static ON_FORK: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
-/// Sets what runs after every safe point before a poll, on the loop's thread.
-pub fn set_after_safe_point(hook: fn(&ThreadSlot)) {
-    AFTER_SAFE_POINT.store(hook as *mut (), Relaxed);
+/// Sets what runs before a poll, on the loop's thread: `after` behind every safe point, `on_fork` instead of it in a forked
+/// process that has not been reset.
+pub fn set_hooks(after: fn(&ThreadSlot), on_fork: fn(&ThreadSlot)) {
+    AFTER_SAFE_POINT.store(after as *mut (), Relaxed);
+    ON_FORK.store(on_fork as *mut (), Relaxed);
 }
 
 /// The prepare handle of one loop: memory of our own, which libuv keeps until the loop ends.
@@ -86,6 +109,15 @@ impl LoopHook {
         }
     }
 
+    /// Starts the callback before the poll alone: in a forked process whose reset failed, it is what tries again.
+    pub fn watch(&self) {
+        // SAFETY: on the loop's thread, with a handle of that loop.
+        unsafe {
+            (self.host.uv_prepare_start)(self.handle, before_poll);
+            (self.host.uv_unref)(self.handle);
+        }
+    }
+
     /// Stops both callbacks.
     pub fn stop(&self) {
         // SAFETY: on the loop's thread, with a handle of that loop.
@@ -107,21 +139,49 @@ impl LoopHook {
 unsafe extern "C" fn before_poll(handle: *mut c_void) {
     // SAFETY: the handle's data is the slot, which lives for ever.
     let slot: &'static ThreadSlot = unsafe { &**handle.cast::<*const ThreadSlot>() };
-    if collector::is_running() {
+    if fork::forked() {
+        tell_of_fork(slot);
+        return;
+    }
+    if session::is_running() {
         failure::guarded("the safe point before the poll", || safe_point(slot));
     }
-    let hook = AFTER_SAFE_POINT.load(Relaxed);
+    call(&AFTER_SAFE_POINT, slot);
+}
+
+fn call(place: &AtomicPtr<()>, slot: &'static ThreadSlot) {
+    let hook = place.load(Relaxed);
     if !hook.is_null() {
-        // SAFETY: only `set_after_safe_point` stores here, a function of this type.
+        // SAFETY: only `set_hooks` stores here, functions of this type.
         let hook = unsafe { std::mem::transmute::<*mut (), fn(&ThreadSlot)>(hook) };
         failure::guarded("the safe point before the poll", || hook(slot));
     }
 }
 
+/// The loop's thread has become another process: the binding is told, at once the first time, and after growing pauses if
+/// the reset did not come to its end.
+fn tell_of_fork(slot: &'static ThreadSlot) {
+    let generation = fork::generation();
+    let now = clock::monotonic_ns();
+    let (due, pause) = RETRY.get();
+    let fresh = RETRY_FOR.get() != generation;
+    if !fresh && now < due {
+        return;
+    }
+    let pause = if fresh {
+        FIRST_RETRY_NS
+    } else {
+        (pause * 2).min(LAST_RETRY_NS)
+    };
+    RETRY_FOR.set(generation);
+    RETRY.set((now + pause, pause));
+    call(&ON_FORK, slot);
+}
+
 fn safe_point(slot: &'static ThreadSlot) {
-    if slot.session.load(Relaxed) != collector::session() {
+    if slot.session.load(Relaxed) != session::session() {
         // This thread took part in an earlier session: it joins this one, with nothing of the other's.
-        collector::begin_thread(slot);
+        thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     }
     let Some(_busy) = slot.work_in_session() else {
         return;
@@ -137,6 +197,9 @@ fn safe_point(slot: &'static ThreadSlot) {
 }
 
 unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {
+    if fork::forked() {
+        return;
+    }
     let slot = SLOT.get();
     if slot.is_null() {
         return;

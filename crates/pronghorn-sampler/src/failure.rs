@@ -1,15 +1,39 @@
 //! What happens when something of ours fails at run time: it is caught, the sampler is switched off, and the reason waits
 //! for the application to be told.
 //!
-//! Threads: any. The first failure since the last start counts; later ones are its consequences.
+//! Threads: any. The first failure since the last start counts; later ones are its consequences. The reason's lock is held
+//! for a copy. After a fork nothing has failed yet; in a forked process that has not been reset no lock is taken.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-static FAILED: AtomicBool = AtomicBool::new(false);
-static REASON: Mutex<Option<String>> = Mutex::new(None);
+use pronghorn_sync::{Guarded, Resettable, fork};
+
+struct State {
+    failed: AtomicBool,
+    reason: Guarded<Option<String>>,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            failed: AtomicBool::new(false),
+            reason: Guarded::new(None),
+        }
+    }
+
+    /// What a child starts with: nothing of this.
+    fn inherited(&self) -> Self {
+        let Self {
+            failed: _,
+            reason: _,
+        } = self;
+        Self::new()
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
 
 /// Runs `work`; if it panics, switches sampling off and keeps the reason. `place` names what failed, for the reader.
 pub fn guarded<R>(place: &str, work: impl FnOnce() -> R) -> Option<R> {
@@ -27,37 +51,48 @@ pub fn guarded<R>(place: &str, work: impl FnOnce() -> R) -> Option<R> {
 
 /// Switches sampling off for the reason given.
 pub fn switch_off(reason: String) {
-    crate::collector::disarm();
-    let mut place = REASON.lock().unwrap_or_else(|poison| poison.into_inner());
-    if place.is_none() {
-        *place = Some(reason);
-        FAILED.store(true, Relaxed);
+    crate::session::disarm();
+    if fork::forked() {
+        // Nobody is there to be told, and the lock may be a dead thread's.
+        return;
     }
+    let state = STATE.get();
+    state.reason.lock().with(|place| {
+        if place.is_none() {
+            *place = Some(reason);
+            state.failed.store(true, Relaxed);
+        }
+    });
 }
 
 /// The reason for the failure since the last start, handed out once. One load if there is none.
 pub fn take() -> Option<String> {
-    if !FAILED.swap(false, Relaxed) {
+    if !STATE.get().failed.swap(false, Relaxed) {
         return None;
     }
-    REASON
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner())
-        .clone()
+    reason()
 }
 
 /// Forgets an earlier failure, for a start.
 pub fn clear() {
-    FAILED.store(false, Relaxed);
-    *REASON.lock().unwrap_or_else(|poison| poison.into_inner()) = None;
+    let state = STATE.get();
+    state.failed.store(false, Relaxed);
+    state.reason.lock().with(|place| *place = None);
 }
 
 /// Whether sampling was switched off since the last start.
 pub fn reason() -> Option<String> {
-    REASON
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner())
-        .clone()
+    STATE.get().reason.lock().with(|place| place.clone())
+}
+
+/// In a forked process, step two: nothing has failed here.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> &str {
@@ -72,8 +107,8 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
 pub mod injection {
     use super::{AtomicU32, Relaxed};
 
-    /// Places that can be made to panic.
-    const PLACES: [&str; 8] = [
+    /// Places that can be made to panic, and steps of the reset after a fork that can be made to fail.
+    const PLACES: [&str; 12] = [
         "the ticker",
         "the safe point before the poll",
         "the garbage collection prologue",
@@ -82,7 +117,12 @@ pub mod injection {
         "the end of an environment",
         "the last profile",
         "a native call",
+        "hooksOff",
+        "resetCollector",
+        "resetRecorder",
+        "resetBinding",
     ];
+    // Fork: kept; a test arms it before the fork for a place in the child.
     static ARMED: AtomicU32 = AtomicU32::new(0);
 
     /// The next entry into `place` panics. False if there is no such place.
@@ -92,10 +132,23 @@ pub mod injection {
         index.is_some()
     }
 
+    /// Fails if `place` is armed: a step of the reset after a fork that comes to nothing.
+    pub fn fail(place: &str) -> Result<(), String> {
+        if is_next(place) {
+            ARMED.store(0, Relaxed);
+            return Err(format!("{place}: injected"));
+        }
+        Ok(())
+    }
+
+    fn is_next(place: &str) -> bool {
+        let armed = ARMED.load(Relaxed);
+        armed != 0 && PLACES.get(armed as usize - 1) == Some(&place)
+    }
+
     #[allow(clippy::panic, reason = "panicking is what this is for")]
     pub(super) fn fire(place: &str) {
-        let armed = ARMED.load(Relaxed);
-        if armed != 0 && PLACES.get(armed as usize - 1) == Some(&place) {
+        if is_next(place) {
             ARMED.store(0, Relaxed);
             panic!("injected");
         }

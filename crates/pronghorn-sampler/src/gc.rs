@@ -5,7 +5,8 @@
 //! Before a major collection everything raw is resolved, since the objects it names may move or die. A collection
 //! inside another is part of it: only the outermost prologue and epilogue do anything.
 //!
-//! Hooks survive a fork, though not the threads that caused them to be; the reset of the next issue takes them off.
+//! Fork: hooks survive it. Until the reset has taken them off they record nothing and take no lock; the depth is reset with
+//! the slot, also if the fork happened inside a collection.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +16,8 @@ use crate::handler::{Start, capture, in_own_isolate};
 use crate::host::IsolatePtr;
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome};
-use crate::{collector, failure, registers, thread};
+use crate::{failure, registers, session, thread};
+use pronghorn_sync::{failpoint, fork};
 
 /// Collections the hooks are for: scavenges, minor and major mark-sweeps (`GCType` in v8-callbacks.h, 1 to 4). The start of
 /// incremental marking and weak callbacks move nothing, and the latter run JavaScript.
@@ -33,6 +35,9 @@ pub unsafe extern "C" fn on_prologue(
     _flags: c_int,
     data: *mut c_void,
 ) {
+    if fork::forked() {
+        return;
+    }
     // SAFETY: registered with a slot, which lives for ever.
     let slot = unsafe { &*data.cast::<ThreadSlot>() };
     if slot.gc_depth.fetch_add(1, Relaxed) > 0 {
@@ -51,6 +56,9 @@ pub unsafe extern "C" fn on_epilogue(
     _flags: c_int,
     data: *mut c_void,
 ) {
+    if fork::forked() {
+        return;
+    }
     // SAFETY: registered with a slot, which lives for ever.
     let slot = unsafe { &*data.cast::<ThreadSlot>() };
     let depth = slot.gc_depth.load(Relaxed);
@@ -76,6 +84,7 @@ pub unsafe extern "C" fn on_epilogue(
 }
 
 fn begin(slot: &ThreadSlot, kind: c_int) {
+    failpoint!("gc");
     let Some(_busy) = slot.work_in_session() else {
         return;
     };
@@ -83,7 +92,7 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
     if let Some(context) = slot.context()
         && let Some(mut writer) = slot.gc_stack.begin()
         && pronghorn_v8::fault::is_ours()
-        && !collector::BREAKER.is_open()
+        && !session::breaker().is_open()
         && in_own_isolate(slot)
     {
         let mut findings = Findings::default();

@@ -12,9 +12,10 @@ use pronghorn_v8::LeafRegisters;
 
 use crate::buffer::{RecordHeader, RecordKind, RecordWriter};
 use crate::slot::{ThreadSlot, WalkContext};
-use crate::statistics::{HANDLER_TIME, SlotCounters};
+use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{clock, collector, host, signal, ticker};
+use crate::{clock, host, session, signal, statistics, ticker};
+use pronghorn_sync::{failpoint, fork};
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
 pub(crate) extern "C" fn on_sampling_signal(
@@ -22,6 +23,10 @@ pub(crate) extern "C" fn on_sampling_signal(
     info: *mut libc::siginfo_t,
     context: *mut c_void,
 ) {
+    if fork::forked() {
+        // Sent by somebody who is not us: nothing of ours sends signals here yet, and nothing of the parent's is pending.
+        return;
+    }
     // SAFETY: errno's address is valid for the running thread, for as long as it runs.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
@@ -59,7 +64,9 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
     };
     take(slot, walk_context, &start, may_walk, began);
     slot.cpu_at_look.store(clock::own_cpu_ns(), Relaxed);
-    HANDLER_TIME.record(clock::monotonic_ns().saturating_sub(began));
+    statistics::shared()
+        .handler_time
+        .record(clock::monotonic_ns().saturating_sub(began));
 }
 
 /// Where a walk starts.
@@ -97,6 +104,7 @@ pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: b
             }
         }
     };
+    failpoint!("mid-sample");
     writer.commit(RecordHeader {
         frames: 0,
         kind,
@@ -121,7 +129,7 @@ pub fn capture(
     findings: &mut Findings,
 ) -> Outcome {
     let cache = slot.unwind_cache.load(Relaxed);
-    let images = collector::images();
+    let images = session::images();
     if cache.is_null() || images.is_null() {
         return Outcome::Done(RecordKind::Refused);
     }
@@ -136,7 +144,7 @@ pub fn capture(
         &place,
         start.registers,
         start.leaf.as_ref(),
-        collector::max_depth(),
+        session::max_depth(),
         writer,
         findings,
     );
@@ -149,13 +157,13 @@ pub fn capture(
         Outcome::Done(RecordKind::Truncated) => SlotCounters::add(&counters.truncated),
         _ => {}
     }
-    collector::BREAKER.count(outcome == Outcome::Done(RecordKind::Broken));
+    session::breaker().count(outcome == Outcome::Done(RecordKind::Broken));
     outcome
 }
 
 /// Whether V8's memory may be read now: bad loads would be survived, and the thread is in the isolate it is known for.
 fn may_walk(slot: &ThreadSlot, context: &libc::ucontext_t) -> bool {
-    !collector::BREAKER.is_open()
+    !session::breaker().is_open()
         && pronghorn_v8::fault::signals_open(first_word(&context.uc_sigmask))
         && pronghorn_v8::fault::is_ours()
         && in_own_isolate(slot)

@@ -44,6 +44,11 @@ impl Histogram {
         self.sum.store(0, Relaxed);
     }
 
+    /// How many durations were counted.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
+
     /// The longest duration counted, in nanoseconds.
     pub fn max_ns(&self) -> u64 {
         self.max.load(Relaxed)
@@ -56,7 +61,7 @@ impl Histogram {
 
     /// The duration that `share` (0 to 1) of what was counted does not exceed, in nanoseconds; 0 when nothing was counted.
     pub fn percentile_ns(&self, share: f64) -> u64 {
-        let total: u64 = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum();
+        let total = self.count();
         if total == 0 {
             return 0;
         }

@@ -4,7 +4,7 @@
 //! Read it in the order of a sample's way: [`ticker`] (when), [`signal`] (how the thread is told), [`handler`] and [`walk`]
 //! (the sample), [`account`] and [`buffer`] (what it carries and where it waits), [`thread`] (its safe points), [`stack`]
 //! (from raw frames to a stack). [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
-//! [`collector`] switches it on and off.
+//! [`session`] holds the gate, [`collector`] switches it on and off.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(
     clippy::new_without_default,
@@ -27,6 +27,7 @@ mod mapping;
 pub mod park;
 pub mod proof;
 pub mod registers;
+pub mod session;
 pub mod signal;
 pub mod slot;
 pub mod stack;

@@ -3,35 +3,33 @@
 //! The binding calls a fresh JavaScript function, which calls back into [`look`]; fresh functions are interpreted. All of it
 //! takes microseconds and waits for no compiler.
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::buffer::SampleBuffer;
 use crate::handler::{Start, in_own_isolate};
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{collector, registers, thread};
+use crate::{registers, session, thread};
+use pronghorn_sync::Guarded;
 
 /// The name of the function whose frame has to be found.
 pub const PROBE_NAME: &str = "layoutProbe";
 
-static RESULT: Mutex<Option<Result<(), String>>> = Mutex::new(None);
+/// Between `look` and `run`, on one thread. A fork cannot lie in between.
+static RESULT: Guarded<Option<Result<(), String>>> = Guarded::new(None);
 
 /// Calls `prove`, in which the probe function has to call [`look`], and returns what that found.
 pub fn run(slot: &'static ThreadSlot, prove: &mut dyn FnMut()) -> Result<(), String> {
-    *lock() = None;
+    RESULT.lock().with(|place| *place = None);
     // The context is readable only while the slot is armed; the gate is still closed, so no handler samples.
     slot.armed.store(true, std::sync::atomic::Ordering::Release);
     prove();
     slot.armed
         .store(false, std::sync::atomic::Ordering::Release);
-    lock()
-        .take()
+    RESULT
+        .lock()
+        .with(Option::take)
         .unwrap_or_else(|| Err("the probe function was not called".to_owned()))
-}
-
-fn lock() -> std::sync::MutexGuard<'static, Option<Result<(), String>>> {
-    RESULT.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// Called from within the probe function: walks the stack and checks the probe's frame.
@@ -39,7 +37,7 @@ pub fn look() {
     let found = thread::current()
         .ok_or_else(|| "the thread is not registered".to_owned())
         .and_then(|(_, slot)| check(slot));
-    *lock() = Some(found);
+    RESULT.lock().with(|place| *place = Some(found));
 }
 
 fn check(slot: &'static ThreadSlot) -> Result<(), String> {
@@ -49,7 +47,7 @@ fn check(slot: &'static ThreadSlot) -> Result<(), String> {
         return Err("the isolate changed".to_owned());
     }
     let cache = slot.unwind_cache.load(Relaxed);
-    let images = collector::images();
+    let images = session::images();
     if cache.is_null() || images.is_null() {
         return Err("the images of the process are not known".to_owned());
     }
@@ -72,7 +70,7 @@ fn check(slot: &'static ThreadSlot) -> Result<(), String> {
         &place,
         start.registers,
         None,
-        collector::max_depth(),
+        session::max_depth(),
         &mut writer,
         &mut findings,
     );

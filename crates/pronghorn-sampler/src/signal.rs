@@ -13,10 +13,11 @@
 //! are inherited, and so stay as they are.
 
 use crate::slot::{self, ThreadSlot};
+use crate::statistics;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 /// A three-argument signal handler.
 pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
@@ -24,12 +25,10 @@ pub type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
 /// The standard signal for when nothing can be queued. Unused by Linux, glibc, V8 and Node.
 const FALLBACK: i32 = libc::SIGSTKFLT;
 
+// Fork: kept, as the disposition is. A child uses the same number, so there is one per process however many forks deep.
 static NUMBER: AtomicI32 = AtomicI32::new(0);
+// Fork: kept, likewise.
 static FALLBACK_READY: AtomicBool = AtomicBool::new(false);
-/// Signals that reached our handler and were not ours.
-pub static FORGED: AtomicU64 = AtomicU64::new(0);
-/// Signals that the kernel would not queue, sent the other way.
-pub static UNQUEUED: AtomicU64 = AtomicU64::new(0);
 
 /// What a call of [`send`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +186,7 @@ pub fn send(index: usize, slot: &ThreadSlot, handler: Handler) -> Sent {
     match unsafe { *libc::__errno_location() } {
         libc::ESRCH => Sent::NoSuchThread,
         libc::EAGAIN => {
-            UNQUEUED.fetch_add(1, Relaxed);
+            statistics::shared().unqueued.fetch_add(1, Relaxed);
             if !uses_fallback() && !install_fallback(handler) {
                 return Sent::Refused;
             }
@@ -204,7 +203,7 @@ pub fn send(index: usize, slot: &ThreadSlot, handler: Handler) -> Sent {
 /// For signals that reach the ticker's thread: counts one that no timer of ours sent as forged. Async-signal-safe.
 pub fn count_unless_timer(info: &libc::siginfo_t) {
     if info.si_code != libc::SI_TIMER {
-        FORGED.fetch_add(1, Relaxed);
+        statistics::shared().forged.fetch_add(1, Relaxed);
     }
 }
 
@@ -228,7 +227,7 @@ pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static Thre
     };
     let accepted = slot.filter(|slot| slot.pending_since.swap(0, Relaxed) != 0);
     if accepted.is_none() {
-        FORGED.fetch_add(1, Relaxed);
+        statistics::shared().forged.fetch_add(1, Relaxed);
     }
     accepted
 }

@@ -9,16 +9,18 @@
 //!
 //! Orderings: `armed` is stored with release after the slot is filled and loaded with acquire by the handler and the
 //! ticker. `busy` keeps the handler out while its own thread works on the slot; it is sequentially consistent with the
-//! collector's gate, so that a stop can wait until nobody is at work. Lock order: `registration` (below) before any lock of V8; the handler takes none.
+//! gate (`session.rs`), so that a stop can wait until nobody is at work. Lock order: `registration` (below) before any lock of V8; the handler takes none.
 //!
-//! After a fork only the forking thread exists: every slot but its own names a thread of the parent.
+//! Fork: only the forking thread exists in the child. Its slot keeps its place, which hooks and handles point to, its thread
+//! record and its memory, and gets the new thread id; every other slot is free again, its thread record abandoned. The
+//! memory of the buffers is mapped by us and is used again. Until that reset nobody takes the registration lock.
 
 use crate::account::Account;
 use crate::buffer::SampleBuffer;
 use crate::statistics::SlotCounters;
 use crate::thread::JsThread;
 use pronghorn_native::unwind::UnwindCache;
-use pronghorn_sync::RawLock;
+use pronghorn_sync::{RawLock, RawLockGuard, Resettable, fork};
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::atomic::{
@@ -47,7 +49,9 @@ pub struct ThreadSlot {
     pub armed: AtomicBool,
     /// Whether the thread itself, or its handler, is at work on the slot.
     pub busy: AtomicBool,
-    /// The session this thread takes part in (`collector::session`); what an earlier one left here is not for the next.
+    /// Whether the thread is inside fork(2): it is not signalled then.
+    pub forking: AtomicBool,
+    /// The session this thread takes part in (`session::session`); what an earlier one left here is not for the next.
     pub session: AtomicU64,
     /// When the signal that is under way was sent (monotonic); 0 if none is.
     pub pending_since: AtomicU64,
@@ -91,6 +95,7 @@ impl ThreadSlot {
             nonce: AtomicU32::new(0),
             armed: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            forking: AtomicBool::new(false),
             session: AtomicU64::new(0),
             pending_since: AtomicU64::new(0),
             cpu_at_look: AtomicU64::new(0),
@@ -110,6 +115,55 @@ impl ThreadSlot {
         }
     }
 
+    /// What a child puts in this slot's place. `tid` is the forking thread's new id if the slot is its own, 0 otherwise.
+    fn inherited(&self, tid: i32) -> Self {
+        let Self {
+            tid: _,
+            nonce,
+            armed: _,
+            busy: _,
+            forking: _,
+            session: _,
+            pending_since: _,
+            cpu_at_look: _,
+            interrupt_asked: _,
+            drains: _,
+            account: _,
+            buffer,
+            gc_stack,
+            backlog: _,
+            gc_depth: _,
+            gc_samples: _,
+            isolate,
+            unwind_cache,
+            thread,
+            counters: _,
+            context: _,
+        } = self;
+        let own = tid != 0;
+        let pointer_if_own = |place: &AtomicPtr<c_void>| {
+            AtomicPtr::new(if own {
+                place.load(Relaxed)
+            } else {
+                std::ptr::null_mut()
+            })
+        };
+        Self {
+            tid: AtomicI32::new(tid),
+            nonce: AtomicU32::new(nonce.load(Relaxed).wrapping_add(1)),
+            buffer: buffer.emptied(),
+            gc_stack: gc_stack.emptied(),
+            isolate: pointer_if_own(isolate),
+            unwind_cache: AtomicPtr::new(unwind_cache.load(Relaxed)),
+            thread: AtomicPtr::new(if own {
+                thread.load(Relaxed)
+            } else {
+                std::ptr::null_mut()
+            }),
+            ..Self::new()
+        }
+    }
+
     /// The handler's view of its thread; `None` while the slot is not armed.
     pub fn context(&self) -> Option<&WalkContext> {
         if !self.armed.load(Acquire) {
@@ -126,6 +180,11 @@ impl ThreadSlot {
         unsafe { *self.context.get() = Some(context) };
     }
 
+    /// Whether a signal to the thread is under way.
+    pub fn is_pending(&self) -> bool {
+        self.pending_since.load(Relaxed) != 0
+    }
+
     /// Keeps the handler of this thread out until the guard is dropped; `None` if it is already kept out.
     pub fn work(&self) -> Option<Busy<'_>> {
         // Sequentially consistent with the gate: whoever closes it and then finds nobody busy knows that nobody who saw
@@ -137,9 +196,8 @@ impl ThreadSlot {
     /// slot once the gate is closed.
     pub fn work_in_session(&self) -> Option<Busy<'_>> {
         let busy = self.work()?;
-        (crate::collector::is_running()
-            && self.session.load(Relaxed) == crate::collector::session())
-        .then_some(busy)
+        (crate::session::is_running() && self.session.load(Relaxed) == crate::session::session())
+            .then_some(busy)
     }
 }
 
@@ -152,22 +210,70 @@ impl Drop for Busy<'_> {
     }
 }
 
-static TABLE: [ThreadSlot; SLOTS] = [const { ThreadSlot::new() }; SLOTS];
-/// Slots in use lie below this index.
-static HIGH_WATER: AtomicU32 = AtomicU32::new(0);
+struct State {
+    /// Slots in use lie below this index.
+    high_water: AtomicU32,
+    registration: RawLock,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            high_water: AtomicU32::new(0),
+            registration: RawLock::new_unlocked(),
+        }
+    }
+
+    /// What a child starts with: the lock open, and the same slots to look through, which are free.
+    fn inherited(&self) -> Self {
+        let Self {
+            high_water,
+            registration: _,
+        } = self;
+        Self {
+            high_water: AtomicU32::new(high_water.load(Relaxed)),
+            ..Self::new()
+        }
+    }
+}
+
+static TABLE: [Resettable<ThreadSlot>; SLOTS] =
+    [const { Resettable::new(ThreadSlot::new()) }; SLOTS];
+static STATE: Resettable<State> = Resettable::new(State::new());
+
 /// Held by whoever adds or removes a thread, and by our own threads while they call into a registered isolate: a thread
-/// cannot leave, and its isolate cannot be torn down, while they do.
-pub static REGISTRATION: RawLock = RawLock::new_unlocked();
+/// cannot leave, and its isolate cannot be torn down, while they do. Waits for microseconds; in a forked process that has not
+/// been reset there is nobody to exclude, and nothing is held.
+pub fn registration() -> Option<RawLockGuard<'static>> {
+    (!fork::forked()).then(|| STATE.get().registration.guard())
+}
 
 /// The slot with this index, if there is one. Async-signal-safe.
 pub fn get(index: usize) -> Option<&'static ThreadSlot> {
-    TABLE.get(index)
+    TABLE.get(index).map(Resettable::get)
 }
 
 /// All slots that were ever in use.
 pub fn all() -> impl Iterator<Item = (usize, &'static ThreadSlot)> {
-    let used = HIGH_WATER.load(Acquire) as usize;
-    TABLE.iter().enumerate().take(used)
+    let used = STATE.get().high_water.load(Acquire) as usize;
+    TABLE.iter().map(Resettable::get).enumerate().take(used)
+}
+
+/// In a forked process, step two: frees every slot but `own`, which becomes that of thread `tid`.
+///
+/// # Safety
+/// As [`Resettable::replace`]; `own` is the calling thread's slot, `tid` its id.
+pub(crate) unsafe fn reset_after_fork(own: &ThreadSlot, tid: i32) {
+    for place in &TABLE {
+        let slot = place.get();
+        let is_own = std::ptr::eq(slot, own);
+        let fresh = slot.inherited(if is_own { tid } else { 0 });
+        // SAFETY: passed on. Whoever points to the slot finds the fresh one at the same place.
+        unsafe { place.replace(fresh) };
+    }
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
 }
 
 /// The slot of the thread with this id. Async-signal-safe.
@@ -176,16 +282,18 @@ pub fn of_thread(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
 }
 
 /// Takes a free slot for thread `tid`, with a new nonce and empty buffers; not yet armed. `None` if all are in use or
-/// the kernel has no memory. The caller holds `REGISTRATION`.
+/// the kernel has no memory. The caller holds the registration.
 pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     let (index, slot) = TABLE
         .iter()
+        .map(Resettable::get)
         .enumerate()
         .find(|(_, slot)| slot.tid.load(Relaxed) == 0)?;
     if !slot.buffer.map() || !slot.gc_stack.map() || !map_cache(slot) {
         return None;
     }
     slot.armed.store(false, Release);
+    slot.forking.store(false, Relaxed);
     slot.nonce.fetch_add(1, Relaxed);
     slot.pending_since.store(0, Relaxed);
     slot.interrupt_asked.store(false, Relaxed);
@@ -196,11 +304,11 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.buffer.clear();
     slot.gc_stack.clear();
     slot.tid.store(tid, Release);
-    HIGH_WATER.fetch_max(index as u32 + 1, Release);
+    STATE.get().high_water.fetch_max(index as u32 + 1, Release);
     Some((index, slot))
 }
 
-/// Gives the slot back. The caller is its thread, holds `REGISTRATION`, and has switched its hooks off.
+/// Gives the slot back. The caller is its thread, holds the registration, and has switched its hooks off.
 pub fn release(slot: &'static ThreadSlot) {
     slot.armed.store(false, Release);
     slot.tid.store(0, Release);

@@ -1,9 +1,10 @@
 //! What happened since the last start, counted where it happened.
 //!
 //! Threads: a slot's counters are written by its own thread and its handler, read by anyone; relaxed, a snapshot may miss
-//! what is in flight. Nothing here decides anything.
+//! what is in flight. Nothing here decides anything. After a fork everything is zero.
 
 use crate::histogram::Histogram;
+use pronghorn_sync::{Guarded, Resettable, fork};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters of one thread.
@@ -74,14 +75,111 @@ impl SlotCounters {
     }
 }
 
-/// Durations of the handler, all threads together.
-pub static HANDLER_TIME: Histogram = Histogram::new();
-/// Durations of the passes that resolve a buffer, all threads together.
-pub static RESOLVE_TIME: Histogram = Histogram::new();
-/// Signals sent since the last start.
-pub static SIGNALS_SENT: AtomicU64 = AtomicU64::new(0);
-/// CPU nanoseconds of the ticker thread since the last start.
-pub static TICKER_CPU: AtomicU64 = AtomicU64::new(0);
+/// Counters of the process, since the last start.
+pub struct Shared {
+    /// Durations of the handler, all threads together.
+    pub handler_time: Histogram,
+    /// Durations of the passes that resolve a buffer, all threads together.
+    pub resolve_time: Histogram,
+    /// Signals sent.
+    pub signals_sent: AtomicU64,
+    /// Signals that reached our handler and were not ours.
+    pub forged: AtomicU64,
+    /// Signals that the kernel would not queue, sent the other way.
+    pub unqueued: AtomicU64,
+    /// CPU nanoseconds of the ticker thread.
+    pub ticker_cpu_ns: AtomicU64,
+    /// Durations of prepare and parent handler together, one for each fork of this process.
+    pub fork_handlers_time: Histogram,
+    /// What the process had counted of bad loads when this began: that counter lives as long as the process.
+    faults_before: AtomicU64,
+    /// What the last stop left in the buffers. Its lock is held for a copy.
+    left_behind: Guarded<Vec<LeftBehind>>,
+}
+
+impl Shared {
+    const fn new() -> Self {
+        Self {
+            handler_time: Histogram::new(),
+            resolve_time: Histogram::new(),
+            signals_sent: AtomicU64::new(0),
+            forged: AtomicU64::new(0),
+            unqueued: AtomicU64::new(0),
+            ticker_cpu_ns: AtomicU64::new(0),
+            fork_handlers_time: Histogram::new(),
+            faults_before: AtomicU64::new(0),
+            left_behind: Guarded::new(Vec::new()),
+        }
+    }
+
+    /// What a child starts with: it has counted nothing.
+    fn inherited(&self) -> Self {
+        let Self {
+            handler_time: _,
+            resolve_time: _,
+            signals_sent: _,
+            forged: _,
+            unqueued: _,
+            ticker_cpu_ns: _,
+            fork_handlers_time: _,
+            faults_before: _,
+            left_behind: _,
+        } = self;
+        Self {
+            faults_before: AtomicU64::new(pronghorn_v8::fault::fixups()),
+            ..Self::new()
+        }
+    }
+
+    /// Back to zero, for a start.
+    fn clear(&self) {
+        let Self {
+            handler_time,
+            resolve_time,
+            signals_sent,
+            forged,
+            unqueued,
+            ticker_cpu_ns,
+            fork_handlers_time,
+            faults_before,
+            left_behind,
+        } = self;
+        for histogram in [handler_time, resolve_time, fork_handlers_time] {
+            histogram.clear();
+        }
+        for counter in [signals_sent, forged, unqueued, ticker_cpu_ns] {
+            counter.store(0, Relaxed);
+        }
+        faults_before.store(pronghorn_v8::fault::fixups(), Relaxed);
+        left_behind.lock().with(Vec::clear);
+    }
+}
+
+static SHARED: Resettable<Shared> = Resettable::new(Shared::new());
+
+/// The counters of the process. Counting is async-signal-safe.
+#[inline]
+pub fn shared() -> &'static Shared {
+    SHARED.get()
+}
+
+/// Keeps what a stop could not resolve, for `snapshot`.
+pub(crate) fn set_left_behind(left: &[LeftBehind]) {
+    shared()
+        .left_behind
+        .lock()
+        .with(|place| *place = left.to_vec());
+}
+
+/// In a forked process, step two: nothing has been counted here. The slots' counters are reset with the slots.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = SHARED.get().inherited();
+    // SAFETY: passed on.
+    unsafe { SHARED.replace(fresh) };
+}
 
 /// What a thread left behind in its buffer when the collector stopped.
 #[derive(Clone, Debug)]
@@ -137,22 +235,38 @@ pub struct SamplerStatistics {
     pub resolve_max_ns: u64,
     /// CPU time of the ticker, in nanoseconds.
     pub ticker_cpu_ns: u64,
+    /// Forks of this process, those of spawns included.
+    pub forks: u64,
+    /// Forks that did not wait long enough for our native threads, since the process began.
+    pub late_forks: u64,
+    /// Median of what our fork handlers took in the parent, in nanoseconds.
+    pub fork_handlers_p50_ns: u64,
+    /// 99th percentile of the same.
+    pub fork_handlers_p99_ns: u64,
     /// What was left in the buffers when the collector stopped.
     pub left_behind: Vec<LeftBehind>,
 }
 
-/// Adds up the counters of every slot and the process-wide ones. `left_behind` and the process-lifetime counters of
-/// other modules are the collector's to fill in.
+/// Adds up the counters of every slot and the process-wide ones.
 pub fn snapshot() -> SamplerStatistics {
+    let shared = shared();
     let mut sum = SamplerStatistics {
-        signals_sent: SIGNALS_SENT.load(Relaxed),
-        handler_p50_ns: HANDLER_TIME.percentile_ns(0.5),
-        handler_p99_ns: HANDLER_TIME.percentile_ns(0.99),
-        handler_max_ns: HANDLER_TIME.max_ns(),
-        handler_total_ns: HANDLER_TIME.sum_ns(),
-        resolve_total_ns: RESOLVE_TIME.sum_ns(),
-        resolve_max_ns: RESOLVE_TIME.max_ns(),
-        ticker_cpu_ns: TICKER_CPU.load(Relaxed),
+        signals_sent: shared.signals_sent.load(Relaxed),
+        forged_signals: shared.forged.load(Relaxed),
+        unqueued_signals: shared.unqueued.load(Relaxed),
+        faults: pronghorn_v8::fault::fixups() - shared.faults_before.load(Relaxed),
+        handler_p50_ns: shared.handler_time.percentile_ns(0.5),
+        handler_p99_ns: shared.handler_time.percentile_ns(0.99),
+        handler_max_ns: shared.handler_time.max_ns(),
+        handler_total_ns: shared.handler_time.sum_ns(),
+        resolve_total_ns: shared.resolve_time.sum_ns(),
+        resolve_max_ns: shared.resolve_time.max_ns(),
+        ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
+        forks: shared.fork_handlers_time.count(),
+        late_forks: fork::late_forks(),
+        fork_handlers_p50_ns: shared.fork_handlers_time.percentile_ns(0.5),
+        fork_handlers_p99_ns: shared.fork_handlers_time.percentile_ns(0.99),
+        left_behind: shared.left_behind.lock().with(|left| left.clone()),
         ..SamplerStatistics::default()
     };
     for (_, slot) in crate::slot::all() {
@@ -175,8 +289,5 @@ pub fn clear() {
     for (_, slot) in crate::slot::all() {
         slot.counters.clear();
     }
-    HANDLER_TIME.clear();
-    RESOLVE_TIME.clear();
-    SIGNALS_SENT.store(0, Relaxed);
-    TICKER_CPU.store(0, Relaxed);
+    shared().clear();
 }

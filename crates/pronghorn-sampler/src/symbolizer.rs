@@ -6,6 +6,7 @@ use std::error::Error;
 
 use pronghorn_native::{ImageList, Symbolizer as Symbols};
 use pronghorn_recorder::{MappingInfo, NativeLocation, Symbolizer};
+use pronghorn_sync::fork;
 
 /// Keeps what it has looked up: addresses repeat from one profile to the next.
 pub struct ImageSymbolizer {
@@ -34,8 +35,11 @@ impl Symbolizer for ImageSymbolizer {
         &mut self,
         addresses: &[u64],
     ) -> Result<Vec<NativeLocation>, Box<dyn Error + Send + Sync>> {
-        crate::collector::refresh_images();
-        let images = crate::collector::images();
+        {
+            let _section = fork::enter();
+            crate::session::refresh_images();
+        }
+        let images = crate::session::images();
         if images.is_null() {
             return Ok(vec![NativeLocation::default(); addresses.len()]);
         }

@@ -2,12 +2,15 @@
 //!
 //! Threads: a `JsThread` belongs to its thread and is reached through its slot by that thread alone; every use holds
 //! the slot's `busy`, so uses do not nest and the handler stays out. Our own threads reach a JavaScript thread only
-//! through `REGISTRATION` and V8's RequestInterrupt (`ticker::request_drain`).
+//! through the registration lock and V8's RequestInterrupt (`ticker::request_drain`).
 //!
 //! Safe points: before the loop polls, at a garbage collection's ends, at an interrupt, at a rotation or stop that this
 //! thread asks for, and at the environment's end. There raw frames become stacks and go to the recorder; if no slot of
 //! the recorder is free they stay in the buffer for the next safe point, or, where their pointers are about to die, as
 //! resolved stacks in the backlog (`thread/drain.rs`).
+//!
+//! Fork: the forking thread's record goes on in the child, since nobody else ever touched it: its isolate, its hooks and what it
+//! knows of V8's heap are the same. What it holds of samples is not. The records of other threads are abandoned.
 
 mod drain;
 
@@ -19,9 +22,10 @@ use pronghorn_recorder::{Frame, Marker, Recorder, Sample, ThreadLabel, Values};
 
 use crate::event_loop::LoopHook;
 use crate::host::{Host, IsolatePtr};
-use crate::slot::{self, REGISTRATION, ThreadSlot};
+use crate::slot::{self, ThreadSlot};
 use crate::stack::StackBuilder;
-use crate::{clock, collector, failure, gc, handler, registers};
+use crate::{clock, failure, gc, handler, registers, session, signal};
+use pronghorn_sync::fork;
 
 /// See the module documentation.
 pub struct JsThread {
@@ -78,7 +82,7 @@ pub fn register(
     if isolate.is_null() {
         return Err(RegisterError::NoEnvironment);
     }
-    let guard = REGISTRATION.guard();
+    let guard = slot::registration();
     let (index, slot) = slot::take(tid).ok_or(RegisterError::NoSlot)?;
     drop(guard);
     // SAFETY: this is the isolate's thread, called from its JavaScript.
@@ -130,7 +134,7 @@ fn leave(slot: &'static ThreadSlot) {
     let _busy = slot.work();
     with(slot, JsThread::unhook);
     with(slot, |thread| thread.hook.close());
-    let _guard = REGISTRATION.guard();
+    let _guard = slot::registration();
     slot.armed.store(false, Release);
     slot.isolate.store(std::ptr::null_mut(), Release);
     let thread = slot.thread.swap(std::ptr::null_mut(), Release);
@@ -151,6 +155,10 @@ pub fn interrupt_data(index: usize, slot: &ThreadSlot) -> *mut c_void {
 /// # Safety
 /// V8 calls it with data of [`interrupt_data`].
 pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
+    if fork::forked() {
+        // Asked for in the parent.
+        return;
+    }
     let value = data.addr();
     let Some(slot) = slot::get(value & 0xffff) else {
         return;
@@ -176,7 +184,7 @@ pub fn settle(slot: &ThreadSlot) {
     let Some(context) = slot.context() else {
         return;
     };
-    let may_walk = !collector::BREAKER.is_open()
+    let may_walk = !session::breaker().is_open()
         && pronghorn_v8::fault::is_ours()
         && handler::in_own_isolate(slot);
     let now = clock::monotonic_ns();
@@ -202,6 +210,30 @@ impl JsThread {
     /// Puts a fresh builder in place, for a start whose layout may be another.
     pub fn set_builder(&mut self, builder: StackBuilder) {
         self.builder = builder;
+    }
+
+    /// In a forked process: what of this goes on, as thread `tid`. The recorder is abandoned; its lock may be a dead thread's.
+    fn reset_after_fork(&mut self, tid: i32) {
+        let Self {
+            slot: _,
+            label,
+            isolate: _,
+            host: _,
+            hook: _,
+            hooked: _,
+            builder: _,
+            recorder,
+            frames,
+            last,
+            collection,
+            backlog,
+        } = self;
+        label.id = tid as u32;
+        std::mem::forget(recorder.take());
+        frames.clear();
+        last.clear();
+        *collection = None;
+        backlog.clear();
     }
 
     /// Forgets the last session's stacks, for a start.
@@ -253,10 +285,59 @@ impl JsThread {
     }
 }
 
+/// Lets the calling thread take part in the session under way, from `now` (monotonic) and `cpu` (its CPU clock) on: a fresh
+/// account and an empty buffer, hooks and handler on. A signal that is still under way stays counted as such.
+pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
+    slot.armed.store(false, Release);
+    slot.buffer.clear();
+    if !signal::is_pending_here() {
+        // Either it has come by now, or somebody else's disposition swallowed it.
+        slot.pending_since.store(0, Relaxed);
+    }
+    slot.cpu_at_look.store(0, Relaxed);
+    slot.gc_depth.store(0, Relaxed);
+    slot.gc_samples.store(0, Relaxed);
+    slot.account.restart(now, cpu);
+    if let Some(_busy) = slot.work() {
+        with(slot, |thread| {
+            thread.begin_session();
+            thread.hook();
+        });
+    }
+    slot.session.store(session::session(), Relaxed);
+    slot.armed.store(true, Release);
+}
+
+/// In a forked process, step one: takes the calling thread's hooks off. False if that has to wait: a handler of the thread
+/// was at work.
+pub(crate) fn hooks_off(slot: &ThreadSlot) -> bool {
+    // The fork may have happened inside one of our hooks, which then goes on in the child; it is over by now, since this is called
+    // from JavaScript.
+    slot.busy.store(false, Release);
+    slot.armed.store(false, Release);
+    let Some(_busy) = slot.work() else {
+        return false;
+    };
+    with(slot, JsThread::unhook);
+    true
+}
+
+/// In a forked process: the calling thread's loop goes on looking whether a reset is due.
+pub(crate) fn watch_for_fork(slot: &ThreadSlot) {
+    if let Some(_busy) = slot.work() {
+        with(slot, |thread| thread.hook.watch());
+    }
+}
+
+/// In a forked process, step two: the calling thread's record, whose slot is `slot`, gets its new id and forgets its samples.
+pub(crate) fn reset_after_fork(slot: &ThreadSlot, tid: i32) {
+    with(slot, |thread| thread.reset_after_fork(tid));
+}
+
 /// Records, from a rotating thread, the idle time of a thread that sleeps in its loop's poll. The label and the stack need
 /// nothing of the thread's isolate.
 pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
-    let _guard = REGISTRATION.guard();
+    let _guard = slot::registration();
     let thread = slot.thread.load(Acquire);
     if thread.is_null() {
         return;
@@ -265,7 +346,7 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
     if idle == 0 {
         return;
     }
-    // SAFETY: the record is freed only under REGISTRATION, which is held; its label is never written after `register`.
+    // SAFETY: the record is freed only under the registration, which is held; its label is never written after `register`.
     let label = unsafe { &(*thread).label };
     let values = Values {
         count: 1,
@@ -284,7 +365,7 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
 
 /// What a stopped thread has not handed over. From any thread: a snapshot.
 pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
-    let _guard = REGISTRATION.guard();
+    let _guard = slot::registration();
     let thread = slot.thread.load(Acquire);
     let name = if thread.is_null() {
         String::new()

@@ -11,18 +11,22 @@
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
 //!
 //! It also asks a thread to resolve its buffer when that is half full, or has waited for a tenth of a second, through
-//! V8's RequestInterrupt, and calls it only under `REGISTRATION`, which a thread has to take before it leaves.
+//! V8's RequestInterrupt, and calls it only under the registration lock, which a thread has to take before it leaves.
 //!
 //! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
-//! sampling one, which only ends its sleep. After a fork the thread does not exist in the child.
+//! sampling one, which only ends its sleep.
+//!
+//! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
+//! a fork waits for. A thread that forks is not signalled meanwhile (`ThreadSlot::forking`): a signal makes the kernel
+//! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
+//! a fresh state in place and abandons the thread's handle.
 
 use crate::handler::on_sampling_signal;
 use crate::park::Parking;
-use crate::slot::{self, REGISTRATION, SLOTS, ThreadSlot};
-use crate::statistics::{SIGNALS_SENT, TICKER_CPU};
+use crate::slot::{self, SLOTS, ThreadSlot};
 use crate::waker::Waker;
-use crate::{buffer, clock, failure, host, signal, thread};
-use std::sync::Mutex;
+use crate::{buffer, clock, failure, host, session, signal, statistics, thread};
+use pronghorn_sync::{Guarded, Resettable, failpoint, fork};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -38,23 +42,53 @@ const RESOLVE_AFTER_NS: u64 = 100_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
 const QUIET_ROUNDS: u32 = 2;
 
-static PARKING: Parking = Parking::new();
-static STOPPING: AtomicBool = AtomicBool::new(false);
-static TICKER_TID: AtomicI32 = AtomicI32::new(0);
-static HANDLE: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
+struct State {
+    parking: Parking,
+    stopping: AtomicBool,
+    /// The ticker's own thread id; 0 while it does not run.
+    tid: AtomicI32,
+    /// Only the controlling thread takes this lock.
+    handle: Guarded<Option<JoinHandle<()>>>,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            parking: Parking::new(),
+            stopping: AtomicBool::new(false),
+            tid: AtomicI32::new(0),
+            handle: Guarded::new(None),
+        }
+    }
+
+    /// What a child starts with: no thread, and nobody who sleeps.
+    fn inherited(&self) -> Self {
+        let Self {
+            parking: _,
+            stopping: _,
+            tid: _,
+            handle: _,
+        } = self;
+        Self::new()
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
 
 /// Starts the thread. Errors carry the reason why the system refuses a thread.
 pub fn start(interval_ns: u64) -> std::io::Result<()> {
-    let mut handle = HANDLE.lock().unwrap_or_else(|poison| poison.into_inner());
-    if handle.is_some() {
-        return Ok(());
-    }
-    STOPPING.store(false, Release);
-    let thread = spawn_without_signals("pronghorn", move || {
-        failure::guarded("the ticker", || Ticker::new(interval_ns).run());
-    });
-    *handle = Some(thread?);
-    Ok(())
+    let state = STATE.get();
+    state.handle.lock().with(|handle| {
+        if handle.is_some() {
+            return Ok(());
+        }
+        state.stopping.store(false, Release);
+        let thread = spawn_without_signals("pronghorn", move || {
+            failure::guarded("the ticker", || Ticker::new(interval_ns).run());
+        });
+        *handle = Some(thread?);
+        Ok(())
+    })
 }
 
 /// Spawns a small thread that starts with every signal blocked: the host's handlers are not for our threads to run.
@@ -71,28 +105,36 @@ pub fn spawn_without_signals(
 
 /// Ends the thread and waits for it: it is never longer than one round from noticing.
 pub fn stop() {
-    let handle = HANDLE
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner())
-        .take();
-    STOPPING.store(true, SeqCst);
-    PARKING.wake();
+    let state = STATE.get();
+    let handle = state.handle.lock().with(Option::take);
+    state.stopping.store(true, SeqCst);
+    state.parking.wake();
     if let Some(handle) = handle {
         // The ticker catches its own panics, so joining cannot fail in a way that matters.
         let _ = handle.join();
     }
-    TICKER_TID.store(0, Relaxed);
+    state.tid.store(0, Relaxed);
 }
 
 /// Ends the ticker's sleep, if it sleeps; one load if it does not. Async-signal-safe.
 #[inline]
 pub fn wake() {
-    PARKING.wake();
+    STATE.get().parking.wake();
+}
+
+/// In a forked process, step two: the thread is gone.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
 }
 
 /// Whether `tid` is the ticker's own thread. Async-signal-safe.
 pub fn is_ticker(tid: i32) -> bool {
-    TICKER_TID.load(Relaxed) == tid
+    STATE.get().tid.load(Relaxed) == tid
 }
 
 /// Blocks every signal on the calling thread while it lives: a thread spawned meanwhile starts that way.
@@ -148,6 +190,8 @@ struct Ticker {
     slack_ns: u64,
     watches: Vec<Watch>,
     random: u64,
+    /// When the list of images was last looked after.
+    images_at: u64,
 }
 
 impl Ticker {
@@ -157,27 +201,32 @@ impl Ticker {
             slack_ns: SLACK_NS.min(interval_ns / 4),
             watches: (0..SLOTS).map(|_| Watch::default()).collect(),
             random: clock::monotonic_ns() | 1,
+            images_at: 0,
         }
     }
 
     fn run(&mut self) {
+        let state = STATE.get();
         // SAFETY: gettid has no preconditions; the set is a place of ours. Only the sampling signal may end a sleep.
         unsafe {
-            TICKER_TID.store(libc::gettid(), Relaxed);
+            state.tid.store(libc::gettid(), Relaxed);
             let mut set = std::mem::zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, signal::number());
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
         }
-        while !STOPPING.load(SeqCst) {
+        while !state.stopping.load(SeqCst) {
             let sleep_until = self.round(clock::monotonic_ns());
-            TICKER_CPU.store(clock::own_cpu_ns(), Relaxed);
-            PARKING.announce();
-            if STOPPING.load(SeqCst) || (sleep_until.is_none() && !all_poll()) {
-                PARKING.withdraw();
+            statistics::shared()
+                .ticker_cpu_ns
+                .store(clock::own_cpu_ns(), Relaxed);
+            state.parking.announce();
+            failpoint!("ticker-parking");
+            if state.stopping.load(SeqCst) || (sleep_until.is_none() && !all_poll()) {
+                state.parking.withdraw();
                 continue;
             }
-            PARKING.wait(sleep_until);
+            state.parking.wait(sleep_until);
         }
     }
 
@@ -198,6 +247,11 @@ impl Ticker {
             }
         }
         if running {
+            if now.saturating_sub(self.images_at) > RESOLVE_AFTER_NS {
+                self.images_at = now;
+                let _section = fork::enter();
+                session::refresh_images();
+            }
             return Some(self.next_tick(now));
         }
         let watch = match shortest_still {
@@ -250,6 +304,9 @@ impl Ticker {
         watch.still_since = 0;
         watch.quiet_rounds = 0;
         ask_to_resolve(watch, index, slot, now);
+        if slot.forking.load(Relaxed) {
+            return Look::Running;
+        }
         if slot
             .pending_since
             .compare_exchange(0, now, Relaxed, Relaxed)
@@ -257,7 +314,7 @@ impl Ticker {
         {
             match signal::send(index, slot, on_sampling_signal) {
                 signal::Sent::Yes => {
-                    SIGNALS_SENT.fetch_add(1, Relaxed);
+                    statistics::shared().signals_sent.fetch_add(1, Relaxed);
                 }
                 signal::Sent::NoSuchThread | signal::Sent::Refused => {
                     slot.pending_since.store(0, Relaxed);
@@ -284,7 +341,7 @@ impl Watch {
             return Look::Running;
         }
         if self.waker.is_none() && !self.waker_refused {
-            self.waker = Waker::new(tid, signal::number(), TICKER_TID.load(Relaxed));
+            self.waker = Waker::new(tid, signal::number(), STATE.get().tid.load(Relaxed));
         }
         let armed = self.waker.as_ref().is_some_and(|waker| waker.arm(SLACK_NS));
         self.waker_refused = !armed;
@@ -303,25 +360,30 @@ fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, no
         watch.unresolved_since = now;
     }
     let due = used > buffer::CAPACITY / 2 || now - watch.unresolved_since > RESOLVE_AFTER_NS;
-    if due && request_drain(index, slot) {
-        watch.unresolved_since = now;
+    if due {
+        let _section = fork::enter();
+        if request_drain(index, slot) {
+            watch.unresolved_since = now;
+        }
     }
 }
 
 /// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way. Any thread
-/// but one that holds `REGISTRATION`; never in a signal handler.
+/// but one that holds the registration; a native thread inside a [`fork::Section`]. Never in a signal handler.
 pub fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
     let Ok(host) = host::get() else {
         return false;
     };
-    let _guard = REGISTRATION.guard();
+    let _guard = slot::registration();
+    failpoint!("ticker-registration");
     let isolate = slot.isolate.load(Relaxed);
     if !slot.armed.load(Acquire) || isolate.is_null() {
         return false;
     }
     if !slot.interrupt_asked.swap(true, Relaxed) {
         let data = thread::interrupt_data(index, slot);
-        // SAFETY: the thread is registered and cannot leave while REGISTRATION is held, so its isolate is alive.
+        failpoint!("ticker-v8");
+        // SAFETY: the thread is registered and cannot leave while the registration is held, so its isolate is alive.
         unsafe { (host.request_interrupt)(isolate, thread::on_interrupt, data) };
     }
     true

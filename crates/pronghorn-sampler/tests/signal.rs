@@ -44,7 +44,7 @@ fn only_a_signal_that_the_slot_waits_for_is_accepted() {
 
     // SAFETY: gettid has no preconditions.
     let tid = unsafe { libc::gettid() };
-    let guard = slot::REGISTRATION.guard();
+    let guard = slot::registration();
     let (index, slot) = slot::take(tid).expect("a free slot");
     drop(guard);
 

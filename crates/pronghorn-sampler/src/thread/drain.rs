@@ -11,8 +11,8 @@ use pronghorn_recorder::{Frame, Marker, RecordError, Recorder, Sample, Values};
 use super::JsThread;
 use crate::buffer::RecordKind;
 use crate::stack::as_garbage_collection;
-use crate::statistics::{RESOLVE_TIME, SlotCounters};
-use crate::{clock, collector};
+use crate::statistics::SlotCounters;
+use crate::{clock, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
@@ -28,8 +28,8 @@ impl JsThread {
             self.builder.build(
                 raw,
                 header.kind,
-                collector::native_frames(),
-                collector::max_depth(),
+                session::native_frames(),
+                session::max_depth(),
                 &mut frames,
             );
         }
@@ -44,7 +44,10 @@ impl JsThread {
             return;
         };
         let began = clock::monotonic_ns();
-        collector::refresh_images();
+        if session::is_main(self.slot) {
+            // Other threads leave it to the ticker: see `refresh_images`.
+            session::refresh_images();
+        }
         let mut free = self.flush_backlog(&recorder);
         while free || must_empty {
             let slot = self.slot;
@@ -97,7 +100,9 @@ impl JsThread {
         }
         self.slot.backlog.store(self.backlog.len() as u32, Relaxed);
         self.slot.drains.fetch_add(1, Release);
-        RESOLVE_TIME.record(clock::monotonic_ns().saturating_sub(began));
+        statistics::shared()
+            .resolve_time
+            .record(clock::monotonic_ns().saturating_sub(began));
     }
 
     fn resolve(&mut self, kind: RecordKind, raw: &[pronghorn_v8::RawFrame]) {
@@ -112,8 +117,8 @@ impl JsThread {
         self.builder.build(
             raw,
             kind,
-            collector::native_frames(),
-            collector::max_depth(),
+            session::native_frames(),
+            session::max_depth(),
             &mut self.frames,
         );
     }
@@ -167,9 +172,9 @@ impl JsThread {
 
     /// The recorder of the session under way.
     fn recorder(&mut self) -> Option<Arc<Recorder>> {
-        let session = collector::session();
+        let session = session::session();
         if !matches!(&self.recorder, Some((known, _)) if *known == session) {
-            self.recorder = collector::recorder().map(|recorder| (session, recorder));
+            self.recorder = session::recorder().map(|recorder| (session, recorder));
         }
         self.recorder
             .as_ref()

@@ -1,0 +1,315 @@
+//! The gate, and what all parts of the sampler share while it is open.
+//!
+//! Threads: written by `collector.rs` alone, on the controlling thread; read by handlers, hooks and safe points of every
+//! JavaScript thread, the ticker and rotating threads. `running` is the gate: it is set last on start and cleared first
+//! on stop, and every hook and handler looks at it first. The recorder's lock is held for a clone of an `Arc`.
+//!
+//! Orderings: the gate is sequentially consistent with the slots' `busy`, see `slot.rs`; the image list is published with
+//! release and read with acquire; the rest is written before the gate opens.
+//!
+//! Fork: the gate is closed in a process that was forked off and has not been reset ([`fork::forked`]), whatever the
+//! word says. The reset puts a closed one in place, with the next session's number, so that nothing of the parent's
+//! sessions fits. The recorder object goes on; its own reset empties it.
+
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+
+use pronghorn_native::ImageList;
+use pronghorn_recorder::Recorder;
+use pronghorn_sync::{Guarded, Resettable, fork};
+use pronghorn_v8::{Layout, Version};
+
+use crate::breaker::Breaker;
+use crate::slot::ThreadSlot;
+use crate::stack::NativeFrames;
+
+/// What a start found, kept for `capabilities` and for threads that join later.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) version: Version,
+    pub(crate) layout: Layout,
+}
+
+/// What the settings of a session are, as handlers need them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_depth: usize,
+    pub(crate) native_frames: NativeFrames,
+    pub(crate) interval_ns: u64,
+}
+
+struct State {
+    running: AtomicBool,
+    number: AtomicU64,
+    max_depth: AtomicUsize,
+    native_frames: AtomicU8,
+    interval_ns: AtomicU64,
+    /// The slot of the thread that starts and stops.
+    main: AtomicPtr<ThreadSlot>,
+    images: AtomicPtr<ImageList>,
+    breaker: Breaker,
+    recorder: Guarded<Option<Arc<Recorder>>>,
+    /// The same recorder, for the controlling thread alone: a child finds it without the lock.
+    own_recorder: AtomicPtr<Recorder>,
+    found: Guarded<Option<Found>>,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            running: AtomicBool::new(false),
+            number: AtomicU64::new(0),
+            max_depth: AtomicUsize::new(0),
+            native_frames: AtomicU8::new(0),
+            interval_ns: AtomicU64::new(0),
+            main: AtomicPtr::new(std::ptr::null_mut()),
+            images: AtomicPtr::new(std::ptr::null_mut()),
+            breaker: Breaker::new(),
+            recorder: Guarded::new(None),
+            own_recorder: AtomicPtr::new(std::ptr::null_mut()),
+            found: Guarded::new(None),
+        }
+    }
+
+    /// What a child starts with.
+    fn inherited(&self) -> Self {
+        let Self {
+            running: _,
+            number,
+            max_depth: _,
+            native_frames: _,
+            interval_ns: _,
+            main,
+            images,
+            breaker: _,
+            recorder: _,
+            own_recorder,
+            found: _,
+        } = self;
+        let recorder = own_recorder.load(Relaxed);
+        // SAFETY: null or what `keep` took from an `Arc` of its own, which is alive until the next `keep`.
+        let kept = (!recorder.is_null()).then(|| unsafe {
+            Arc::increment_strong_count(recorder);
+            Arc::from_raw(recorder)
+        });
+        Self {
+            number: AtomicU64::new(number.load(Relaxed) + 1),
+            recorder: Guarded::new(kept),
+            own_recorder: AtomicPtr::new(recorder),
+            main: AtomicPtr::new(main.load(Relaxed)),
+            // The same images are mapped, and the list is never written to.
+            images: AtomicPtr::new(images.load(Relaxed)),
+            ..Self::new()
+        }
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
+
+/// Whether sampling is on. Async-signal-safe.
+pub fn is_running() -> bool {
+    let state = STATE.get();
+    state.running.load(SeqCst) && !fork::forked()
+}
+
+/// Opens the gate.
+pub(crate) fn open() {
+    STATE.get().running.store(true, Release);
+}
+
+/// Closes the gate. From any thread, and safe to repeat; hooks stay and do nothing.
+pub fn disarm() {
+    STATE.get().running.store(false, SeqCst);
+}
+
+/// The number of the session under way; each start, and each fork, has its own.
+pub fn session() -> u64 {
+    STATE.get().number.load(Acquire)
+}
+
+/// Begins the next session: what belongs to an earlier one no longer fits.
+pub(crate) fn begin(recorder: Arc<Recorder>) {
+    let state = STATE.get();
+    keep(state, Some(&recorder));
+    state.recorder.lock().with(|place| *place = Some(recorder));
+    state.number.fetch_add(1, Release);
+}
+
+/// The settings of the session that is about to begin.
+pub(crate) fn set(settings: Settings) {
+    let Settings {
+        max_depth,
+        native_frames,
+        interval_ns,
+    } = settings;
+    let state = STATE.get();
+    state.max_depth.store(max_depth, Relaxed);
+    state.native_frames.store(native_frames as u8, Relaxed);
+    state.interval_ns.store(interval_ns, Relaxed);
+}
+
+/// Frames a stack has at most. Async-signal-safe.
+pub fn max_depth() -> usize {
+    STATE.get().max_depth.load(Relaxed)
+}
+
+/// Which native frames stacks show.
+pub fn native_frames() -> NativeFrames {
+    match STATE.get().native_frames.load(Relaxed) {
+        0 => NativeFrames::None,
+        1 => NativeFrames::Leaf,
+        _ => NativeFrames::All,
+    }
+}
+
+/// Nanoseconds between two samples of a thread.
+pub(crate) fn interval_ns() -> u64 {
+    STATE.get().interval_ns.load(Relaxed)
+}
+
+/// Remembers which thread controls the profiler.
+pub(crate) fn set_main(slot: &'static ThreadSlot) {
+    STATE
+        .get()
+        .main
+        .store(std::ptr::from_ref(slot).cast_mut(), Relaxed);
+}
+
+/// Whether the slot is that of the thread that controls the profiler: of its last start, also in a forked process.
+pub fn is_main(slot: &ThreadSlot) -> bool {
+    std::ptr::eq(STATE.get().main.load(Relaxed), slot)
+}
+
+/// Whether there was a start, in this process or the one that it was forked off.
+pub fn has_main() -> bool {
+    !STATE.get().main.load(Relaxed).is_null()
+}
+
+/// Switches the walk off when too many fail.
+pub fn breaker() -> &'static Breaker {
+    &STATE.get().breaker
+}
+
+/// The recorder of the session under way.
+pub fn recorder() -> Option<Arc<Recorder>> {
+    STATE.get().recorder.lock().with(|place| place.clone())
+}
+
+/// Lets go of the session's recorder, after the last flush.
+pub fn release_recorder() {
+    let state = STATE.get();
+    keep(state, None);
+    state.recorder.lock().with(|place| *place = None);
+}
+
+/// In a forked process: another recorder; the one that was there is abandoned.
+pub(crate) fn replace_recorder(fresh: Arc<Recorder>) {
+    let state = STATE.get();
+    let own = Arc::into_raw(Arc::clone(&fresh)).cast_mut();
+    state.own_recorder.store(own, Relaxed);
+    let before = state.recorder.lock().with(|place| place.replace(fresh));
+    std::mem::forget(before);
+}
+
+/// Controlling thread only.
+fn keep(state: &State, recorder: Option<&Arc<Recorder>>) {
+    let pointer = recorder.map_or(std::ptr::null(), |recorder| {
+        Arc::into_raw(Arc::clone(recorder))
+    });
+    let before = state.own_recorder.swap(pointer.cast_mut(), Relaxed);
+    if !before.is_null() {
+        // SAFETY: stored here, from `Arc::into_raw`; taken back once.
+        drop(unsafe { Arc::from_raw(before) });
+    }
+}
+
+/// What the last start found; `None` before the first.
+pub(crate) fn found() -> Option<Found> {
+    STATE.get().found.lock().with(|place| *place)
+}
+
+pub(crate) fn set_found(found: Found) {
+    STATE.get().found.lock().with(|place| *place = Some(found));
+}
+
+/// The images of the process, as of the last look. Async-signal-safe.
+pub fn images() -> *const ImageList {
+    STATE.get().images.load(Acquire)
+}
+
+/// Looks again if an image was loaded or unloaded since. Old lists are kept: a handler may be reading one.
+///
+/// Takes the dynamic linker's lock for a moment. A thread that a fork may leave behind (any but the main JavaScript thread)
+/// calls it inside a [`fork::Section`]: glibc 2.36 does not make that lock anew in the child.
+pub fn refresh_images() {
+    let known = images();
+    // SAFETY: lists are never freed.
+    if known.is_null() || unsafe { (*known).has_changed() } {
+        let fresh = Box::leak(Box::new(ImageList::snapshot()));
+        STATE.get().images.store(fresh, Release);
+    }
+}
+
+/// In a forked process, step two: a closed gate and nothing of the parent's session but the recorder object, whose own reset comes
+/// next.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_the_images_and_the_next_number_of_what_was_set() {
+        let State {
+            running,
+            number,
+            max_depth,
+            native_frames,
+            interval_ns,
+            main,
+            images,
+            breaker,
+            recorder,
+            own_recorder,
+            found,
+        } = {
+            let state = State::new();
+            state.running.store(true, Relaxed);
+            state.number.store(7, Relaxed);
+            state.max_depth.store(9, Relaxed);
+            state.native_frames.store(2, Relaxed);
+            state.interval_ns.store(5, Relaxed);
+            state.main.store(std::ptr::dangling_mut(), Relaxed);
+            state.images.store(std::ptr::dangling_mut(), Relaxed);
+            (0..1_000).for_each(|_| state.breaker.count(true));
+            let made = Recorder::new(pronghorn_recorder::ProfileTime::now());
+            keep(&state, Some(&made));
+            state.recorder.lock().with(|place| *place = Some(made));
+            // Held by a thread that is gone.
+            std::mem::forget(state.recorder.lock());
+            std::mem::forget(state.found.lock());
+            state.inherited()
+        };
+        assert!(!running.load(Relaxed));
+        assert_eq!(number.load(Relaxed), 8);
+        assert_eq!(max_depth.load(Relaxed), 0);
+        assert_eq!(native_frames.load(Relaxed), 0);
+        assert_eq!(interval_ns.load(Relaxed), 0);
+        assert!(!main.load(Relaxed).is_null());
+        assert!(!images.load(Relaxed).is_null());
+        assert!(!breaker.is_open());
+        assert!(recorder.lock().with(|place| place.is_some()));
+        assert!(!own_recorder.load(Relaxed).is_null());
+        assert!(found.lock().with(|place| place.is_none()));
+    }
+}
