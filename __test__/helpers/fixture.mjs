@@ -1,36 +1,46 @@
-// Builds crates/test-fixture once per run and says where the addon lies.
+// Builds the addons of the tests once per run, and says where they lie.
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { runOk } from './child.mjs';
 import { root } from './nodes.mjs';
 
-let built;
+const built = new Map();
 
-/**
- * The path of the fixture addon, built when needed (cargo's own lock and freshness check make a second build free).
- * The file is renamed into place, so that a test file that runs beside this one never loads half of it.
- */
-export function fixturePath() {
-  built ??= build();
-  return built;
+/** The path of crates/test-fixture, which burns, blocks, forges signals and crashes. Built when needed. */
+export const fixturePath = () => addon('fixture', 'test-fixture');
+
+/** The path of crates/fork-fixture, which really forks. Built when needed. */
+export const forkFixturePath = () => addon('fork-fixture', 'fork-fixture');
+
+function addon(name, crate) {
+  if (!built.has(name)) built.set(name, build(`pronghorn-${crate}`).then((library) => place(library, 'fixture-addon', `${name}.node`)));
+  return built.get(name);
 }
 
-async function build() {
-  const { stdout } = await runOk('cargo', ['build', '--release', '-p', 'pronghorn-test-fixture', '--message-format=json'], {
-    deadlineMs: 300_000,
-  });
+/**
+ * Builds the library of one crate (cargo's own lock and freshness check make a second build free) and returns its path.
+ *
+ * @param {string} crate its package's name
+ * @param {string[]} [profile] cargo's flags for the kind of build
+ */
+export async function build(crate, profile = ['--release']) {
+  const { stdout } = await runOk('cargo', ['build', ...profile, '-p', crate, '--message-format=json'], { deadlineMs: 300_000 });
   const artifacts = stdout
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
-    .filter((message) => message.reason === 'compiler-artifact' && message.target.name === 'pronghorn_test_fixture');
+    .filter((message) => message.reason === 'compiler-artifact' && message.target.name === crate.replaceAll('-', '_'));
   const library = artifacts.at(-1)?.filenames.find((name) => name.endsWith('.so'));
   if (library === undefined) throw new Error(`cargo named no library:\n${stdout}`);
-  const folder = join(root, '__test__/fixture-addon');
-  mkdirSync(folder, { recursive: true });
-  const target = join(folder, 'fixture.node');
-  const temporary = join(folder, `fixture.${process.pid}.tmp.node`);
-  copyFileSync(library, temporary);
+  return library;
+}
+
+/** Copies a file into a folder of __test__, renamed into place, so that a test file that runs beside this one never loads half of it. */
+export function place(from, folder, name) {
+  const target = join(root, '__test__', folder, name);
+  mkdirSync(join(root, '__test__', folder), { recursive: true });
+  const temporary = `${target}.${process.pid}.tmp`;
+  copyFileSync(from, temporary);
   renameSync(temporary, target);
   return target;
 }
