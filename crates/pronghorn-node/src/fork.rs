@@ -273,13 +273,19 @@ pub fn resume() -> Result<()> {
 /// Before the child's loop first polls, on the loop's thread: JavaScript is told, which runs the chain. If that does not come to its
 /// end, the loop goes on looking.
 pub(crate) fn tell_of_fork(slot: &ThreadSlot) {
+    if collector::forked_in_worker() {
+        // Nothing can be started here: once and for all.
+        collector::hooks_off();
+        termination::hooks_off();
+        return;
+    }
     lifecycle::with_listener(slot, |listener| {
         let env = listener.env;
         let called = env.run_in_scope(|| listener.on_fork.borrow_back(&env)?.call(()));
         // It reports its errors itself; there is no JavaScript below this to throw to.
         drop(called);
     });
-    if fork::forked() && !collector::forked_in_worker() && !fork::late() {
+    if fork::forked() && !fork::late() {
         collector::watch_for_fork();
     }
 }

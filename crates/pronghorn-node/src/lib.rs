@@ -16,6 +16,8 @@
 
 mod error;
 mod fork;
+#[cfg(feature = "failpoints")]
+mod inspect;
 mod lifecycle;
 mod options;
 mod registry;

@@ -139,6 +139,14 @@ fn restore() {
     }
 }
 
+/// Signals that carry our handler.
+#[cfg(feature = "failpoints")]
+pub(crate) fn armed_signals() -> Vec<i32> {
+    (1..SIGNALS as i32)
+        .filter(|&signal| is_ours(signal))
+        .collect()
+}
+
 /// In a forked process, step one: the handlers that were there before are back.
 pub(crate) fn hooks_off() {
     restore();

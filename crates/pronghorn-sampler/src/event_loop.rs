@@ -15,6 +15,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use crate::host::{Host, IsolatePtr};
+use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::{clock, failure, session, thread, ticker};
 use pronghorn_sync::fork;
@@ -29,6 +30,7 @@ const FIRST_RETRY_NS: u64 = 100_000_000;
 const LAST_RETRY_NS: u64 = 60_000_000_000;
 
 thread_local! {
+    // Fork: kept, by the thread that forked, whose slot it stays; the pauses carry the generation they are for.
     /// The slot of this thread, for the callback that V8 gives no data. Not used in the signal handler.
     static SLOT: Cell<*const ThreadSlot> = const { Cell::new(ptr::null()) };
     /// The fork that the binding was last told of, and when to tell it again (monotonic) and after which pause.
@@ -139,6 +141,7 @@ impl LoopHook {
 unsafe extern "C" fn before_poll(handle: *mut c_void) {
     // SAFETY: the handle's data is the slot, which lives for ever.
     let slot: &'static ThreadSlot = unsafe { &**handle.cast::<*const ThreadSlot>() };
+    entered(Entry::Poll);
     if fork::forked() {
         tell_of_fork(slot);
         return;
@@ -197,6 +200,7 @@ fn safe_point(slot: &'static ThreadSlot) {
 }
 
 unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {
+    entered(Entry::Call);
     if fork::forked() {
         return;
     }

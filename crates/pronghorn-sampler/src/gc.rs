@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::buffer::{RecordHeader, RecordKind};
 use crate::handler::{Start, capture, in_own_isolate};
 use crate::host::IsolatePtr;
+use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome};
 use crate::{failure, registers, session, thread};
@@ -35,6 +36,7 @@ pub unsafe extern "C" fn on_prologue(
     _flags: c_int,
     data: *mut c_void,
 ) {
+    entered(Entry::Collection);
     if fork::forked() {
         return;
     }
@@ -56,6 +58,7 @@ pub unsafe extern "C" fn on_epilogue(
     _flags: c_int,
     data: *mut c_void,
 ) {
+    entered(Entry::Collection);
     if fork::forked() {
         return;
     }

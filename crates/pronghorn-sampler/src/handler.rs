@@ -11,6 +11,7 @@ use pronghorn_native::unwind::Registers;
 use pronghorn_v8::LeafRegisters;
 
 use crate::buffer::{RecordHeader, RecordKind, RecordWriter};
+use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
 use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
@@ -23,6 +24,7 @@ pub(crate) extern "C" fn on_sampling_signal(
     info: *mut libc::siginfo_t,
     context: *mut c_void,
 ) {
+    entered(Entry::Handler);
     if fork::forked() {
         // Sent by somebody who is not us: nothing of ours sends signals here yet, and nothing of the parent's is pending.
         return;

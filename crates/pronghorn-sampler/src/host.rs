@@ -60,6 +60,7 @@ pub fn get_found() -> Result<&'static Host, &'static str> {
     }
 }
 
+// Fork: kept; it is the same host. The main thread has found it at the first start, so no fork finds another thread at it.
 static HOST: OnceLock<Result<Host, &'static str>> = OnceLock::new();
 
 /// The function `name` of the running process. `F` must be its type.

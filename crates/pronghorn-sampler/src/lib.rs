@@ -24,6 +24,7 @@ pub mod handler;
 pub mod histogram;
 pub mod host;
 mod mapping;
+pub mod observed;
 pub mod park;
 pub mod proof;
 pub mod registers;
@@ -38,6 +39,18 @@ pub mod thread;
 pub mod ticker;
 mod waker;
 pub mod walk;
+
+/// Whether the handler of the sampling signal is installed.
+#[cfg(feature = "failpoints")]
+pub fn handler_is_installed() -> bool {
+    signal::is_ours(handler::on_sampling_signal)
+}
+
+/// Whether the handlers of faults are.
+#[cfg(feature = "failpoints")]
+pub fn fault_handlers_are_installed() -> bool {
+    pronghorn_v8::fault::is_ours()
+}
 
 pub use capabilities::{Capabilities, capabilities};
 pub use collector::{Options, StartError};

@@ -15,7 +15,7 @@ use pronghorn_sync::Guarded;
 /// The name of the function whose frame has to be found.
 pub const PROBE_NAME: &str = "layoutProbe";
 
-/// Between `look` and `run`, on one thread. A fork cannot lie in between.
+// Fork: kept; it is empty but between `look` and `run`, which are on one thread without a fork in between.
 static RESULT: Guarded<Option<Result<(), String>>> = Guarded::new(None);
 
 /// Calls `prove`, in which the probe function has to call [`look`], and returns what that found.

@@ -248,6 +248,12 @@ pub fn registration() -> Option<RawLockGuard<'static>> {
     (!fork::forked()).then(|| STATE.get().registration.guard())
 }
 
+/// Whether somebody holds [`registration`].
+#[cfg(feature = "failpoints")]
+pub fn is_registration_locked() -> bool {
+    STATE.get().registration.is_locked()
+}
+
 /// The slot with this index, if there is one. Async-signal-safe.
 pub fn get(index: usize) -> Option<&'static ThreadSlot> {
     TABLE.get(index).map(Resettable::get)

@@ -22,6 +22,7 @@ use pronghorn_recorder::{Frame, Marker, Recorder, Sample, ThreadLabel, Values};
 
 use crate::event_loop::LoopHook;
 use crate::host::{Host, IsolatePtr};
+use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot};
 use crate::stack::StackBuilder;
 use crate::{clock, failure, gc, handler, registers, session, signal};
@@ -63,6 +64,14 @@ pub fn with<R>(slot: &ThreadSlot, work: impl FnOnce(&mut JsThread) -> R) -> Opti
     }
     // SAFETY: set by `register` on this thread, taken back by `leave` on this thread; `busy` keeps uses from nesting.
     Some(work(unsafe { &mut *thread }))
+}
+
+/// Whether the hooks of the slot, the calling thread's, are registered.
+#[cfg(feature = "failpoints")]
+pub fn is_hooked(slot: &ThreadSlot) -> bool {
+    slot.work()
+        .and_then(|_busy| with(slot, |thread| thread.hooked))
+        .unwrap_or(false)
 }
 
 /// The slot of the calling thread, if it is registered.
@@ -155,6 +164,7 @@ pub fn interrupt_data(index: usize, slot: &ThreadSlot) -> *mut c_void {
 /// # Safety
 /// V8 calls it with data of [`interrupt_data`].
 pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
+    entered(Entry::Interrupt);
     if fork::forked() {
         // Asked for in the parent.
         return;

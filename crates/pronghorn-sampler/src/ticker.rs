@@ -132,6 +132,12 @@ pub(crate) unsafe fn reset_after_fork() {
     unsafe { STATE.replace(fresh) };
 }
 
+/// The ticker's thread id; 0 while it does not run.
+#[cfg(feature = "failpoints")]
+pub fn thread_id() -> i32 {
+    STATE.get().tid.load(Relaxed)
+}
+
 /// Whether `tid` is the ticker's own thread. Async-signal-safe.
 pub fn is_ticker(tid: i32) -> bool {
     STATE.get().tid.load(Relaxed) == tid

@@ -121,6 +121,7 @@ mod armed {
         caller: AtomicU32,
     }
 
+    // Fork: each word carries the process that armed it; a child passes it by.
     static POINTS: [Point; NAMES.len()] = [const {
         Point {
             hold: AtomicU64::new(0),
@@ -128,6 +129,7 @@ mod armed {
             caller: AtomicU32::new(0),
         }
     }; NAMES.len()];
+    // Fork: kept; a test reads it in the process it counts in.
     static GAVE_UP: AtomicU32 = AtomicU32::new(0);
 
     /// The process that asks, by the kernel's word.

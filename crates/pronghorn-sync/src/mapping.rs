@@ -78,6 +78,7 @@ struct Entry {
     bytes: AtomicUsize,
 }
 
+// Fork: each entry carries the generation that mapped it; `unmap_inherited` gives back those of the parent's.
 static TABLE: [Entry; ENTRIES] = [const {
     Entry {
         word: AtomicU64::new(FREE),

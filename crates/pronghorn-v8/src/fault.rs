@@ -39,6 +39,8 @@ struct Previous {
     mask: libc::sigset_t,
 }
 
+// Fork: kept, the sampler subtracts what was there; `CHANGING` is cleared by `reset_after_fork`; the rest is as the dispositions
+// themselves are.
 static FIXUPS: AtomicU64 = AtomicU64::new(0);
 static CHANGING: AtomicBool = AtomicBool::new(false);
 // By signal, then level. Null: that level was never installed.
@@ -305,6 +307,7 @@ mod imp {
         struct Shared(Previous);
         // SAFETY: plain integers, never written.
         unsafe impl Sync for Shared {}
+        // Fork: kept, it is never written.
         static DEFAULT: Shared = Shared(Previous {
             handler: libc::SIG_DFL,
             flags: 0,

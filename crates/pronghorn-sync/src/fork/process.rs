@@ -13,6 +13,7 @@ pub const PATIENCE_NS: u64 = 1_000_000;
 /// What stands in the witness page of a process that is not in limbo.
 const HERE: u32 = 0x7072_6f6e;
 
+// Fork: this is the state that tells; each word is explained where the child sets it.
 static GATE: Gate = Gate::new();
 /// The generation whose reset is complete.
 static ACKNOWLEDGED: AtomicU32 = AtomicU32::new(0);
