@@ -130,6 +130,11 @@ impl SlotData {
         }
     }
 
+    /// Whether its memory belongs to a process that this one was forked off from.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.stacks.is_inherited()
+    }
+
     /// The room that a slot needs to hold as much as this one.
     pub(crate) fn used(&self) -> Capacity {
         Capacity {

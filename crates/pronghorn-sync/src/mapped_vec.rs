@@ -67,6 +67,12 @@ impl<T> MappedVec<T> {
         self.capacity
     }
 
+    /// Whether it has memory that belongs to a process which this one was forked off from.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.mapping.as_ref().is_some_and(Mapping::is_inherited)
+    }
+
     /// Makes room for that many more elements; the pushes after it cannot fail. Grows by half at least.
     ///
     /// # Errors
