@@ -21,6 +21,8 @@ pub struct ProfileInfo {
     pub period_ns: u64,
     /// Lines for the reader, such as the versions of pronghorn, Node and V8.
     pub comments: Vec<String>,
+    /// Numbers that every sample has as labels, such as `process id`.
+    pub labels: Vec<(String, i64)>,
 }
 
 /// The three sample types, in the order of [`Values`].
@@ -52,7 +54,7 @@ pub(crate) fn encode(
     }
     failpoint!("mid-serialize");
     let locations = add_locations(&mut profile, data.frames(), symbolizer)?;
-    add_samples(&mut profile, data, &locations);
+    add_samples(&mut profile, data, &locations, info);
     profile.to_gzip().map_err(SerializeError::Compress)
 }
 
@@ -225,25 +227,36 @@ fn add_mappings(
     Ok(ids.collect())
 }
 
-fn add_samples(profile: &mut CpuWallProfile, data: &SlotData, locations: &[LocationId]) {
+fn add_samples(
+    profile: &mut CpuWallProfile,
+    data: &SlotData,
+    locations: &[LocationId],
+    info: &ProfileInfo,
+) {
+    let number = |key: StringId, value: i64| Label::Number {
+        key,
+        value,
+        unit: StringId::EMPTY,
+    };
+    let of_all: Vec<Label> = info
+        .labels
+        .iter()
+        .map(|(key, value)| number(profile.string(key), *value))
+        .collect();
     let id_key = profile.string("thread id");
     let name_key = profile.string("thread name");
-    let labels: Vec<[Label; 2]> = data
+    let labels: Vec<Vec<Label>> = data
         .threads()
         .iter()
         .map(|thread| {
             let name = profile.string(&thread.name);
-            [
-                Label::Number {
-                    key: id_key,
-                    value: i64::from(thread.id),
-                    unit: StringId::EMPTY,
-                },
-                Label::Text {
-                    key: name_key,
-                    value: name,
-                },
-            ]
+            let name = Label::Text {
+                key: name_key,
+                value: name,
+            };
+            let mut labels = vec![number(id_key, i64::from(thread.id)), name];
+            labels.extend(&of_all);
+            labels
         })
         .collect();
     for (thread, frames, values) in data.stacks() {

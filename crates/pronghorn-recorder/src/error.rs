@@ -70,6 +70,8 @@ pub enum SerializeError {
         /// The mapping's index.
         index: usize,
     },
+    /// The period belongs to a process that this one was forked off from.
+    Forked,
     /// The compressor failed.
     Compress(std::io::Error),
 }
@@ -78,6 +80,7 @@ impl fmt::Display for SerializeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Symbolizer(cause) => write!(formatter, "symbolizing failed: {cause}"),
+            Self::Forked => formatter.write_str("the period is the parent process's"),
             Self::AnswerCount { asked, answered } => write!(
                 formatter,
                 "the symbolizer was asked for {asked} addresses and answered {answered}"
@@ -98,7 +101,7 @@ impl Error for SerializeError {
         match self {
             Self::Symbolizer(cause) => Some(&**cause),
             Self::Compress(cause) => Some(cause),
-            Self::AnswerCount { .. } | Self::UnknownMapping { .. } => None,
+            Self::AnswerCount { .. } | Self::UnknownMapping { .. } | Self::Forked => None,
         }
     }
 }

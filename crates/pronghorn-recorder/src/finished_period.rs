@@ -1,4 +1,7 @@
 //! A period that is over and waits to be serialized.
+//!
+//! Fork: a period of the parent's is nothing in the child. What still refers to it there gets no data out of it, and
+//! dropping it frees, unlocks and counts nothing: its tables are unmapped by the recorder's reset.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +25,7 @@ pub struct FinishedPeriod {
     finish: ProfileTime,
     serialized: bool,
     // The last field: the tables are freed before the next rotation may begin.
-    _rotation: OwnedGuard<Rotation>,
+    rotation: OwnedGuard<Rotation>,
 }
 
 /// A profile as it goes to a file or a server.
@@ -52,7 +55,7 @@ impl FinishedPeriod {
             start,
             finish,
             serialized: false,
-            _rotation: rotation,
+            rotation,
         }
     }
 
@@ -68,16 +71,29 @@ impl FinishedPeriod {
         self.finish
     }
 
-    /// The sum of all its samples.
+    /// The sum of all its samples; nothing in a process that inherited it.
     #[must_use]
     pub fn totals(&self) -> Values {
+        if self.is_inherited() {
+            return Values::default();
+        }
         self.data.totals()
     }
 
-    /// How many distinct stacks per thread it has.
+    /// How many distinct stacks per thread it has; none in a process that inherited it.
     #[must_use]
     pub fn stack_count(&self) -> usize {
+        if self.is_inherited() {
+            return 0;
+        }
         self.data.stacks().count()
+    }
+
+    /// Whether it is a period of a process that this one was forked off from.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        // Taken when the flip began, so a fork in the middle of the flip counts too.
+        self.rotation.is_inherited()
     }
 
     /// Takes the data out, for tests that look at whose memory it is.
@@ -91,14 +107,22 @@ impl FinishedPeriod {
     ///
     /// # Errors
     /// The period is lost then, and counted as a failure. The next rotation can begin either way.
+    /// [`SerializeError::Forked`] in a process that inherited it, or that was forked off meanwhile: that counts nothing.
     pub fn serialize(
         mut self,
         symbolizer: &mut dyn Symbolizer,
         info: &ProfileInfo,
     ) -> Result<SerializedProfile, SerializeError> {
+        if self.is_inherited() {
+            return Err(SerializeError::Forked);
+        }
         let began = Instant::now();
         let data = encode::encode(&self.data, self.start, self.finish, symbolizer, info)?;
-        self.recorder.statistics.note_serialization(began.elapsed());
+        // A handler that interrupted this may have forked, and this be the child: the profile is the parent's.
+        if self.is_inherited() {
+            return Err(SerializeError::Forked);
+        }
+        self.recorder.counters().note_serialization(began.elapsed());
         self.serialized = true;
         Ok(SerializedProfile {
             data,
@@ -112,8 +136,8 @@ impl FinishedPeriod {
 impl Drop for FinishedPeriod {
     fn drop(&mut self) {
         // Here and not where errors are returned, so that a panic while serializing and a period nobody asked for count too.
-        if !self.serialized {
-            self.recorder.statistics.note_failure();
+        if !self.serialized && !self.is_inherited() {
+            self.recorder.counters().note_failure();
         }
     }
 }

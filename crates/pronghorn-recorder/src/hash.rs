@@ -4,6 +4,9 @@
 //! stack is looked up by frames that are compared with stored frame numbers, which the map's interface cannot say. The
 //! default hasher would also cost several times the rest of the lookup. Nothing is ever removed, which keeps it small.
 
+use pronghorn_sync::MappedVec;
+use pronghorn_sync::mapping::{Kind, MapError};
+
 /// Odd, with its bits evenly spread: 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -17,21 +20,29 @@ pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
 }
 
 /// Finds positions in a vector by hash: open addressing with linear probing, at most half full.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HashIndex {
     /// Position + 1, or 0 for a free bucket. The length is 0 or a power of two.
-    buckets: Vec<u32>,
+    buckets: MappedVec<u32>,
     len: usize,
 }
 
 impl HashIndex {
-    /// An index that holds that many positions before it has to grow.
-    pub(crate) fn with_capacity(positions: usize) -> Self {
-        let buckets = positions.max(8).saturating_mul(2).next_power_of_two();
+    /// An index without memory.
+    pub(crate) const fn new() -> Self {
         Self {
-            buckets: vec![0; buckets],
+            buckets: MappedVec::new(Kind::Slot),
             len: 0,
         }
+    }
+
+    /// An index that holds that many positions before it has to grow.
+    pub(crate) fn with_capacity(positions: usize) -> Result<Self, MapError> {
+        let buckets = positions.max(8).saturating_mul(2).next_power_of_two();
+        Ok(Self {
+            buckets: MappedVec::filled(0, buckets, Kind::Slot)?,
+            len: 0,
+        })
     }
 
     /// The position with that hash for which `is_same` says yes.
@@ -47,24 +58,26 @@ impl HashIndex {
         }
     }
 
-    /// Adds a position that is not in the index yet. `hash_of` tells the hashes of the earlier ones, for growing.
-    /// `position` must be below `u32::MAX`.
-    pub(crate) fn insert(&mut self, hash: u64, position: u32, hash_of: impl Fn(u32) -> u64) {
-        if (self.len + 1) * 2 > self.buckets.len() {
-            let mut grown = Self::with_capacity(self.buckets.len().max(8));
-            for earlier in self
-                .buckets
-                .iter()
-                .filter_map(|bucket| bucket.checked_sub(1))
-            {
-                grown.place(hash_of(earlier), earlier);
-            }
-            *self = grown;
+    /// Makes room for one more position, so that the next [`HashIndex::insert`] has it. `hash_of` tells the hashes of the
+    /// earlier ones, for growing.
+    pub(crate) fn reserve_one(&mut self, hash_of: impl Fn(u32) -> u64) -> Result<(), MapError> {
+        if (self.len + 1) * 2 <= self.buckets.len() {
+            return Ok(());
         }
-        self.place(hash, position);
+        let mut grown = Self::with_capacity(self.buckets.len().max(8))?;
+        for earlier in self
+            .buckets
+            .iter()
+            .filter_map(|bucket| bucket.checked_sub(1))
+        {
+            grown.insert(hash_of(earlier), earlier);
+        }
+        *self = grown;
+        Ok(())
     }
 
-    fn place(&mut self, hash: u64, position: u32) {
+    /// Adds a position that is not in the index yet, after [`HashIndex::reserve_one`]. `position` must be below `u32::MAX`.
+    pub(crate) fn insert(&mut self, hash: u64, position: u32) {
         let mask = self.buckets.len() - 1;
         let mut bucket = hash as usize & mask;
         while self.buckets[bucket] != 0 {
@@ -82,14 +95,15 @@ mod tests {
     #[test]
     fn finds_what_was_inserted_and_nothing_else_while_it_grows() {
         let hash_of = |position: u32| mix(0, u64::from(position) * 3);
-        let mut index = HashIndex::default();
+        let mut index = HashIndex::new();
         assert_eq!(index.find(hash_of(0), |_| true), None);
         for position in 0..5_000 {
             assert_eq!(
                 index.find(hash_of(position), |found| found == position),
                 None
             );
-            index.insert(hash_of(position), position, hash_of);
+            index.reserve_one(hash_of).expect("memory");
+            index.insert(hash_of(position), position);
         }
         for position in 0..5_000 {
             assert_eq!(
@@ -102,9 +116,10 @@ mod tests {
 
     #[test]
     fn equal_hashes_are_told_apart_by_the_comparison() {
-        let mut index = HashIndex::with_capacity(4);
+        let mut index = HashIndex::with_capacity(4).expect("memory");
         for position in 0..100 {
-            index.insert(7, position, |_| 7);
+            index.reserve_one(|_| 7).expect("memory");
+            index.insert(7, position);
         }
         assert_eq!(index.find(7, |found| found == 42), Some(42));
         assert_eq!(index.find(7, |found| found == 100), None);

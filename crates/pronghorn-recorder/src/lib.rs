@@ -31,6 +31,8 @@ pub use finished_period::{FinishedPeriod, SerializedProfile};
 pub use frame::{Frame, Marker};
 pub use function::Function;
 pub use recorder::Recorder;
+#[cfg(feature = "failpoints")]
+pub use recorder::{Inspection, SlotInspection};
 pub use sample::{Sample, ThreadLabel, Values};
 pub use slot::SlotData;
 pub use statistics::StatisticsSnapshot;

@@ -40,13 +40,13 @@
 //! runs this code through every interleaving of two recording threads, a flip and a serialize.
 //!
 //! # Fork
-//! A lock may be held in the child by a thread that is gone. The child has to abandon the recorder, not drop it, and make
-//! a new one before anything records again.
+//! In the child a slot may be locked by a thread that is gone, and its tables be torn. [`Recorder::reset_after_fork`]
+//! (recorder/reset.rs) makes the recorder a new one in place, and abandons what was there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use pronghorn_sync::{Guard, Guarded, OwnedGuard, failpoint};
+use pronghorn_sync::{Guard, Guarded, OwnedGuard, Resettable, failpoint, fork};
 
 use crate::finished_period::FinishedPeriod;
 use crate::slot::{Capacity, HashedSample, SlotData};
@@ -56,12 +56,23 @@ use crate::{ProfileTime, RecordError, RotationInProgress, Sample, StatisticsSnap
 /// How many samples are recorded each time a slot is taken: it bounds the time the lock is held.
 const BATCH: usize = 16;
 
+#[cfg(feature = "failpoints")]
+mod inspection;
+mod reset;
+
+#[cfg(feature = "failpoints")]
+pub use inspection::{Inspection, SlotInspection};
+
 /// Collects samples of any number of threads in one of two slots, and hands over one period after the other.
+///
+/// A fork resets all of it, field by field, each one whole: reset.rs.
 pub struct Recorder {
     slots: [Arc<Guarded<Period>>; 2],
     rotation: Arc<Guarded<Rotation>>,
-    capacity: PreparedCapacity,
-    pub(crate) statistics: Statistics,
+    capacity: Resettable<PreparedCapacity>,
+    statistics: Resettable<Statistics>,
+    /// The process that the content belongs to.
+    generation: AtomicU32,
 }
 
 /// What a slot holds.
@@ -90,23 +101,14 @@ impl Recorder {
     /// A recorder whose first period starts `now`: slot one open and active, slot two closed.
     #[must_use]
     pub fn new(now: ProfileTime) -> Arc<Self> {
-        let first = Guarded::new(Period {
-            start: now,
-            data: SlotData::with_capacity(Capacity::DEFAULT),
-        });
-        let (second, inactive) = Guarded::new_locked(Period {
-            start: now,
-            data: SlotData::placeholder(),
-        });
+        let first = Guarded::new(Period::first(now));
+        let (second, inactive) = Guarded::new_locked(Period::closed(now));
         Arc::new(Self {
             slots: [Arc::new(first), second],
-            rotation: Arc::new(Guarded::new(Rotation {
-                inactive,
-                active: 0,
-                start: now,
-            })),
-            capacity: PreparedCapacity::new(),
-            statistics: Statistics::new(),
+            rotation: Arc::new(Guarded::new(Rotation::first(inactive, now))),
+            capacity: Resettable::new(PreparedCapacity::new()),
+            statistics: Resettable::new(Statistics::new()),
+            generation: AtomicU32::new(fork::generation()),
         })
     }
 
@@ -120,6 +122,7 @@ impl Recorder {
         &self,
         samples: impl IntoIterator<Item = Sample<'s>>,
     ) -> Result<(), RecordError> {
+        let statistics = self.counters();
         let mut samples = samples.into_iter().map(HashedSample::new);
         let mut recorded = 0;
         loop {
@@ -141,7 +144,7 @@ impl Recorder {
                         .record(sample)
                         .map_err(|_full| RecordError::SlotFull { recorded })?;
                     recorded += 1;
-                    self.statistics.note_recorded(sample.sample.values.count);
+                    statistics.note_recorded(sample.sample.values.count);
                 }
                 Ok(())
             })?;
@@ -158,13 +161,13 @@ impl Recorder {
 
     /// Counts samples that a caller gave up, because its own buffer was full.
     pub fn note_dropped(&self, samples: u64) {
-        self.statistics.note_dropped(samples);
+        self.counters().note_dropped(samples);
     }
 
     /// Allocates a slot's data for the next [`Recorder::flip`], about as large as the last period's was.
     #[must_use]
     pub fn prepare(&self) -> SlotData {
-        SlotData::with_capacity(self.capacity.get())
+        SlotData::with_capacity(self.capacity.get().get())
     }
 
     /// Ends the current period and begins the next one, off the main thread.
@@ -180,6 +183,11 @@ impl Recorder {
         now: ProfileTime,
     ) -> Result<FinishedPeriod, RotationInProgress> {
         let mut rotation = self.rotation.try_lock_owned().ok_or(RotationInProgress)?;
+        let fresh = if fresh.is_inherited() {
+            self.prepare()
+        } else {
+            fresh
+        };
         let (finished, boundary) = rotation.with(|rotation| {
             let boundary = now.max(rotation.start);
             // 1. The inactive slot is closed, and ours. What is left in it is the placeholder of an earlier flip.
@@ -192,18 +200,14 @@ impl Recorder {
             // 2. It is opened, and both are; 3. the active one is closed, once nobody is inside.
             rotation.inactive.move_to(&self.slots[rotation.active]);
             // 4. What it collected is taken out; it stays closed until the next flip.
-            let closed = Period {
-                start: boundary,
-                data: SlotData::placeholder(),
-            };
             let finished = rotation
                 .inactive
-                .with(|period| std::mem::replace(period, closed));
+                .with(|period| std::mem::replace(period, Period::closed(boundary)));
             rotation.active = 1 - rotation.active;
             rotation.start = boundary;
             (finished, boundary)
         });
-        self.capacity.set(finished.data.used());
+        self.capacity.get().set(finished.data.used());
         Ok(FinishedPeriod::new(
             Arc::clone(self),
             rotation,
@@ -216,7 +220,41 @@ impl Recorder {
     /// What was counted since this recorder was made.
     #[must_use]
     pub fn statistics(&self) -> StatisticsSnapshot {
-        self.statistics.snapshot()
+        self.counters().snapshot()
+    }
+
+    /// Where it is counted.
+    pub(crate) fn counters(&self) -> &Statistics {
+        self.statistics.get()
+    }
+}
+
+impl Period {
+    /// What the active slot begins with.
+    fn first(start: ProfileTime) -> Self {
+        Self {
+            start,
+            data: SlotData::with_capacity(Capacity::DEFAULT),
+        }
+    }
+
+    /// What stands in the slot that is closed.
+    fn closed(start: ProfileTime) -> Self {
+        Self {
+            start,
+            data: SlotData::placeholder(),
+        }
+    }
+}
+
+impl Rotation {
+    /// Slot one is active; `inactive` holds slot two.
+    fn first(inactive: OwnedGuard<Period>, start: ProfileTime) -> Self {
+        Self {
+            inactive,
+            active: 0,
+            start,
+        }
     }
 }
 

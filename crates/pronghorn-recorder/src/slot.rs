@@ -6,8 +6,14 @@
 //!
 //! Threads: none of its own. A slot's data is owned either by its [`Guarded`](pronghorn_sync::Guarded) cell or, after its
 //! period, by the [`FinishedPeriod`](crate::FinishedPeriod).
+//!
+//! Fork: the tables lie in mappings of our own. A child unmaps its parent's, wherever they were at the instant of the fork,
+//! without looking into them: the functions that they refer to are abandoned with them.
 
 use std::sync::Arc;
+
+use pronghorn_sync::MappedVec;
+use pronghorn_sync::mapping::{Kind, MapError};
 
 use crate::hash::{HashIndex, mix};
 use crate::{Frame, Sample, ThreadLabel, Values};
@@ -40,13 +46,13 @@ impl Capacity {
 /// [`Recorder::flip`](crate::Recorder::flip), which puts it in the place of the inactive slot's.
 #[derive(Debug)]
 pub struct SlotData {
-    threads: Vec<ThreadLabel>,
-    frames: Vec<Frame>,
+    threads: MappedVec<ThreadLabel>,
+    frames: MappedVec<Frame>,
     frame_index: HashIndex,
-    stacks: Vec<Stack>,
+    stacks: MappedVec<Stack>,
     stack_index: HashIndex,
     /// The frame numbers of all stacks, one after the other.
-    stored_frames: Vec<u32>,
+    stored_frames: MappedVec<u32>,
     max_stored_frames: usize,
 }
 
@@ -60,9 +66,15 @@ struct Stack {
     values: Values,
 }
 
-/// The slot holds as much as a slot may.
+/// The slot holds as much as a slot may, or as much as there is memory for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
+
+impl From<MapError> for Full {
+    fn from(_no_memory: MapError) -> Self {
+        Self
+    }
+}
 
 /// A sample with its hash, ready to be recorded: what can be done before the lock is done.
 #[derive(Debug, Clone, Copy)]
@@ -84,30 +96,43 @@ impl<'a> HashedSample<'a> {
 }
 
 impl SlotData {
-    /// A slot with room prepared.
+    /// A slot with room prepared. Without memory it has less room or none, and says so when it is recorded into.
     pub(crate) fn with_capacity(capacity: Capacity) -> Self {
-        Self {
-            threads: Vec::with_capacity(8),
-            frames: Vec::with_capacity(capacity.frames),
-            frame_index: HashIndex::with_capacity(capacity.frames),
-            stacks: Vec::with_capacity(capacity.stacks),
-            stack_index: HashIndex::with_capacity(capacity.stacks),
-            stored_frames: Vec::with_capacity(capacity.stored_frames),
+        Self::try_with_capacity(capacity).unwrap_or_else(|_no_memory| Self {
             max_stored_frames: MAX_STORED_FRAMES,
+            ..Self::placeholder()
+        })
+    }
+
+    fn try_with_capacity(capacity: Capacity) -> Result<Self, MapError> {
+        const KIND: Kind = Kind::Slot;
+        Ok(Self {
+            threads: MappedVec::with_capacity(8, KIND)?,
+            frames: MappedVec::with_capacity(capacity.frames, KIND)?,
+            frame_index: HashIndex::with_capacity(capacity.frames)?,
+            stacks: MappedVec::with_capacity(capacity.stacks, KIND)?,
+            stack_index: HashIndex::with_capacity(capacity.stacks)?,
+            stored_frames: MappedVec::with_capacity(capacity.stored_frames, KIND)?,
+            max_stored_frames: MAX_STORED_FRAMES,
+        })
+    }
+
+    /// What stands in a closed slot whose data was taken out. Has no memory, and is never recorded into.
+    pub(crate) const fn placeholder() -> Self {
+        Self {
+            threads: MappedVec::new(Kind::Slot),
+            frames: MappedVec::new(Kind::Slot),
+            frame_index: HashIndex::new(),
+            stacks: MappedVec::new(Kind::Slot),
+            stack_index: HashIndex::new(),
+            stored_frames: MappedVec::new(Kind::Slot),
+            max_stored_frames: 0,
         }
     }
 
-    /// What stands in a closed slot whose data was taken out. Allocates nothing, and is never recorded into.
-    pub(crate) fn placeholder() -> Self {
-        Self {
-            threads: Vec::new(),
-            frames: Vec::new(),
-            frame_index: HashIndex::default(),
-            stacks: Vec::new(),
-            stack_index: HashIndex::default(),
-            stored_frames: Vec::new(),
-            max_stored_frames: 0,
-        }
+    /// Whether its memory belongs to a process that this one was forked off from.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.stacks.is_inherited()
     }
 
     /// The room that a slot needs to hold as much as this one.
@@ -123,7 +148,7 @@ impl SlotData {
     pub(crate) fn record(&mut self, hashed: &HashedSample<'_>) -> Result<(), Full> {
         #[cfg(test)]
         injected::panic_if_asked();
-        let thread = self.thread_number(hashed.sample.thread);
+        let thread = self.thread_number(hashed.sample.thread)?;
         let position = match self.find(thread, hashed) {
             Some(position) => position,
             None => self.insert(thread, hashed)?,
@@ -157,9 +182,19 @@ impl SlotData {
         {
             return Err(Full);
         }
+        self.stored_frames.reserve(frames.len())?;
+        self.stacks.reserve(1)?;
+        let stacks = &self.stacks;
+        self.stack_index
+            .reserve_one(|earlier| stacks[earlier as usize].hash)?;
         for frame in frames {
-            let number = self.frame_number(frame);
-            self.stored_frames.push(number);
+            match self.frame_number(frame) {
+                Ok(number) => self.stored_frames.push(number)?,
+                Err(full) => {
+                    self.stored_frames.truncate(start);
+                    return Err(full);
+                }
+            }
         }
         let position = self.stacks.len() as u32;
         self.stacks.push(Stack {
@@ -168,44 +203,40 @@ impl SlotData {
             len: frames.len(),
             thread,
             values: Values::default(),
-        });
-        let stacks = &self.stacks;
-        self.stack_index.insert(hashed.hash, position, |earlier| {
-            stacks[earlier as usize].hash
-        });
+        })?;
+        self.stack_index.insert(hashed.hash, position);
         Ok(position)
     }
 
     /// There are fewer distinct frames than stored ones, and fewer of those than a `u32` counts.
-    fn frame_number(&mut self, frame: &Frame) -> u32 {
+    fn frame_number(&mut self, frame: &Frame) -> Result<u32, Full> {
         let hash = mix(0, frame.hash_word());
         let frames = &self.frames;
         if let Some(number) = self
             .frame_index
             .find(hash, |number| frames[number as usize] == *frame)
         {
-            return number;
+            return Ok(number);
         }
         let number = self.frames.len() as u32;
-        self.frames.push(frame.clone());
-        let frames = &self.frames;
-        self.frame_index.insert(hash, number, |earlier| {
-            mix(0, frames[earlier as usize].hash_word())
-        });
-        number
+        self.frame_index
+            .reserve_one(|earlier| mix(0, frames[earlier as usize].hash_word()))?;
+        self.frames.push(frame.clone())?;
+        self.frame_index.insert(hash, number);
+        Ok(number)
     }
 
     /// A process has few threads that run JavaScript, so looking at each is quicker than hashing.
-    fn thread_number(&mut self, label: &ThreadLabel) -> u32 {
+    fn thread_number(&mut self, label: &ThreadLabel) -> Result<u32, Full> {
         let known = self.threads.iter().position(|thread| {
             thread.id == label.id
                 && (Arc::ptr_eq(&thread.name, &label.name) || thread.name == label.name)
         });
-        let number = known.unwrap_or_else(|| {
-            self.threads.push(label.clone());
-            self.threads.len() - 1
-        });
-        number as u32
+        if let Some(number) = known {
+            return Ok(number as u32);
+        }
+        self.threads.push(label.clone())?;
+        Ok(self.threads.len() as u32 - 1)
     }
 
     /// The distinct frames; a stack's frame numbers are positions in it.
@@ -232,7 +263,7 @@ impl SlotData {
     /// The sum over all stacks.
     pub(crate) fn totals(&self) -> Values {
         let mut totals = Values::default();
-        for stack in &self.stacks {
+        for stack in &*self.stacks {
             totals.add(stack.values);
         }
         totals

@@ -1,7 +1,7 @@
 //! What the recorder counts. Nothing here is ever read to decide anything.
 //!
 //! Threads: any, all with `Relaxed`; each number is exact, but a snapshot taken meanwhile may hold one number from
-//! before an event and another from after it. A fork copies the numbers; whoever resets puts a new recorder in place.
+//! before an event and another from after it. A fork copies the numbers; the recorder's reset puts new ones in place.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

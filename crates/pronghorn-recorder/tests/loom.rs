@@ -17,6 +17,7 @@ use loom::thread;
 use pronghorn_recorder::{
     Frame, Marker, NoSymbols, ProfileInfo, ProfileTime, Recorder, Sample, ThreadLabel, Values,
 };
+use pronghorn_sync::{Alone, Guarded};
 
 /// Runs `body` once for every interleaving, on a stack of 1 MiB: on loom's own of 32 KiB the compressor does not fit.
 fn model(body: impl Fn() + Send + Sync + Copy + 'static) {
@@ -168,5 +169,61 @@ fn of_two_rotations_at_a_time_one_is_refused_and_nothing_is_lost() {
         totals.add(other.join().expect("the other rotation"));
         totals.add(rotate(&recorder, 3));
         assert_eq!(totals, values_of(1));
+    });
+}
+
+/// The proof for a reset, before a model makes its threads.
+fn alone() -> Alone {
+    // SAFETY: the thread that asks is the only one of the model so far.
+    unsafe { Alone::vouch() }
+}
+
+/// Loom knows no forks: a guard that is forgotten stands for the thread that is gone.
+#[test]
+fn a_lock_taken_back_from_a_dead_owner_excludes_and_publishes_like_a_new_one() {
+    model(|| {
+        let cell = Arc::new(Guarded::new(1_u64));
+        std::mem::forget(cell.try_lock());
+        assert!(cell.try_lock().is_none());
+        cell.reset(&alone(), 10);
+        let threads = [1, 2].map(|number| {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                if number == 1 {
+                    cell.lock().with(|value| *value += 1);
+                    return 1;
+                }
+                let guard = cell.try_lock();
+                guard.map_or(0, |mut guard| {
+                    guard.with(|value| *value += 1);
+                    1
+                })
+            })
+        });
+        let entered: u64 = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a thread"))
+            .sum();
+        assert_eq!(cell.lock().with(|value| *value), 10 + entered);
+    });
+}
+
+#[test]
+fn a_recorder_that_was_reset_records_and_flips_like_a_new_one() {
+    model(|| {
+        let recorder = Recorder::new(time(1));
+        assert!(record_one(&recorder, 1));
+        rotate(&recorder, 2);
+        assert!(record_one(&recorder, 1));
+        recorder.reset_after_fork(&alone(), time(10));
+        let writer = {
+            let recorder = Arc::clone(&recorder);
+            thread::spawn(move || u64::from(record_one(&recorder, 2)))
+        };
+        let mut totals = rotate(&recorder, 11);
+        let recorded = writer.join().expect("the recording thread");
+        totals.add(rotate(&recorder, 12));
+        assert_eq!(totals, values_of(recorded));
+        assert_eq!(recorder.statistics().recorded, recorded);
     });
 }

@@ -60,6 +60,7 @@ fn serialize(
             "pronghorn 0.1.0, node v24.21.0".to_owned(),
             "second".to_owned(),
         ],
+        labels: Vec::new(),
     };
     recorder
         .flip(recorder.prepare(), time(now))
@@ -139,6 +140,48 @@ fn the_profile_has_stacks_values_labels_and_what_describes_them() {
             ),
         ]
     );
+}
+
+#[test]
+fn the_labels_of_the_process_are_on_every_sample() {
+    let recorder = Recorder::new(time(1));
+    for id in [1, 2] {
+        let label = thread(id, "some thread");
+        for address in [10, 20] {
+            let frames = [Frame::Native { address }];
+            recorder
+                .record([sample(&label, &frames, values(1, 2, 3))])
+                .expect("a free slot");
+        }
+    }
+    let info = ProfileInfo {
+        labels: vec![
+            ("process id".to_owned(), 4_711),
+            ("cluster worker id".to_owned(), 3),
+        ],
+        ..ProfileInfo::default()
+    };
+    let profile = recorder
+        .flip(recorder.prepare(), time(2))
+        .expect("no other rotation")
+        .serialize(&mut NoSymbols, &info)
+        .expect("a profile");
+    let decoded = decode(&profile.data);
+    assert_eq!(decoded.samples.len(), 4);
+    for (found, id) in decoded.samples.iter().zip(["1", "1", "2", "2"]) {
+        let expected = [
+            ("cluster worker id", "3"),
+            ("process id", "4711"),
+            ("thread id", id),
+            ("thread name", "some thread"),
+        ];
+        let labels: Vec<_> = found
+            .labels
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(labels, expected);
+    }
 }
 
 #[test]

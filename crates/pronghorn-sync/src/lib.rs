@@ -21,7 +21,6 @@ mod mapped_vec;
 pub mod mapping;
 mod primitives;
 mod raw_lock;
-#[cfg(not(loom))]
 mod resettable;
 
 pub use alone::Alone;
@@ -29,5 +28,4 @@ pub use guarded::{Guard, Guarded, OwnedGuard};
 pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
 pub use raw_lock::{RawLock, RawLockGuard};
-#[cfg(not(loom))]
 pub use resettable::Resettable;

@@ -67,6 +67,12 @@ impl<T> MappedVec<T> {
         self.capacity
     }
 
+    /// Whether it has memory that belongs to a process which this one was forked off from.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.mapping.as_ref().is_some_and(Mapping::is_inherited)
+    }
+
     /// Makes room for that many more elements; the pushes after it cannot fail. Grows by half at least.
     ///
     /// # Errors
@@ -106,6 +112,16 @@ impl<T> MappedVec<T> {
         unsafe { self.base.add(self.len).write(value) };
         self.len += 1;
         Ok(())
+    }
+
+    /// Drops the elements from `len` on; the room stays.
+    pub fn truncate(&mut self, len: usize) {
+        let Some(beyond) = self.len.checked_sub(len) else {
+            return;
+        };
+        self.len = len;
+        // SAFETY: they are there, and out of reach with the length set back.
+        unsafe { NonNull::slice_from_raw_parts(self.base.add(len), beyond).drop_in_place() };
     }
 }
 
@@ -177,6 +193,10 @@ mod tests {
         all[7].0 = 70;
         assert_eq!(all[7].0, 70);
         assert_eq!(Arc::strong_count(&shared), 20_001);
+        all.truncate(30_000);
+        all.truncate(15_000);
+        assert_eq!((all.len(), all[14_999].0), (15_000, 14_999));
+        assert_eq!(Arc::strong_count(&shared), 15_001);
         drop(all);
         assert_eq!(Arc::strong_count(&shared), 1);
     }

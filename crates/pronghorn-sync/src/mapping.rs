@@ -6,7 +6,7 @@
 //! child unmaps it, whatever stands in it.
 //!
 //! # The table
-//! A fixed array of atomics in the image. Each entry has a word: the process and generation that it belongs to, what it is
+//! A fixed array of atomics in the image. Each entry has a word: the generation that it belongs to, what it is
 //! for ([`Kind`]), and how it stands:
 //!
 //! ```text
@@ -20,7 +20,7 @@
 //! length are written by the owner alone, between acquiring the word and releasing it.
 //!
 //! # Fork
-//! The child's copies of the parent's entries have another process in their word. [`unmap_inherited`] unmaps those that
+//! The child's copies of the parent's entries have an earlier generation in their word. [`unmap_inherited`] unmaps those that
 //! are LIVE or IDLE. One that a thread was CHANGING at the instant of the fork is left alone: its addresses may already
 //! belong to somebody else, and a leak is better than that. The window is one system call wide.
 
@@ -87,7 +87,7 @@ static TABLE: [Entry; ENTRIES] = [const {
     }
 }; ENTRIES];
 
-// An entry's word: the process in the upper half, then 16 bits of the generation, the kind, and the state.
+// An entry's word: the generation that it belongs to in the upper half, then the kind, and the state.
 const FREE: u64 = 0;
 const CHANGING: u64 = 1;
 const LIVE: u64 = 2;
@@ -95,14 +95,12 @@ const IDLE: u64 = 3;
 const STATE: u64 = 0xff;
 const KIND: u64 = 0xff00;
 const KIND_SHIFT: u32 = 8;
-const OWNER: u64 = !0xffff;
+const OWNER: u64 = !0 << OWNER_SHIFT;
+const OWNER_SHIFT: u32 = 32;
 
-/// Who maps: this process in this generation. The process id alone would tell them apart until it is reused, the
-/// generation alone until somebody forks twice without handlers.
+/// Who maps: the process of this generation.
 fn owner() -> u64 {
-    // SAFETY: getpid has no preconditions.
-    let process = u64::from(unsafe { libc::getpid() } as u32);
-    (process << 32) | u64::from(fork::generation() as u16) << 16
+    u64::from(fork::generation()) << OWNER_SHIFT
 }
 
 const fn of_kind(kind: Kind) -> u64 {

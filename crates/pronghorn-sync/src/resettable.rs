@@ -13,6 +13,8 @@
 
 use std::cell::UnsafeCell;
 
+use crate::Alone;
+
 /// See the module's description.
 pub struct Resettable<T> {
     value: UnsafeCell<T>,
@@ -44,6 +46,12 @@ impl<T> Resettable<T> {
     pub unsafe fn replace(&self, fresh: T) {
         // SAFETY: exclusive, by the contract. `write` does not drop the old value.
         unsafe { self.value.get().write(fresh) };
+    }
+
+    /// The same for a component that forbids unsafe code: the proof stands for the contract.
+    pub fn reset(&self, _alone: &Alone, fresh: T) {
+        // SAFETY: `Alone` says that nobody else uses the value and that the caller has no access to it open.
+        unsafe { self.replace(fresh) };
     }
 }
 

@@ -219,19 +219,19 @@ fn a_flip_waits_for_the_thread_inside_and_gets_its_samples() {
 #[test]
 fn the_next_slot_is_prepared_as_large_as_the_last_period_was() {
     let recorder = Recorder::new(time(1));
-    assert_eq!(recorder.capacity.get(), Capacity::DEFAULT);
+    assert_eq!(recorder.capacity.get().get(), Capacity::DEFAULT);
     let thread = main_thread();
     let frames: Vec<_> = (0..4_000).map(native).collect();
     recorder
         .record(frames.iter().map(|frames| one_sample(&thread, frames)))
         .expect("a free slot");
     assert_eq!(flip_count(&recorder, 2), 4_000);
-    let prepared = recorder.capacity.get();
+    let prepared = recorder.capacity.get().get();
     assert_eq!((prepared.frames, prepared.stacks), (5_000, 5_000));
     assert_eq!(prepared.stored_frames, Capacity::DEFAULT.stored_frames);
     flip_count(&recorder, 3);
     assert_eq!(
-        recorder.capacity.get(),
+        recorder.capacity.get().get(),
         Capacity::DEFAULT,
         "it shrinks again"
     );

@@ -32,8 +32,13 @@ pub(crate) fn run(tests: &[(&str, fn())]) -> ExitCode {
         .iter()
         .filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted)))
         .collect();
+    let process = std::process::id();
     for (name, test) in &chosen {
         let passed = catch_unwind(test).is_ok();
+        if std::process::id() != process {
+            // A child that failed on its way to where it ends itself.
+            end_child(|| assert_eq!(std::process::id(), process, "{name} came back in a child"));
+        }
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
         failed += usize::from(!passed);
     }
@@ -84,22 +89,37 @@ impl Fork {
             }
         };
         if child == 0 {
-            // SAFETY: alarm has no preconditions; nobody handles the signal, so it ends the child.
-            unsafe { libc::alarm(SECONDS) };
-            // The default hook has printed what a panic says.
-            let content = catch_unwind(AssertUnwindSafe(work)).is_ok();
-            // SAFETY: ends the child here: the rest of the program is the parent's.
-            unsafe { libc::_exit(if content { CONTENT } else { 1 }) };
+            limit_child();
+            end_child(work);
         }
-        assert!(child > 0, "fork failed");
-        let mut status = 0;
-        // SAFETY: the status is ours to write; the child ends by itself or by its alarm.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert!(
-            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == CONTENT,
-            "the child failed: status {status:#x}"
-        );
+        await_child(child);
     }
+}
+
+/// Sees to it that this process, a child, ends.
+pub(crate) fn limit_child() {
+    // SAFETY: alarm has no preconditions; nobody handles the signal, so it ends the child.
+    unsafe { libc::alarm(SECONDS) };
+}
+
+/// Does the last work of this process, a child, and ends it.
+pub(crate) fn end_child(work: impl FnOnce()) -> ! {
+    // The default hook prints what a panic says.
+    let content = catch_unwind(AssertUnwindSafe(work)).is_ok();
+    // SAFETY: ends the child here: the rest of the program is the parent's.
+    unsafe { libc::_exit(if content { CONTENT } else { 1 }) };
+}
+
+/// Waits for a child to end; fails unless its work returned.
+pub(crate) fn await_child(child: libc::pid_t) {
+    assert!(child > 0, "fork failed");
+    let mut status = 0;
+    // SAFETY: the status is ours to write; the child ends by itself or by its alarm.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert!(
+        libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == CONTENT,
+        "the child failed: status {status:#x}"
+    );
 }
 
 /// Waits for something that has to happen soon.
