@@ -13,7 +13,7 @@ use napi_derive::napi;
 use pronghorn_sampler::clock::{self, Reading};
 use pronghorn_sampler::slot::ThreadSlot;
 use pronghorn_sampler::{collector, failure};
-use pronghorn_sync::fork;
+use pronghorn_sync::{Alone, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::{lifecycle, rotation, termination};
@@ -185,7 +185,7 @@ fn require(steps: u64) -> Outcome {
 
 /// Runs one step, if those before it are complete; one that is repeated makes those behind it due again. Outside a forked process it
 /// does nothing.
-fn step(name: &'static str, bit: u64, work: impl FnOnce()) -> Result<()> {
+fn step(name: &'static str, bit: u64, work: impl FnOnce(&Alone)) -> Result<()> {
     guarded(|| {
         if !fork::forked() {
             return Ok(());
@@ -193,7 +193,10 @@ fn step(name: &'static str, bit: u64, work: impl FnOnce()) -> Result<()> {
         let before = bit - 1;
         require(before)?;
         failure::injection::fail(name).map_err(|reason| Failure::new(Code::Internal, reason))?;
-        work();
+        // SAFETY: the process is in limbo: it has one thread that uses anything of ours, this one, called from JavaScript and so with nothing
+        // of ours further up its stack but these steps; handlers and hooks do not look.
+        let alone = unsafe { Alone::vouch() };
+        work(&alone);
         DONE.store((u64::from(fork::generation()) << 8) | before | bit, Relaxed);
         Ok(())
     })
@@ -203,7 +206,7 @@ fn step(name: &'static str, bit: u64, work: impl FnOnce()) -> Result<()> {
 /// Step one: every hook and handler of ours off, those of signals as they were before us.
 #[napi]
 pub fn hooks_off() -> Result<()> {
-    step("hooksOff", HOOKS_OFF, || {
+    step("hooksOff", HOOKS_OFF, |_| {
         collector::hooks_off();
         termination::hooks_off();
     })
@@ -218,21 +221,18 @@ pub fn reset_collector() -> Result<()> {
 /// Step three: the recorder begins at `reading`, with nothing in it.
 #[napi]
 pub fn reset_recorder(reading: ClockReading) -> Result<()> {
-    step("resetRecorder", RECORDER, || {
-        collector::reset_recorder(Reading::from(&reading));
+    step("resetRecorder", RECORDER, |alone| {
+        collector::reset_recorder(alone, Reading::from(&reading));
     })
 }
 
 /// Step four: sessions, rotation and termination of this layer.
 #[napi]
 pub fn reset_binding() -> Result<()> {
-    step("resetBinding", BINDING, || {
-        // SAFETY: this process is in limbo (`step`), so it has one thread of ours, this one, and no handler of ours looks.
-        unsafe {
-            lifecycle::reset_after_fork();
-            rotation::reset_after_fork();
-            termination::reset_after_fork();
-        }
+    step("resetBinding", BINDING, |alone| {
+        lifecycle::reset_after_fork(alone);
+        rotation::reset_after_fork(alone);
+        termination::reset_after_fork(alone);
     })
 }
 

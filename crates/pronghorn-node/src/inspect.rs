@@ -9,8 +9,10 @@ use std::sync::atomic::{
 
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
+use pronghorn_recorder::Inspection;
 use pronghorn_sampler::{handler_is_installed, observed, session, signal, slot, thread, ticker};
-use pronghorn_sync::{failpoint, fork, live_bytes, live_mappings};
+use pronghorn_sync::mapping::{live_bytes, live_mappings};
+use pronghorn_sync::{failpoint, fork};
 
 use crate::error::{Code, Failure, Result};
 use crate::termination;
@@ -117,6 +119,49 @@ pub struct SlotInside {
     pub buffered: u32,
 }
 
+/// The recorder.
+#[napi(object)]
+pub struct RecorderInside {
+    /// Which slots are locked.
+    pub locked: Vec<bool>,
+    /// Samples in each slot; -1 if somebody is inside.
+    pub samples: Vec<f64>,
+    /// When each slot's period began, in nanoseconds since the epoch; 0 if somebody is inside.
+    pub start_nanos: Vec<BigInt>,
+    /// Whether a rotation is in progress.
+    pub rotating: bool,
+    /// The slot that is active; -1 during a rotation.
+    pub active: i32,
+    /// Samples counted since it was made.
+    pub recorded: f64,
+    /// Periods serialized since it was made.
+    pub serializations: f64,
+}
+
+impl From<Inspection> for RecorderInside {
+    fn from(inspection: Inspection) -> Self {
+        let slots = &inspection.slots;
+        Self {
+            locked: inspection.locked.to_vec(),
+            samples: slots
+                .iter()
+                .map(|slot| slot.as_ref().map_or(-1.0, |slot| slot.samples as f64))
+                .collect(),
+            start_nanos: slots
+                .iter()
+                .map(|slot| {
+                    let start = slot.as_ref().map(|slot| slot.start.nanos_since_epoch());
+                    BigInt::from(start.unwrap_or(0))
+                })
+                .collect(),
+            rotating: inspection.rotating,
+            active: inspection.active.map_or(-1, |slot| slot as i32),
+            recorded: inspection.statistics.recorded as f64,
+            serializations: inspection.statistics.serializations as f64,
+        }
+    }
+}
+
 /// How often each was entered since the process began.
 #[napi(object)]
 #[allow(missing_docs, reason = "see pronghorn_sampler::observed::Entry")]
@@ -149,10 +194,8 @@ pub struct Inside {
     pub ticker_thread_id: i32,
     /// Whether somebody holds the lock of registration.
     pub registration_locked: bool,
-    /// Whether each of the recorder's slots is closed; empty without a recorder.
-    pub recorder_locked: Vec<bool>,
-    /// Distinct stacks in each of the recorder's slots that could be looked at.
-    pub recorder_stacks: Vec<u32>,
+    /// The recorder, if there is one.
+    pub recorder: Option<RecorderInside>,
     /// The slots of all threads.
     pub slots: Vec<SlotInside>,
     /// Entries of hooks and handlers.
@@ -192,12 +235,7 @@ pub fn inspect() -> Inside {
         termination_signals: termination::armed_signals(),
         ticker_thread_id: ticker::thread_id(),
         registration_locked: slot::is_registration_locked(),
-        recorder_locked: recorder
-            .as_ref()
-            .map_or_else(Vec::new, |recorder| recorder.locked().to_vec()),
-        recorder_stacks: recorder
-            .as_ref()
-            .map_or_else(Vec::new, |recorder| recorder.stacks().to_vec()),
+        recorder: recorder.map(|recorder| RecorderInside::from(recorder.inspect())),
         slots,
         entries: Entries {
             handler,

@@ -18,7 +18,7 @@ use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
 use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session};
-use pronghorn_sync::{Guarded, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{check_start, in_own_process, tell_of_fork};
@@ -116,13 +116,9 @@ pub(crate) fn with_listener(slot: &ThreadSlot, work: impl FnOnce(&Listener)) {
 }
 
 /// In a forked process: what this file keeps.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 /// What `probe` found.

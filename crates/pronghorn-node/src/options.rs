@@ -55,6 +55,12 @@ impl StartOptions {
         ProfileInfo {
             period_ns: checked.interval_ns,
             comments,
+            labels: self
+                .labels
+                .iter()
+                .flatten()
+                .map(|label| (label.key.clone(), label.number))
+                .collect(),
         }
     }
 

@@ -13,7 +13,7 @@ use pronghorn_recorder::{ProfileTime, SerializedProfile};
 use pronghorn_sampler::clock;
 use pronghorn_sampler::collector::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
-use pronghorn_sync::{Guarded, Resettable, failpoint, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 
 use crate::error::{Code, Failure, guarded};
 use crate::lifecycle::{Session, release_rotation};
@@ -49,13 +49,9 @@ impl State {
 static STATE: Resettable<State> = Resettable::new(State::new());
 
 /// In a forked process: what this file keeps.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 /// One profile.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use napi_derive::napi;
 use pronghorn_sampler::park::Parking;
 use pronghorn_sampler::{clock, failure};
-use pronghorn_sync::{Guarded, Resettable, failpoint, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::in_own_process;
@@ -153,13 +153,9 @@ pub(crate) fn hooks_off() {
 }
 
 /// In a forked process: what this file keeps.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 fn disposition(signal: i32) -> Option<libc::sigaction> {

@@ -9,12 +9,13 @@
 //!
 //! Fork, in the child, each step complete before the next: [`hooks_off`], [`reset_after_fork`], [`reset_recorder`], and then a
 //! [`start`], whose last step but the ticker acknowledges the fork. Before that nothing of ours runs, see
-//! [`pronghorn_sync::fork`].
+//! [`pronghorn_sync::fork`]; the proof that a step takes says that it is so.
 
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use pronghorn_recorder::{ProfileTime, Recorder};
-use pronghorn_sync::fork;
+use pronghorn_sync::mapping::{Kind, unmap_inherited};
+use pronghorn_sync::{Alone, fork};
 use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, Symbols, Version};
 
 use crate::clock::Reading;
@@ -361,31 +362,28 @@ pub fn hooks_off() {
 
 /// In a forked process, step two: threads, accounts, buffers, then statistics, breaker and failure. The calling thread's hooks are
 /// off.
-pub fn reset_after_fork() {
-    if !fork::forked() {
-        return;
-    }
+pub fn reset_after_fork(alone: &Alone) {
     // SAFETY: gettid has no preconditions.
     let tid = unsafe { libc::gettid() };
-    // SAFETY: this process is in limbo, so no handler or hook looks; a forked process has one thread, this one, and native threads
-    // of others know nothing of ours. The references used here are taken anew after each step.
-    unsafe {
-        if let Some(slot) = event_loop::own_slot() {
-            thread::reset_after_fork(slot, tid);
-            slot::reset_after_fork(slot, tid);
-        }
-        ticker::reset_after_fork();
-        statistics::reset_after_fork();
-        failure::reset_after_fork();
-        session::reset_after_fork();
+    if let Some(slot) = event_loop::own_slot() {
+        thread::reset_after_fork(slot, tid);
+        slot::reset_after_fork(alone, slot, tid);
     }
+    ticker::reset_after_fork(alone);
+    statistics::reset_after_fork(alone);
+    failure::reset_after_fork(alone);
+    session::reset_after_fork(alone);
 }
 
 /// In a forked process, step three: the recorder begins at `reading`, with nothing in either slot.
-pub fn reset_recorder(reading: Reading) {
-    if fork::forked() {
-        let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
-        session::replace_recorder(Recorder::new(start));
+pub fn reset_recorder(alone: &Alone, reading: Reading) {
+    let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
+    match recorder() {
+        Some(recorder) => recorder.reset_after_fork(alone, start),
+        None => {
+            // That of a session which was stopped in the parent.
+            unmap_inherited(Kind::Slot, alone);
+        }
     }
 }
 

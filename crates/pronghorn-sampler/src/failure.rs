@@ -8,7 +8,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use pronghorn_sync::{Guarded, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 struct State {
     failed: AtomicBool,
@@ -86,13 +86,9 @@ pub fn reason() -> Option<String> {
 }
 
 /// In a forked process, step two: nothing has failed here.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> &str {

@@ -19,7 +19,7 @@ use std::sync::atomic::{
 
 use pronghorn_native::ImageList;
 use pronghorn_recorder::Recorder;
-use pronghorn_sync::{Guarded, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 use pronghorn_v8::{Layout, Version};
 
 use crate::breaker::Breaker;
@@ -205,15 +205,6 @@ pub fn release_recorder() {
     state.recorder.lock().with(|place| *place = None);
 }
 
-/// In a forked process: another recorder; the one that was there is abandoned.
-pub(crate) fn replace_recorder(fresh: Arc<Recorder>) {
-    let state = STATE.get();
-    let own = Arc::into_raw(Arc::clone(&fresh)).cast_mut();
-    state.own_recorder.store(own, Relaxed);
-    let before = state.recorder.lock().with(|place| place.replace(fresh));
-    std::mem::forget(before);
-}
-
 /// Controlling thread only.
 fn keep(state: &State, recorder: Option<&Arc<Recorder>>) {
     let pointer = recorder.map_or(std::ptr::null(), |recorder| {
@@ -255,13 +246,9 @@ pub fn refresh_images() {
 
 /// In a forked process, step two: a closed gate and nothing of the parent's session but the recorder object, whose own reset comes
 /// next.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 #[cfg(test)]

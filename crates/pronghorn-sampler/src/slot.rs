@@ -20,7 +20,7 @@ use crate::buffer::SampleBuffer;
 use crate::statistics::SlotCounters;
 use crate::thread::JsThread;
 use pronghorn_native::unwind::UnwindCache;
-use pronghorn_sync::{RawLock, RawLockGuard, Resettable, fork};
+use pronghorn_sync::{Alone, RawLock, RawLockGuard, Resettable, fork};
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::atomic::{
@@ -266,20 +266,17 @@ pub fn all() -> impl Iterator<Item = (usize, &'static ThreadSlot)> {
 }
 
 /// In a forked process, step two: frees every slot but `own`, which becomes that of thread `tid`.
-///
-/// # Safety
-/// As [`Resettable::replace`]; `own` is the calling thread's slot, `tid` its id.
-pub(crate) unsafe fn reset_after_fork(own: &ThreadSlot, tid: i32) {
+/// Whoever points to that slot finds the fresh one at the same place.
+pub(crate) fn reset_after_fork(alone: &Alone, own: &'static ThreadSlot, tid: i32) {
+    let own = std::ptr::from_ref(own);
     for place in &TABLE {
         let slot = place.get();
-        let is_own = std::ptr::eq(slot, own);
+        let is_own = std::ptr::from_ref(slot) == own;
         let fresh = slot.inherited(if is_own { tid } else { 0 });
-        // SAFETY: passed on. Whoever points to the slot finds the fresh one at the same place.
-        unsafe { place.replace(fresh) };
+        place.reset(alone, fresh);
     }
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 /// The slot of the thread with this id. Async-signal-safe.

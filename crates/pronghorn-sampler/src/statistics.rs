@@ -4,7 +4,7 @@
 //! what is in flight. Nothing here decides anything. After a fork everything is zero.
 
 use crate::histogram::Histogram;
-use pronghorn_sync::{Guarded, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters of one thread.
@@ -172,13 +172,9 @@ pub(crate) fn set_left_behind(left: &[LeftBehind]) {
 }
 
 /// In a forked process, step two: nothing has been counted here. The slots' counters are reset with the slots.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = SHARED.get().inherited();
-    // SAFETY: passed on.
-    unsafe { SHARED.replace(fresh) };
+    SHARED.reset(alone, fresh);
 }
 
 /// What a thread left behind in its buffer when the collector stopped.

@@ -26,7 +26,7 @@ use crate::park::Parking;
 use crate::slot::{self, SLOTS, ThreadSlot};
 use crate::waker::Waker;
 use crate::{buffer, clock, failure, host, session, signal, statistics, thread};
-use pronghorn_sync::{Guarded, Resettable, failpoint, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -123,13 +123,9 @@ pub fn wake() {
 }
 
 /// In a forked process, step two: the thread is gone.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
+pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+    STATE.reset(alone, fresh);
 }
 
 /// The ticker's thread id; 0 while it does not run.
