@@ -34,8 +34,8 @@ use crate::{Alone, fork};
 
 /// The granularity of lengths.
 const PAGE: usize = 4096;
-/// How many mappings there can be at a time: the slots of a recorder need eighteen.
-const ENTRIES: usize = 256;
+/// How many mappings there can be at a time: the slots of a recorder need eighteen, each of the sampler's 256 threads two.
+const ENTRIES: usize = 1024;
 /// How many IDLE ones of a kind are kept, and how large they may be.
 const IDLE_MOST: usize = 8;
 const IDLE_BYTES: usize = 1 << 18;
@@ -46,7 +46,7 @@ const IDLE_BYTES: usize = 1 << 18;
 pub enum Kind {
     /// The tables of a recorder's slot.
     Slot = 1,
-    /// What a signal handler writes.
+    /// What a signal handler writes. No reset unmaps it: a late signal may still name what lies in it.
     Buffer = 2,
 }
 
@@ -137,9 +137,14 @@ impl Mapping {
     pub fn new(bytes: usize, kind: Kind) -> Result<Self, MapError> {
         let bytes = rounded(bytes)?;
         let identity = owner() | of_kind(kind);
-        if let Some(mapping) = Self::take_idle(bytes, identity) {
-            return Ok(mapping);
+        match Self::take_idle(bytes, identity) {
+            Some(mapping) => Ok(mapping),
+            None => Self::fresh(bytes, identity),
         }
+    }
+
+    /// One from the kernel, zeroed. `bytes` are whole pages.
+    fn fresh(bytes: usize, identity: u64) -> Result<Self, MapError> {
         let entry = TABLE
             .iter()
             .find(|entry| {
@@ -267,6 +272,17 @@ impl Drop for Mapping {
             unmap(self.entry, self.base.as_ptr(), self.bytes, self.identity);
         }
     }
+}
+
+/// Maps memory that is never given back, by forked children neither: they go on using it, with what it holds. Zeroed.
+///
+/// # Errors
+/// As [`Mapping::new`].
+pub fn for_good(bytes: usize, kind: Kind) -> Result<NonNull<u8>, MapError> {
+    let mapping = Mapping::fresh(rounded(bytes)?, owner() | of_kind(kind))?;
+    let base = mapping.base;
+    std::mem::forget(mapping);
+    Ok(base)
 }
 
 /// After a fork: unmaps all that the parents kept for `kind`, and returns how many mappings that were. What this process

@@ -76,6 +76,24 @@ fn a_small_one_is_kept_and_used_again_and_only_for_its_kind_and_size() {
 }
 
 #[test]
+fn what_is_mapped_for_good_is_zeroed_counted_and_of_no_used_memory() {
+    let _turn = turn();
+    let used = Mapping::new(PAGE, Kind::Buffer).unwrap();
+    fill(&used, 9);
+    drop(used);
+    let before = of(Kind::Buffer, LIVE);
+    let base = for_good(PAGE, Kind::Buffer).unwrap();
+    assert_eq!(
+        (of(Kind::Buffer, LIVE), of(Kind::Buffer, IDLE)),
+        (before + 1, 1)
+    );
+    // SAFETY: a page that is ours for good.
+    let bytes = unsafe { std::slice::from_raw_parts(base.as_ptr(), PAGE) };
+    assert!(bytes.iter().all(|byte| *byte == 0));
+    assert!(for_good(usize::MAX, Kind::Buffer).is_err());
+}
+
+#[test]
 fn few_are_kept() {
     let _turn = turn();
     let many: Vec<_> = (0..3 * IDLE_MOST)
@@ -88,6 +106,7 @@ fn few_are_kept() {
 #[test]
 fn threads_that_map_grow_and_drop_share_no_memory() {
     let _turn = turn();
+    let before = of(Kind::Buffer, LIVE);
     let threads: Vec<_> = (1..=4_u8)
         .map(|value| {
             std::thread::spawn(move || {
@@ -111,5 +130,8 @@ fn threads_that_map_grow_and_drop_share_no_memory() {
     for thread in threads {
         thread.join().unwrap();
     }
-    assert!(of(Kind::Buffer, LIVE) == 0 && of(Kind::Buffer, CHANGING) == 0);
+    assert_eq!(
+        (of(Kind::Buffer, LIVE), of(Kind::Buffer, CHANGING)),
+        (before, 0)
+    );
 }
