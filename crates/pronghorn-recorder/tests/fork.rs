@@ -19,13 +19,14 @@ use std::thread::JoinHandle;
 
 use forks::{Fork, alone, await_child, end_child, limit_child, run, wait_until};
 use pronghorn_recorder::{
-    FinishedPeriod, Frame, Inspection, NoSymbols, ProfileInfo, Recorder, SerializeError,
+    FinishedPeriod, Frame, Inspection, NoSymbols, ProfileInfo, RecordError, Recorder,
+    SerializeError,
 };
 use pronghorn_sync::failpoint::control::{
     arm_call, arm_hold, disarm_all, gave_up, is_held, release,
 };
-use pronghorn_sync::fork;
-use pronghorn_sync::mapping::{live_bytes, live_mappings};
+use pronghorn_sync::mapping::{Kind, live_bytes, live_mappings};
+use pronghorn_sync::{Mapping, fork};
 use support::{Decoded, decode, function, sample, script, thread, time, values};
 
 fn main() -> ExitCode {
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         a_period_of_the_parents_is_nothing_in_the_child,
         a_reset_that_is_repeated_keeps_no_more_memory,
         fifty_generations_keep_no_more_memory_than_one,
+        without_memory_samples_stay_with_the_caller_and_come_later,
     ])
 }
 
@@ -454,4 +456,44 @@ fn fifty_generations_keep_no_more_memory_than_one() {
         });
     }
     generation(&with_active(0), 50, None);
+}
+
+fn without_memory_samples_stay_with_the_caller_and_come_later() {
+    // In a child, since nothing can be mapped in it for a while.
+    Fork::Handlers.child(|| {
+        let recorder = Recorder::new(time(1));
+        let label = thread(7, "main");
+        let stacks: Vec<_> = (0..40_000)
+            .map(|address| [Frame::Native { address }, Frame::Native { address: 7 }])
+            .collect();
+        let samples = || {
+            stacks
+                .iter()
+                .map(|stack| sample(&label, stack, values(1, 10, 100)))
+        };
+        let mut all = Vec::new();
+        while let Ok(mapping) = Mapping::new(1, Kind::Buffer) {
+            all.push(mapping);
+        }
+        // A slot that was prepared before holds what fits, and each of those samples is whole.
+        let Err(RecordError::SlotFull { recorded }) = recorder.record(samples()) else {
+            panic!("the tables grew without memory");
+        };
+        assert!((1_000..40_000).contains(&recorded), "{recorded}");
+        let profile = rotate(&recorder, 2);
+        assert_eq!(profile.totals().count, recorded as u64);
+        assert!(profile.samples.iter().all(|sample| sample.stack.len() == 2));
+        // What that period gave back may be used, and nothing else: the first slot that gets none has no room at all.
+        let mut kept = vec![recorder.prepare(), recorder.prepare(), recorder.prepare()];
+        let fresh = kept.pop().expect("the last");
+        drop(recorder.flip(fresh, time(3)));
+        assert_eq!(
+            recorder.record(samples()),
+            Err(RecordError::SlotFull { recorded: 0 })
+        );
+        // With memory the same slot grows.
+        drop(all);
+        assert_eq!(recorder.record(samples()), Ok(()));
+        assert_eq!(rotate(&recorder, 4).totals().count, 40_000);
+    });
 }
