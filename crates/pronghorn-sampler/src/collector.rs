@@ -95,10 +95,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     signal::install(on_sampling_signal).ok_or_else(|| {
         StartError::Failed("every real-time signal is in use or blocked".to_owned())
     })?;
-    fork::install(fork::Observer {
-        prepare: before_fork,
-        parent: after_fork,
-    });
+    fork::install();
     session::refresh_images();
     session::breaker().reset();
     failure::clear();
@@ -139,21 +136,6 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         }
         StartError::Failed(format!("the ticker thread could not start: {error}"))
     })
-}
-
-/// In the prepare handler: the thread that forks is not signalled until it is done.
-fn before_fork() {
-    if let Some((_, slot)) = thread::current() {
-        slot.forking.store(true, Release);
-    }
-}
-
-/// In the parent handler, with what both handlers took.
-fn after_fork(nanos: u64) {
-    if let Some((_, slot)) = thread::current() {
-        slot.forking.store(false, Release);
-    }
-    statistics::shared().fork_handlers_time.record(nanos);
 }
 
 /// Lets the calling JavaScript thread, called `name`, take part in the session under way. False if none is.

@@ -21,7 +21,6 @@ pub mod event_loop;
 pub mod failure;
 pub mod gc;
 pub mod handler;
-pub mod histogram;
 pub mod host;
 mod mapping;
 pub mod observed;

@@ -49,8 +49,6 @@ pub struct ThreadSlot {
     pub armed: AtomicBool,
     /// Whether the thread itself, or its handler, is at work on the slot.
     pub busy: AtomicBool,
-    /// Whether the thread is inside fork(2): it is not signalled then.
-    pub forking: AtomicBool,
     /// The session this thread takes part in (`session::session`); what an earlier one left here is not for the next.
     pub session: AtomicU64,
     /// When the signal that is under way was sent (monotonic); 0 if none is.
@@ -95,7 +93,6 @@ impl ThreadSlot {
             nonce: AtomicU32::new(0),
             armed: AtomicBool::new(false),
             busy: AtomicBool::new(false),
-            forking: AtomicBool::new(false),
             session: AtomicU64::new(0),
             pending_since: AtomicU64::new(0),
             cpu_at_look: AtomicU64::new(0),
@@ -122,7 +119,6 @@ impl ThreadSlot {
             nonce,
             armed: _,
             busy: _,
-            forking: _,
             session: _,
             pending_since: _,
             cpu_at_look: _,
@@ -296,7 +292,6 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
         return None;
     }
     slot.armed.store(false, Release);
-    slot.forking.store(false, Relaxed);
     slot.nonce.fetch_add(1, Relaxed);
     slot.pending_since.store(0, Relaxed);
     slot.interrupt_asked.store(false, Relaxed);

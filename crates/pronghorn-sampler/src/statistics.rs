@@ -3,8 +3,7 @@
 //! Threads: a slot's counters are written by its own thread and its handler, read by anyone; relaxed, a snapshot may miss
 //! what is in flight. Nothing here decides anything. After a fork everything is zero.
 
-use crate::histogram::Histogram;
-use pronghorn_sync::{Alone, Guarded, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Histogram, Resettable, fork};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters of one thread.
@@ -89,8 +88,6 @@ pub struct Shared {
     pub unqueued: AtomicU64,
     /// CPU nanoseconds of the ticker thread.
     pub ticker_cpu_ns: AtomicU64,
-    /// Durations of prepare and parent handler together, one for each fork of this process.
-    pub fork_handlers_time: Histogram,
     /// What the process had counted of bad loads when this began: that counter lives as long as the process.
     faults_before: AtomicU64,
     /// What the last stop left in the buffers. Its lock is held for a copy.
@@ -106,7 +103,6 @@ impl Shared {
             forged: AtomicU64::new(0),
             unqueued: AtomicU64::new(0),
             ticker_cpu_ns: AtomicU64::new(0),
-            fork_handlers_time: Histogram::new(),
             faults_before: AtomicU64::new(0),
             left_behind: Guarded::new(Vec::new()),
         }
@@ -121,7 +117,6 @@ impl Shared {
             forged: _,
             unqueued: _,
             ticker_cpu_ns: _,
-            fork_handlers_time: _,
             faults_before: _,
             left_behind: _,
         } = self;
@@ -140,11 +135,10 @@ impl Shared {
             forged,
             unqueued,
             ticker_cpu_ns,
-            fork_handlers_time,
             faults_before,
             left_behind,
         } = self;
-        for histogram in [handler_time, resolve_time, fork_handlers_time] {
+        for histogram in [handler_time, resolve_time] {
             histogram.clear();
         }
         for counter in [signals_sent, forged, unqueued, ticker_cpu_ns] {
@@ -152,6 +146,7 @@ impl Shared {
         }
         faults_before.store(pronghorn_v8::fault::fixups(), Relaxed);
         left_behind.lock().with(Vec::clear);
+        fork::clear_statistics();
     }
 }
 
@@ -233,7 +228,7 @@ pub struct SamplerStatistics {
     pub ticker_cpu_ns: u64,
     /// Forks of this process, those of spawns included.
     pub forks: u64,
-    /// Forks that did not wait long enough for our native threads, since the process began.
+    /// Forks that did not wait long enough for our native threads.
     pub late_forks: u64,
     /// Median of what our fork handlers took in the parent, in nanoseconds.
     pub fork_handlers_p50_ns: u64,
@@ -258,10 +253,10 @@ pub fn snapshot() -> SamplerStatistics {
         resolve_total_ns: shared.resolve_time.sum_ns(),
         resolve_max_ns: shared.resolve_time.max_ns(),
         ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
-        forks: shared.fork_handlers_time.count(),
+        forks: fork::handlers_time().count(),
         late_forks: fork::late_forks(),
-        fork_handlers_p50_ns: shared.fork_handlers_time.percentile_ns(0.5),
-        fork_handlers_p99_ns: shared.fork_handlers_time.percentile_ns(0.99),
+        fork_handlers_p50_ns: fork::handlers_time().percentile_ns(0.5),
+        fork_handlers_p99_ns: fork::handlers_time().percentile_ns(0.99),
         left_behind: shared.left_behind.lock().with(|left| left.clone()),
         ..SamplerStatistics::default()
     };

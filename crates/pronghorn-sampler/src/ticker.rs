@@ -17,7 +17,7 @@
 //! sampling one, which only ends its sleep.
 //!
 //! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
-//! a fork waits for. A thread that forks is not signalled meanwhile (`ThreadSlot::forking`): a signal makes the kernel
+//! a fork waits for. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle.
 
@@ -306,7 +306,7 @@ impl Ticker {
         watch.still_since = 0;
         watch.quiet_rounds = 0;
         ask_to_resolve(watch, index, slot, now);
-        if slot.forking.load(Relaxed) {
+        if fork::is_forking(tid) {
             return Look::Running;
         }
         if slot

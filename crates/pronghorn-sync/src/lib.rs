@@ -17,6 +17,8 @@ mod alone;
 pub mod failpoint;
 pub mod fork;
 mod guarded;
+#[cfg(not(loom))]
+mod histogram;
 mod mapped_vec;
 pub mod mapping;
 mod primitives;
@@ -25,6 +27,8 @@ mod resettable;
 
 pub use alone::Alone;
 pub use guarded::{Guard, Guarded, OwnedGuard};
+#[cfg(not(loom))]
+pub use histogram::Histogram;
 pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
 pub use raw_lock::{RawLock, RawLockGuard};

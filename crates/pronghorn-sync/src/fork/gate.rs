@@ -1,141 +1,118 @@
-//! The word that keeps forks and our native threads apart: which fork of the process this is, how many forks are under
-//! way, and how many native threads of ours are at a place where a fork must not find them.
+//! What keeps forks and our native threads apart: how many forks are under way, and how many native threads of ours are at a
+//! place where a fork must not find them.
 //!
-//! ```text
-//! bits   0..16   native threads inside a section
-//! bits  16..32   forks between their prepare and their parent handler
-//! bit   32       the fork that made this process found somebody inside
-//! bits  33..64   the generation
-//! ```
+//! # Two words
+//! `forks` is written by whoever forks, `inside` by our native threads. They are apart because of what a fork costs: the kernel
+//! write-protects every page of the parent, and the first write to one costs two microseconds. The page that holds `forks` is one
+//! that a child does not get ([`super::process`]), and is therefore not protected; so the thread that forks pays nothing.
 //!
 //! # Threads
-//! Native threads [`enter`](Gate::enter) and [`leave`](Gate::leave); any thread may fork: [`hold`](Gate::hold), then
-//! [`release`](Gate::release) in the parent and [`inherit`](Gate::inherit) in the child. Signal handlers only read.
+//! Native threads [`enter`](Inside::enter) and [`leave`](Inside::leave); any thread may fork, also several at a time:
+//! [`hold`](Forks::hold), then [`release`](Forks::release) in the parent. Signal handlers only read.
 //!
 //! # Invariants
-//! Nobody enters while a fork holds the gate. A fork that was told that the gate is clear finds nobody inside. One word
-//! says it all, so the child needs no second look: what was true at the instant of the fork stands in its copy.
-//!
-//! # Orderings
-//! Entering is `Acquire`, leaving `Release`, holding `AcqRel`: what was done inside a section is done before the fork
-//! that saw it empty. The child's store is relaxed: there is nobody else.
+//! Nobody is inside while a fork holds the gate and was told that it is clear. Each side writes its own word, then reads the other's, all
+//! sequentially consistent: of a thread that enters and a fork that begins, at least one sees the other. A thread that sees a
+//! fork steps back before it waits, so the fork does not wait for it in turn.
 //!
 //! # Fork
-//! `inherit` is one store. It drops those inside and the forks under way: none of those threads exists.
+//! In a child `forks` is zero, by the kernel or by the child handler: nobody holds the gate. `inside` is copied as it stood at that
+//! instant. That is how a child whose fork ran no handlers learns whether it caught somebody.
 
-use crate::primitives::{AtomicU64, Ordering, wait_step};
+use crate::primitives::{AtomicU32, Ordering, wait_step};
 
-const INSIDE_ONE: u64 = 1;
-const INSIDE: u64 = 0xffff;
-const FORK_ONE: u64 = 1 << 16;
-const FORKS: u64 = 0xffff << 16;
-const LATE: u64 = 1 << 32;
-const GENERATION_SHIFT: u32 = 33;
+/// Forks between their prepare and their parent handler. Zero is the state without any, so zeroed memory is a fresh one.
+#[repr(transparent)]
+pub struct Forks(AtomicU32);
 
-/// See the module's description.
-pub struct Gate {
-    word: AtomicU64,
+/// Native threads inside a section.
+#[repr(transparent)]
+pub struct Inside(AtomicU32);
+
+macro_rules! made_at_zero {
+    ($name:ident, $what:literal) => {
+        impl $name {
+            #[doc = $what]
+            #[cfg(not(loom))]
+            #[must_use]
+            #[allow(clippy::new_without_default, reason = "a const, for statics")]
+            pub const fn new() -> Self {
+                Self(AtomicU32::new(0))
+            }
+
+            #[doc = $what]
+            /// (loom's atomics cannot be made in a constant.)
+            #[cfg(loom)]
+            #[must_use]
+            pub fn new() -> Self {
+                Self(AtomicU32::new(0))
+            }
+        }
+    };
 }
+made_at_zero!(Forks, "No fork is under way.");
+made_at_zero!(Inside, "Nobody is inside.");
 
-impl Gate {
-    /// The gate of a process that was not forked.
-    #[cfg(not(loom))]
-    #[must_use]
-    #[allow(
-        clippy::new_without_default,
-        reason = "a const, for statics; loom's is not"
-    )]
-    pub const fn new() -> Self {
-        Self {
-            word: AtomicU64::new(0),
-        }
-    }
-
-    /// The gate of a process that was not forked. (loom's atomics cannot be made in a constant.)
-    #[cfg(loom)]
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            word: AtomicU64::new(0),
-        }
-    }
-
+impl Inside {
     /// A native thread goes where a fork must not find it; waits while one is under way. Sections do not nest: a thread
     /// that is inside would wait for a fork that waits for it.
-    pub fn enter(&self) {
+    pub fn enter(&self, forks: &Forks) {
         let mut step = 0;
-        let mut seen = self.word.load(Ordering::Relaxed);
         loop {
-            if seen & FORKS != 0 {
-                wait_step(step);
-                step = step.saturating_add(1);
-                seen = self.word.load(Ordering::Relaxed);
-                continue;
+            if !forks.any() {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                if !forks.any() {
+                    return;
+                }
+                self.0.fetch_sub(1, Ordering::SeqCst);
             }
-            match self.word.compare_exchange(
-                seen,
-                seen + INSIDE_ONE,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(now) => seen = now,
-            }
+            wait_step(step);
+            step = step.saturating_add(1);
         }
     }
 
     /// The thread has come out.
     pub fn leave(&self) {
-        self.word.fetch_sub(INSIDE_ONE, Ordering::Release);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Whether anybody is inside, or was at the instant of the fork that made this process.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// In a forked process: those who were inside do not exist.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Forks {
     /// A fork begins: nobody enters from here on. Waits for those inside for as long as `may_wait` says so, and returns
     /// whether all are out.
-    pub fn hold(&self, mut may_wait: impl FnMut() -> bool) -> bool {
-        let mut seen = self.word.fetch_add(FORK_ONE, Ordering::AcqRel);
-        while seen & INSIDE != 0 {
+    pub fn hold(&self, inside: &Inside, mut may_wait: impl FnMut() -> bool) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        while inside.any() {
             if !may_wait() {
                 return false;
             }
-            seen = self.word.load(Ordering::Acquire);
         }
         true
     }
 
     /// The fork is over, in the parent.
     pub fn release(&self) {
-        self.word.fetch_sub(FORK_ONE, Ordering::Release);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The fork is over, in the child: the next generation, with nobody inside and no fork under way. One store.
-    pub fn inherit(&self) {
-        let word = self.word.load(Ordering::Relaxed);
-        let late = if word & INSIDE != 0 {
-            LATE
-        } else {
-            word & LATE
-        };
-        let generation = (word >> GENERATION_SHIFT) + 1;
-        self.word
-            .store((generation << GENERATION_SHIFT) | late, Ordering::Relaxed);
+    /// The fork is over, in a child that was given the word: none of those that forked exists.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::SeqCst);
     }
 
-    /// Everything of the parent has been reset: generation `generation`, and it does not matter any more how it came to be.
-    pub fn settle(&self, generation: u32) {
-        self.word
-            .store(u64::from(generation) << GENERATION_SHIFT, Ordering::Relaxed);
-    }
-
-    /// How many forks lie between the first process and this one, as far as handlers ran.
-    #[must_use]
-    pub fn generation(&self) -> u32 {
-        (self.word.load(Ordering::Relaxed) >> GENERATION_SHIFT) as u32
-    }
-
-    /// Whether a fork found somebody inside. In a child whose fork ran no handlers those inside are still counted.
-    #[must_use]
-    pub fn is_late(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & (LATE | INSIDE) != 0
+    fn any(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
     }
 }
 
@@ -146,77 +123,74 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     #[test]
-    fn a_fork_that_finds_nobody_is_clean_and_the_child_counts_on() {
-        let gate = Gate::new();
-        assert!(gate.hold(|| false));
-        gate.inherit();
-        assert_eq!(gate.generation(), 1);
-        assert!(!gate.is_late());
-        assert!(gate.hold(|| false));
-        gate.inherit();
-        assert_eq!(gate.generation(), 2);
+    fn a_fork_that_finds_nobody_does_not_wait() {
+        let (forks, inside) = (Forks::new(), Inside::new());
+        assert!(forks.hold(&inside, || false));
+        forks.release();
+        inside.enter(&forks);
+        inside.leave();
+        assert!(!inside.any());
     }
 
     #[test]
-    fn a_fork_past_its_bound_is_late_in_the_child_until_it_settles() {
-        let gate = Gate::new();
-        gate.enter();
+    fn a_fork_past_its_bound_goes_on_and_the_child_sees_who_was_inside() {
+        let (forks, inside) = (Forks::new(), Inside::new());
+        inside.enter(&forks);
         let mut rounds = 0;
-        assert!(!gate.hold(|| {
+        assert!(!forks.hold(&inside, || {
             rounds += 1;
             rounds < 10
         }));
-        gate.inherit();
-        assert!(gate.is_late());
-        // Another fork before anything was reset does not make it clean.
-        assert!(gate.hold(|| false));
-        gate.inherit();
-        assert!(gate.is_late());
-        gate.settle(gate.generation());
-        assert!(!gate.is_late());
-        assert_eq!(gate.generation(), 2);
-        gate.enter();
-        gate.leave();
+        assert_eq!(rounds, 10);
+        // In the child.
+        assert!(inside.any());
+        forks.clear();
+        inside.clear();
+        inside.enter(&forks);
+        inside.leave();
     }
 
     #[test]
     fn nobody_enters_while_a_fork_holds_the_gate() {
-        let gate = Arc::new(Gate::new());
-        assert!(gate.hold(|| false));
+        let both = Arc::new((Forks::new(), Inside::new()));
+        let (forks, inside) = &*both;
+        assert!(forks.hold(inside, || false));
         // A second fork on another thread at the same time.
-        assert!(gate.hold(|| false));
+        assert!(forks.hold(inside, || false));
         let entered = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (gate, entered) = (Arc::clone(&gate), Arc::clone(&entered));
+            let (both, entered) = (Arc::clone(&both), Arc::clone(&entered));
             std::thread::spawn(move || {
-                gate.enter();
+                let (forks, inside) = &*both;
+                inside.enter(forks);
                 entered.store(true, Ordering::Relaxed);
-                gate.leave();
+                inside.leave();
             })
         };
-        gate.release();
+        forks.release();
         std::thread::sleep(std::time::Duration::from_millis(20));
         assert!(!entered.load(Ordering::Relaxed));
-        gate.release();
+        forks.release();
         thread.join().expect("the thread that entered");
         assert!(entered.load(Ordering::Relaxed));
     }
 
     #[test]
     fn a_fork_waits_for_whoever_is_inside() {
-        let gate = Arc::new(Gate::new());
-        gate.enter();
-        let inside = {
-            let gate = Arc::clone(&gate);
+        let both = Arc::new((Forks::new(), Inside::new()));
+        let (forks, inside) = &*both;
+        inside.enter(forks);
+        let other = {
+            let both = Arc::clone(&both);
             std::thread::spawn(move || {
                 std::thread::sleep(std::time::Duration::from_millis(20));
-                gate.leave();
+                both.1.leave();
             })
         };
-        assert!(gate.hold(|| {
+        assert!(forks.hold(inside, || {
             std::thread::yield_now();
             true
         }));
-        inside.join().expect("the thread inside");
+        other.join().expect("the thread inside");
     }
 }

@@ -23,7 +23,7 @@
 
 mod gate;
 
-pub use gate::Gate;
+pub use gate::{Forks, Inside};
 
 #[cfg(not(loom))]
 mod process;

@@ -1,44 +1,74 @@
 //! The state of this process: its gate, its witnesses, its fork handlers. See the module above.
+//!
+//! # Two kinds of memory
+//! What the thread that forks writes, before and after, lies in [`Wiped`]: the page that the kernel gives to no child. It need not be
+//! write-protected for one, so writing to it right after a fork costs nothing (2 µs otherwise, and again for each further page; measured),
+//! and a child finds it zeroed, which is its state in a child: no fork under way, no witness. What a child has to know lies in
+//! ordinary statics.
 
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
-use super::Gate;
+use super::gate::{Forks, Inside};
+use crate::Histogram;
 
 /// How long a fork waits for our native threads.
 pub const PATIENCE_NS: u64 = 1_000_000;
 
-/// What stands in the witness page of a process that is not in limbo.
+/// What stands in the witness of a process that is not in limbo.
 const HERE: u32 = 0x7072_6f6e;
 
-// Fork: this is the state that tells; each word is explained where the child sets it.
-static GATE: Gate = Gate::new();
+/// Forks at a time whose threads are spared the sampling signal.
+const FORKING: usize = 4;
+
+/// What the handlers write in the parent. Valid when zeroed.
+#[repr(C, align(4096))]
+struct Wiped {
+    forks: Forks,
+    witness: AtomicU32,
+    /// Threads between their prepare and their parent handler, negative if that gave up waiting; 0 where there is none.
+    forking: [AtomicI32; FORKING],
+    /// How long the last prepare handler took.
+    prepared_for: AtomicU64,
+    late_forks: AtomicU64,
+    handlers_time: Histogram,
+}
+
+// Fork: these tell, and are explained above; the handlers' registration and the addresses are kept.
+/// The page that a fork wipes; null before `install` or where the kernel cannot do that.
+static PAGE: AtomicPtr<Wiped> = AtomicPtr::new(std::ptr::null_mut());
+/// Stands in where the kernel wipes no page: copied by a fork like everything, so the child handler clears its gate.
+static UNWIPED: Wiped = Wiped {
+    forks: Forks::new(),
+    witness: AtomicU32::new(0),
+    forking: [const { AtomicI32::new(0) }; FORKING],
+    prepared_for: AtomicU64::new(0),
+    late_forks: AtomicU64::new(0),
+    handlers_time: Histogram::new(),
+};
+// Fork: as above.
+/// How many forks lie between the first process and this one, as far as handlers ran.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// The generation whose reset is complete.
 static ACKNOWLEDGED: AtomicU32 = AtomicU32::new(0);
-/// The page that a fork wipes; null before `install` or where the kernel cannot do that.
-static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+static INSIDE: Inside = Inside::new();
+/// Forks under way whose prepare handler gave up waiting: written only then.
+static GAVE_UP: AtomicU32 = AtomicU32::new(0);
+/// When the last prepare handler ran (monotonic).
+static PREPARED_AT: AtomicU64 = AtomicU64::new(0);
 /// The process that acknowledged last, where there is no page; 0 before `install`.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
-static PREPARE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
-static PARENT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
-/// When the last prepare handler ran (monotonic), and for how long.
-static PREPARED_AT: AtomicU64 = AtomicU64::new(0);
-static PREPARED_FOR: AtomicU64 = AtomicU64::new(0);
-static LATE_FORKS: AtomicU64 = AtomicU64::new(0);
 static STAGE: AtomicU8 = AtomicU8::new(0);
 static HANDLERS: AtomicBool = AtomicBool::new(false);
 static HANDLERS_ERROR: AtomicI32 = AtomicI32::new(0);
 
-/// What the sampler does in the fork handlers, besides what happens here. Bounded, async-signal-safe, out of V8: libuv
-/// forks for every spawn.
-#[derive(Clone, Copy)]
-pub struct Observer {
-    /// At the end of the prepare handler, on the thread that forks.
-    pub prepare: fn(),
-    /// In the parent handler, with the nanoseconds that both handlers took. Not in the child.
-    pub parent: fn(u64),
+/// The words that the handlers write in the parent.
+#[inline]
+fn words() -> &'static Wiped {
+    // SAFETY: null, or the page that `install_by` mapped, zeroed and for good.
+    unsafe { PAGE.load(Relaxed).as_ref() }.unwrap_or(&UNWIPED)
 }
 
 /// What tells that this process was forked off.
@@ -64,29 +94,26 @@ pub struct Installed {
 /// How the parts of [`install`] are done: the system's way, or one that a test makes fail.
 struct System {
     register: fn() -> i32,
-    wiped_page: fn() -> Option<*mut AtomicU32>,
+    wiped_page: fn() -> Option<*mut Wiped>,
 }
 
 /// Registers the fork handlers and puts up the witness, once per process; later calls return what the first came to.
 /// Handlers stay for good, so the image must never be unloaded. Async-signal-unsafe.
-pub fn install(observer: Observer) -> Installed {
+pub fn install() -> Installed {
     let system = System {
         register: register_handlers,
         wiped_page,
     };
-    install_by(&system, observer)
+    install_by(&system)
 }
 
-fn install_by(system: &System, observer: Observer) -> Installed {
+fn install_by(system: &System) -> Installed {
     if STAGE.compare_exchange(0, 1, SeqCst, SeqCst).is_ok() {
-        PREPARE.store(observer.prepare as *mut (), Release);
-        PARENT.store(observer.parent as *mut (), Release);
         // SAFETY: getpid has no preconditions.
         PROCESS.store(unsafe { libc::getpid() }, Relaxed);
         if let Some(page) = (system.wiped_page)() {
-            // SAFETY: a page of ours, aligned and writable.
-            unsafe { (*page).store(HERE, Relaxed) };
             PAGE.store(page, Release);
+            words().witness.store(HERE, Relaxed);
         }
         let error = (system.register)();
         HANDLERS_ERROR.store(error, Relaxed);
@@ -120,8 +147,8 @@ fn register_handlers() -> i32 {
 }
 
 /// A fresh page that reads zero after a fork; `None` if there is no memory or the kernel does not wipe.
-fn wiped_page() -> Option<*mut AtomicU32> {
-    const BYTES: usize = 4096;
+fn wiped_page() -> Option<*mut Wiped> {
+    const BYTES: usize = size_of::<Wiped>();
     // SAFETY: an anonymous mapping at an address of the kernel's choice; the advice concerns only that mapping.
     unsafe {
         let page = libc::mmap(
@@ -143,30 +170,33 @@ fn wiped_page() -> Option<*mut AtomicU32> {
     }
 }
 
-/// Whether this process was forked off and has not acknowledged it: then nothing of ours may do anything. Costs two
-/// loads (and getpid where there is no page). Async-signal-safe. False before [`install`].
+/// Whether this process was forked off and has not acknowledged it: then nothing of ours may do anything. Costs a few
+/// loads (and getpid where no page is wiped). Async-signal-safe. False before [`install`].
 #[inline]
 #[must_use]
 pub fn forked() -> bool {
-    if GATE.generation() != ACKNOWLEDGED.load(Relaxed) {
+    if GENERATION.load(Relaxed) != ACKNOWLEDGED.load(Relaxed) {
         return true;
     }
-    let page = PAGE.load(Relaxed);
-    if !page.is_null() {
-        // SAFETY: the page is never unmapped.
-        return unsafe { (*page).load(Relaxed) } != HERE;
+    if !PAGE.load(Relaxed).is_null() {
+        return words().witness.load(Relaxed) != HERE;
     }
     let known = PROCESS.load(Relaxed);
     // SAFETY: getpid has no preconditions.
     known != 0 && known != unsafe { libc::getpid() }
 }
 
+/// Whether handlers told of the fork; the witness tells of it in any case.
+fn handlers_ran() -> bool {
+    GENERATION.load(Relaxed) != ACKNOWLEDGED.load(Relaxed)
+}
+
 /// How many forks lie between the process that called [`install`] first and this one. Forks without handlers are counted
 /// once until they are acknowledged, however many there were in a row.
 #[must_use]
 pub fn generation() -> u32 {
-    let generation = GATE.generation();
-    if generation == ACKNOWLEDGED.load(Relaxed) && forked() {
+    let generation = GENERATION.load(Relaxed);
+    if !handlers_ran() && forked() {
         return generation + 1;
     }
     generation
@@ -175,56 +205,79 @@ pub fn generation() -> u32 {
 /// In limbo: whether the fork may have caught a native thread of ours inside V8 or a lock. The child must not restart.
 #[must_use]
 pub fn late() -> bool {
-    forked() && GATE.is_late()
+    // Where a prepare handler ran and did not give up, a thread counted as inside was only about to step back.
+    forked() && (GAVE_UP.load(Relaxed) != 0 || (!handlers_ran() && INSIDE.any()))
 }
 
 /// In limbo: when the fork happened, by the monotonic clock in nanoseconds. `None` if it ran no handlers.
 #[must_use]
 pub fn forked_at() -> Option<u64> {
-    let handlers_ran = GATE.generation() != ACKNOWLEDGED.load(Relaxed);
-    handlers_ran.then(|| PREPARED_AT.load(Relaxed))
+    handlers_ran().then(|| PREPARED_AT.load(Relaxed))
 }
 
 /// Forks of this process that did not wait long enough for our native threads.
 #[must_use]
 pub fn late_forks() -> u64 {
-    LATE_FORKS.load(Relaxed)
+    words().late_forks.load(Relaxed)
+}
+
+/// Whether the thread is inside fork(2): a signal would make the kernel begin anew.
+#[must_use]
+pub fn is_forking(tid: i32) -> bool {
+    let forking = &words().forking;
+    forking.iter().any(|place| place.load(Relaxed).abs() == tid)
+}
+
+/// What prepare and parent handler took together, for each fork of this process.
+#[must_use]
+pub fn handlers_time() -> &'static Histogram {
+    &words().handlers_time
+}
+
+/// Forgets the durations and the late forks counted so far.
+pub fn clear_statistics() {
+    let words = words();
+    words.handlers_time.clear();
+    words.late_forks.store(0, Relaxed);
 }
 
 /// Everything of the parent is reset: this process is its own. The last step of a reset.
 pub fn acknowledge() {
     let generation = generation();
-    LATE_FORKS.store(0, Relaxed);
-    GATE.settle(generation);
-    ACKNOWLEDGED.store(generation, Relaxed);
+    let words = words();
+    clear_statistics();
+    for place in &words.forking {
+        place.store(0, Relaxed);
+    }
+    words.forks.clear();
+    INSIDE.clear();
+    GAVE_UP.store(0, Relaxed);
     // SAFETY: getpid has no preconditions.
     PROCESS.store(unsafe { libc::getpid() }, Relaxed);
-    let page = PAGE.load(Relaxed);
-    if !page.is_null() {
-        // SAFETY: the page is never unmapped. The kernel keeps the advice for the child's copy of the mapping.
-        unsafe { (*page).store(HERE, Release) };
-    }
+    GENERATION.store(generation, Relaxed);
+    ACKNOWLEDGED.store(generation, Relaxed);
+    // The kernel keeps the advice for the child's copy of the mapping.
+    words.witness.store(HERE, Release);
 }
 
 /// Takes an [`acknowledge`] back, where the very last step of a reset failed: the process is in limbo again.
 pub fn revoke() {
-    let generation = GATE.generation();
-    ACKNOWLEDGED.store(generation.wrapping_sub(1), Relaxed);
+    ACKNOWLEDGED.store(GENERATION.load(Relaxed).wrapping_sub(1), Relaxed);
 }
 
 /// A native thread of ours is at a place where a fork must not find it, for as long as this lives.
 #[must_use = "dropping it leaves the section at once"]
 pub struct Section(());
 
-/// Enters a section; waits while a fork is under way. Not for JavaScript threads, not in a signal handler, not nested.
+/// Enters a section; waits while a fork is under way. JavaScript threads need none. Not in a signal handler, not nested.
 pub fn enter() -> Section {
-    GATE.enter();
+    INSIDE.enter(&words().forks);
     Section(())
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        GATE.leave();
+        INSIDE.leave();
     }
 }
 
@@ -238,41 +291,56 @@ fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+fn own_tid() -> i32 {
+    // SAFETY: gettid has no preconditions.
+    unsafe { libc::gettid() }
+}
+
 unsafe extern "C" fn on_prepare() {
     let began = now();
-    let clear = GATE.hold(|| {
+    let words = words();
+    let clear = words.forks.hold(&INSIDE, || {
         // SAFETY: yielding has no preconditions.
         unsafe { libc::sched_yield() };
         now().saturating_sub(began) < PATIENCE_NS
     });
     if !clear {
-        LATE_FORKS.fetch_add(1, Relaxed);
+        words.late_forks.fetch_add(1, Relaxed);
     }
     PREPARED_AT.store(began, Relaxed);
-    if let Some(prepare) = function::<fn()>(&PREPARE) {
-        prepare();
+    let mark = if clear { own_tid() } else { -own_tid() };
+    let free = |place: &&AtomicI32| place.compare_exchange(0, mark, Relaxed, Relaxed).is_ok();
+    // If all places are taken, this thread is signalled while it forks, as if nothing had been done about it.
+    if words.forking.iter().find(free).is_some() && !clear {
+        GAVE_UP.fetch_add(1, Relaxed);
     }
-    PREPARED_FOR.store(now().saturating_sub(began), Relaxed);
+    words
+        .prepared_for
+        .store(now().saturating_sub(began), Relaxed);
 }
 
 unsafe extern "C" fn on_parent() {
     let began = now();
-    GATE.release();
-    if let Some(parent) = function::<fn(u64)>(&PARENT) {
-        parent(PREPARED_FOR.load(Relaxed) + now().saturating_sub(began));
+    let words = words();
+    words.forks.release();
+    let tid = own_tid();
+    let own = |place: &&AtomicI32| place.load(Relaxed).abs() == tid;
+    if let Some(place) = words.forking.iter().find(own)
+        && place.swap(0, Relaxed) < 0
+    {
+        GAVE_UP.fetch_sub(1, Relaxed);
     }
+    let parent = now().saturating_sub(began);
+    words
+        .handlers_time
+        .record(words.prepared_for.load(Relaxed) + parent);
 }
 
 unsafe extern "C" fn on_child() {
-    GATE.inherit();
-}
-
-/// The function stored in `place`, which must be of type `F`.
-fn function<F: Copy>(place: &AtomicPtr<()>) -> Option<F> {
-    const { assert!(size_of::<F>() == size_of::<*mut ()>()) };
-    let pointer = place.load(Acquire);
-    // SAFETY: same size (asserted); `install_by` stores functions of these types only.
-    (!pointer.is_null()).then(|| unsafe { std::mem::transmute_copy(&pointer) })
+    GENERATION.store(GENERATION.load(Relaxed) + 1, Relaxed);
+    if PAGE.load(Relaxed).is_null() {
+        UNWIPED.forks.clear();
+    }
 }
 
 #[cfg(test)]

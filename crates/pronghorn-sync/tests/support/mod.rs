@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pronghorn_sync::Alone;
-use pronghorn_sync::fork::{self, Observer};
+use pronghorn_sync::fork;
 
 /// How a child that is content exits: nothing else exits like that.
 const CONTENT: i32 = 77;
@@ -21,10 +21,7 @@ const SECONDS: u32 = 30;
 /// Runs the tests one after the other, those whose name contains the argument if there is one, and reports as the
 /// standard runner does.
 pub(crate) fn run(tests: &[(&str, fn())]) -> ExitCode {
-    let installed = fork::install(Observer {
-        prepare: || {},
-        parent: |_| {},
-    });
+    let installed = fork::install();
     assert!(installed.handlers);
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let mut failed = 0;

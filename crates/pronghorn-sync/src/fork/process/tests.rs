@@ -3,14 +3,6 @@
 
 use super::*;
 
-fn nothing() {}
-fn nothing_timed(_nanos: u64) {}
-
-const OBSERVER: Observer = Observer {
-    prepare: nothing,
-    parent: nothing_timed,
-};
-
 /// How a fork is made.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -69,7 +61,7 @@ fn all(checks: &[bool]) -> i32 {
 
 /// Forks of forks, each acknowledged, seen by this witness.
 fn three_deep(kind: Kind, system: &System, witness: Witness) -> i32 {
-    let installed = install_by(system, OBSERVER);
+    let installed = install_by(system);
     let mut checks = vec![
         installed.witness == witness,
         !forked(),
@@ -116,7 +108,7 @@ fn handlers_that_cannot_be_registered_leave_the_witness() {
             register: || libc::ENOMEM,
             wiped_page,
         };
-        let installed = install_by(&refused, OBSERVER);
+        let installed = install_by(&refused);
         let checks = [!installed.handlers, installed.error == libc::ENOMEM];
         let inner = in_child(Kind::Fork, || {
             let seen = [forked(), generation() == 1, forked_at().is_none()];
@@ -138,8 +130,8 @@ fn a_second_install_registers_nothing() {
             },
             wiped_page,
         };
-        let first = install_by(&counting, OBSERVER);
-        let second = install_by(&counting, OBSERVER);
+        let first = install_by(&counting);
+        let second = install_by(&counting);
         all(&[first == second, REGISTERED.load(Relaxed) == 1])
     });
     assert_eq!(code, 0, "this check failed");
@@ -148,7 +140,7 @@ fn a_second_install_registers_nothing() {
 #[test]
 fn a_thread_that_stays_inside_makes_the_fork_late_but_does_not_stop_it() {
     let code = in_child(Kind::Fork, || {
-        install(OBSERVER);
+        install();
         let (ready, is_ready) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let _inside = enter();
@@ -172,7 +164,7 @@ fn a_thread_that_stays_inside_makes_the_fork_late_but_does_not_stop_it() {
 #[test]
 fn a_revoked_acknowledgement_leaves_the_process_in_limbo() {
     let code = in_child(Kind::Fork, || {
-        install(OBSERVER);
+        install();
         in_child(Kind::Fork, || {
             acknowledge();
             let before = !forked();
@@ -186,25 +178,25 @@ fn a_revoked_acknowledgement_leaves_the_process_in_limbo() {
 }
 
 #[test]
-fn the_observer_is_told_of_both_handlers_in_the_parent() {
-    static PREPARES: AtomicU32 = AtomicU32::new(0);
-    static PARENTS: AtomicU32 = AtomicU32::new(0);
+fn the_handlers_count_the_forks_of_the_parent_and_mark_the_thread_meanwhile() {
     let code = in_child(Kind::Fork, || {
-        install(Observer {
-            prepare: || {
-                PREPARES.fetch_add(1, Relaxed);
-            },
-            parent: |nanos| {
-                PARENTS.fetch_add(u32::from(nanos < 1_000_000_000), Relaxed);
-            },
+        install();
+        let child = in_child(Kind::Fork, || {
+            // The page is wiped: the child has forked nothing.
+            // SAFETY: getppid has no preconditions.
+            let parent = unsafe { libc::getppid() };
+            let before = [handlers_time().count() == 0, !is_forking(parent)];
+            acknowledge();
+            all(&[before[0], before[1], handlers_time().count() == 0])
         });
-        let child = in_child(Kind::Fork, || all(&[PARENTS.load(Relaxed) == 0]));
-        let raw = in_child(Kind::Raw, || all(&[PREPARES.load(Relaxed) == 1]));
+        let raw = in_child(Kind::Raw, || all(&[handlers_time().count() == 0]));
+        // SAFETY: gettid has no preconditions.
+        let own = unsafe { libc::gettid() };
         all(&[
             child == 0,
             raw == 0,
-            PREPARES.load(Relaxed) == 1,
-            PARENTS.load(Relaxed) == 1,
+            handlers_time().count() == 1,
+            !is_forking(own),
         ])
     });
     assert_eq!(code, 0, "this check failed");

@@ -18,6 +18,8 @@ pub struct Histogram {
 
 impl Histogram {
     /// An empty histogram.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "a const, for statics")]
     pub const fn new() -> Self {
         Self {
             buckets: [const { AtomicU64::new(0) }; BUCKETS],
