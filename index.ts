@@ -10,12 +10,12 @@ import { joinAsWorker } from './lib/worker.js';
 
 joinAsWorker(loadNative);
 
-export const { start, stop, profile } = createApi(loadNative);
+export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
 
 export type { ProfileOptions } from './lib/api.js';
-export type { FailureMessage, ProfileMessage, StartMessage } from './lib/channels.js';
-export { AbortedError, AlreadyStartedError, type ErrorCode, InvalidOptionError, PronghornError } from './lib/errors.js';
+export type { FailureMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
+export { AbortedError, AlreadyStartedError, type ErrorCode, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/errors.js';
 export type { Capabilities, LayoutProof, LeftBehind, NativeFrames, Stats } from './lib/native-api.js';
-export type { ResolvedOptions, StartOptions } from './lib/options.js';
+export type { AfterFork, ResolvedOptions, StartOptions } from './lib/options.js';
 export type { Profile } from './lib/profile.js';
 export type { Profiler } from './lib/profiler.js';

@@ -4,6 +4,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
+import { forkAware } from './fork.js';
 import type { NativeApi } from './native-api.js';
 import { type StartOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
@@ -38,6 +39,16 @@ export interface Api {
    * ERR_PRONGHORN_ALREADY_STARTED. The wait keeps the process alive.
    */
   profile(options: ProfileOptions): Promise<Profile>;
+  /**
+   * In a child of fork(2), for a program that forks by an addon of its own: resets the profiler at once, and starts it again unless the
+   * option `afterFork` says 'stop'. Without this call that happens before the child's event loop first polls, or at the next call
+   * of this package. Whoever forks has to call uv_loop_fork() itself.
+   *
+   * @returns whether there was anything to reset; false in a process that was not forked off, and at a second call
+   * @throws PronghornError ERR_PRONGHORN_FORKED if the reset failed, with the reason as its cause; ERR_PRONGHORN_FORKED_IN_WORKER if a worker thread
+   *   forked
+   */
+  resetAfterFork(): boolean;
 }
 
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -52,32 +63,58 @@ export function createApi(load: () => NativeApi): Api {
     return startAs(load, callerOf(start), options);
   }
 
-  async function stop(): Promise<Profile> {
-    const current = running(load);
-    if (current === undefined) throw notStarted();
-    return current.profiler.stop();
+  // Not async: the promises of these two are ours, known to the chain, and not wrapped in another that a fork would leave unhandled.
+  function stop(): Promise<Profile> {
+    try {
+      const current = running(load);
+      if (current === undefined) throw notStarted();
+      return current.profiler.stop();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async function profile(options: ProfileOptions): Promise<Profile> {
-    const startedBy = callerOf(profile);
-    const resolved = validateOptions(options, ['durationMs', 'signal']);
-    const test = testOptions(options);
-    const durationMs = checkDuration(options?.durationMs);
-    const signal = checkSignal(options.signal);
+  function profile(options: ProfileOptions): Promise<Profile> {
+    try {
+      return profileAs(load, callerOf(profile), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  function resetAfterFork(): boolean {
+    const native = loaded(load);
+    return native !== undefined && forkAware(native).chain.resetAfterFork();
+  }
+
+  return { start, stop, profile, resetAfterFork };
+}
+
+function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOptions): Promise<Profile> {
+  const resolved = validateOptions(options, ['durationMs', 'signal']);
+  const test = testOptions(options);
+  const durationMs = checkDuration(options?.durationMs);
+  const signal = checkSignal(options.signal);
+  if (signal?.aborted) throw new AbortedError(signal.reason);
+  const native = ready(load);
+  const current = new Registry(native).current;
+  if (current !== undefined) throw alreadyStarted(current);
+  const profiler = new Profiler({ native, options: resolved, test, startedBy, exclusive: true });
+  const wait = sleep(durationMs, signal);
+  const checkAborted = (): void => {
     if (signal?.aborted) throw new AbortedError(signal.reason);
-    requireMainThread();
-    const native = load();
-    const current = new Registry(native).current;
-    if (current !== undefined) throw alreadyStarted(current);
-    const profiler = new Profiler({ native, options: resolved, test, startedBy, exclusive: true });
-    await sleep(durationMs, signal);
-    const stopped = profiler.stop();
-    if (!signal?.aborted) return stopped;
-    await stopped.catch(() => undefined);
-    throw new AbortedError(signal.reason);
-  }
-
-  return { start, stop, profile };
+  };
+  return forkAware(native).promises.track(
+    wait.over.then(() => profiler.stop()),
+    {
+      deliver: (last) => {
+        checkAborted();
+        return last;
+      },
+      fail: checkAborted,
+      abandon: wait.end,
+    },
+  );
 }
 
 /**
@@ -88,8 +125,7 @@ export function createApi(load: () => NativeApi): Api {
 export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
   const resolved = validateOptions(options);
   const test = testOptions(options);
-  requireMainThread();
-  const native = load();
+  const native = ready(load);
   const current = new Registry(native).current;
   if (current === undefined) return new Profiler({ native, options: resolved, test, startedBy, exclusive: false });
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
@@ -97,17 +133,32 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   throw alreadyStarted(current);
 }
 
-/** A session belongs to the main thread: one that a worker started would have to end with the worker. */
-function requireMainThread(): void {
-  if (isMainThread) return;
+/**
+ * The native half, in a process and on a thread where the profiler can be started.
+ *
+ * A session belongs to the main thread: one that a worker started would have to end with the worker.
+ */
+function ready(load: () => NativeApi): NativeApi {
+  const native = load();
+  const { chain } = forkAware(native);
+  chain.resetAfterFork();
+  if (chain.refusal !== undefined) throw chain.refusal;
+  if (isMainThread) return native;
   const reason = 'the profiler is started on the main thread; a worker that loads the package takes part by itself';
   throw new PronghornError('ERR_PRONGHORN_UNSUPPORTED_RUNTIME', reason);
 }
 
 /** What runs. Where the native half cannot be loaded, nothing does. */
 function running(load: () => NativeApi): Entry | undefined {
+  const native = loaded(load);
+  if (native === undefined) return undefined;
+  forkAware(native).chain.resetAfterFork();
+  return new Registry(native).current;
+}
+
+function loaded(load: () => NativeApi): NativeApi | undefined {
   try {
-    return new Registry(load()).current;
+    return load();
   } catch {
     return undefined;
   }
@@ -136,15 +187,17 @@ function checkSignal(value: unknown): AbortSignal | undefined {
   throw new InvalidOptionError('signal', value, 'an AbortSignal');
 }
 
-/** Waits, at most until the signal is aborted. Leaves neither timer nor listener behind. */
-function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
+/** Waits, at most until the signal is aborted or `end` is called. Leaves neither timer nor listener behind. */
+function sleep(ms: number, signal: AbortSignal | undefined): { over: Promise<void>; end: () => void } {
+  let end = (): void => undefined;
+  const over = new Promise<void>((resolve) => {
+    end = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
+      signal?.removeEventListener('abort', end);
       resolve();
     };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done);
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
   });
+  return { over, end };
 }

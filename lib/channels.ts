@@ -14,7 +14,7 @@ export interface StartMessage {
   startedBy: string;
 }
 
-/** Message of `pronghorn:rotate` and `pronghorn:stop`. */
+/** Message of `pronghorn:rotate`, `pronghorn:stop` and `pronghorn:exec`. */
 export interface ProfileMessage {
   profile: Profile;
 }
@@ -22,15 +22,35 @@ export interface ProfileMessage {
 /** Message of `pronghorn:failure`: the profiler has switched itself off, or has lost a period. */
 export interface FailureMessage {
   error: PronghornError;
+  /** The period that nobody has, in nanoseconds since the epoch, if one was lost. */
+  lost?: { startTimeNanos: bigint; endTimeNanos: bigint };
 }
 
-/** The channel that `register` listens to itself. */
+/** Message of `pronghorn:reset`: a process that was forked off has been reset, or an attempt to do so has failed. */
+export interface ResetMessage {
+  /** Forks between the first process and this one. */
+  generation: number;
+  /** Of this process, as the kernel numbers it; `process.pid` is the parent's. */
+  pid: number;
+  parentPid: number;
+  /** The time between the fork and the reset, in which nothing was sampled. */
+  unprofiledNanos: bigint;
+  /** Whether the profiler runs in this process. */
+  restarted: boolean;
+  /** If it does not, why. */
+  reason: string | undefined;
+}
+
+/** The channels that `register` listens to itself. */
 export const FAILURE_CHANNEL = 'pronghorn:failure';
+export const EXEC_CHANNEL = 'pronghorn:exec';
 
 const start = channel('pronghorn:start');
 const rotate = channel('pronghorn:rotate');
 const stop = channel('pronghorn:stop');
 const failure = channel(FAILURE_CHANNEL);
+const exec = channel(EXEC_CHANNEL);
+const reset = channel('pronghorn:reset');
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
@@ -50,4 +70,19 @@ export function publishStop(message: ProfileMessage): void {
 /** Something of ours failed. */
 export function publishFailure(message: FailureMessage): void {
   if (failure.hasSubscribers) failure.publish(message);
+}
+
+/** Whether anybody takes the profile that process.execve() would destroy. Making one for nobody would only cost time. */
+export function execIsHeard(): boolean {
+  return exec.hasSubscribers;
+}
+
+/** The process is about to become another program; the last period. Only what listeners do synchronously happens at all. */
+export function publishExec(message: ProfileMessage): void {
+  if (exec.hasSubscribers) exec.publish(message);
+}
+
+/** The reset after a fork. */
+export function publishReset(message: ResetMessage): void {
+  if (reset.hasSubscribers) reset.publish(message);
 }

@@ -2,11 +2,26 @@
  * Switches the native collector on and off, and turns its errors into this package's.
  */
 import { fromNative, nativeCode, PronghornError } from './errors.js';
-import type { Capabilities, NativeApi, NativeProfile, NativeStartOptions, Stats } from './native-api.js';
+import type { Identity } from './identity.js';
+import { processLabels } from './labels.js';
+import type { Capabilities, ClockReading, NativeApi, NativeProfile, NativeStartOptions, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
 import { VERSION } from './version.js';
 
-/** The one user of the native half's start, rotate and stop. */
+/** What a start needs. */
+export interface CollectorStart {
+  options: ResolvedOptions;
+  test: TestOptions;
+  identity: Identity;
+  /** When the first period begins; now if it is undefined. */
+  reading: ClockReading | undefined;
+  /** Called at most once, later, if the native half has to switch itself off. */
+  onFailure: (error: PronghornError) => void;
+  /** Called in a child of a fork, before its event loop first polls. */
+  onFork: () => void;
+}
+
+/** The one user of the native half's start, rotate and stop. Keeps nothing itself. */
 export class Collector {
   readonly #native: NativeApi;
 
@@ -14,27 +29,31 @@ export class Collector {
     this.#native = native;
   }
 
-  /**
-   * Starts sampling all that runs on this thread. Fresh clocks, slots and statistics.
-   *
-   * @param onFailure called at most once, later, if the native half has to switch itself off
-   */
-  start(options: ResolvedOptions, test: TestOptions, onFailure: (error: PronghornError) => void): Capabilities {
+  /** Starts sampling all that runs on this thread. Fresh clocks, slots and statistics. */
+  start({ options, test, identity, reading, onFailure, onFork }: CollectorStart): Capabilities {
+    const { failResetStep: _step, resetReading: _reading, ...nativeTest } = test;
     const native: NativeStartOptions = {
       intervalNanos: options.intervalMicros * 1_000,
       maxDepth: options.maxDepth,
       nativeFrames: options.nativeFrames,
       versions: `pronghorn ${VERSION}, node ${process.version}, v8 ${process.versions.v8}`,
-      ...test,
+      comments: identity.comments,
+      labels: processLabels(identity.pid),
+      ...(reading === undefined ? {} : { reading }),
+      ...nativeTest,
     };
-    return this.#sync(() =>
-      this.#native.start(native, layoutProbe, (code, message) => onFailure(new PronghornError(nativeCode(code), message)), () => undefined),
-    );
+    const failed = (code: string, message: string): void => onFailure(new PronghornError(nativeCode(code), message));
+    return this.#sync(() => this.#native.start(native, layoutProbe, failed, onFork));
   }
 
   /** Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. */
   rotate(): Promise<NativeProfile> {
     return this.#async(() => this.#native.rotate());
+  }
+
+  /** The same, serialized on this thread; waits for a rotation that is under way. */
+  rotateSync(): NativeProfile {
+    return this.#sync(() => this.#native.rotateSync());
   }
 
   /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. */

@@ -14,6 +14,9 @@ export type ErrorCode =
   | 'ERR_PRONGHORN_INVALID_PROFILE'
   | 'ERR_PRONGHORN_INCOMPATIBLE_PROFILES'
   | 'ERR_PRONGHORN_ABORTED'
+  | 'ERR_PRONGHORN_FORKED'
+  | 'ERR_PRONGHORN_FORKED_IN_WORKER'
+  | 'ERR_PRONGHORN_WORKER_UNREACHABLE'
   | 'ERR_PRONGHORN_INTERNAL';
 
 /** Codes that the native half uses; any other code it might send becomes ERR_PRONGHORN_INTERNAL. */
@@ -24,6 +27,8 @@ const NATIVE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   'ERR_PRONGHORN_UNSUPPORTED_RUNTIME',
   'ERR_PRONGHORN_ROTATION_IN_PROGRESS',
   'ERR_PRONGHORN_SERIALIZE_FAILED',
+  'ERR_PRONGHORN_FORKED',
+  'ERR_PRONGHORN_FORKED_IN_WORKER',
   'ERR_PRONGHORN_INTERNAL',
 ]);
 
@@ -78,6 +83,21 @@ export class AbortedError extends PronghornError {
 
   override get name(): string {
     return 'AbortError';
+  }
+}
+
+/** A cluster worker that takes no part: it was forked too early, or does not answer. */
+export class WorkerUnreachableError extends PronghornError {
+  /** The worker's `id` in its cluster. */
+  readonly workerId: number;
+  /** Its process id; undefined if it has none any more. */
+  readonly processId: number | undefined;
+
+  constructor(workerId: number, processId: number | undefined, because: string) {
+    const process = processId === undefined ? '' : ` (process ${processId})`;
+    super('ERR_PRONGHORN_WORKER_UNREACHABLE', `cluster worker ${workerId}${process} takes no part: ${because}`);
+    this.workerId = workerId;
+    this.processId = processId;
   }
 }
 

@@ -1,11 +1,11 @@
 /**
  * Profiles on disk: how a file is named, and how it is written so that no reader ever sees half of one.
  */
-import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { PronghornError } from './errors.js';
+import { replaceFile } from './open-files.js';
+import { randomId } from './random-id.js';
 
 /**
  * The file name of one profile: `CPU.<yyyymmdd>.<hhmmss>.<pid>.<seq>.pb.gz`, in local time.
@@ -89,13 +89,7 @@ export async function writeAtomically(path: string, data: Uint8Array): Promise<s
   const target = resolve(path);
   const temporary = temporaryName(target);
   makeDirectory(dirname(target));
-  try {
-    await writeFile(temporary, data, { flag: 'wx' });
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
+  await replaceFile(target, temporary, data);
   return target;
 }
 
@@ -136,5 +130,5 @@ function makeDirectory(directory: string): void {
 
 /** In the same folder, since a rename does not cross file systems; the name is short however long the target's is. */
 function temporaryName(target: string): string {
-  return resolve(dirname(target), `.pronghorn-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  return resolve(dirname(target), `.pronghorn-${randomId()}.tmp`);
 }

@@ -17,10 +17,50 @@ export interface NativeStartOptions {
   nativeFrames: NativeFrames;
   /** Comment of every profile: the versions of pronghorn, Node and V8. */
   versions: string;
+  /** Further comments. */
+  comments?: string[];
+  /** Labels of every sample of this process. */
+  labels?: NumberLabel[];
+  /** When the first period begins; now if it is missing. */
+  reading?: ClockReading;
   /** Tests only: pretend to run in this V8 version. */
   v8Version?: [number, number];
   /** Tests only: the place in the native half whose next entry panics. */
   injectPanic?: string;
+}
+
+/** A label with a number. */
+export interface NumberLabel {
+  key: string;
+  number: number;
+}
+
+/** One look at the clocks, in nanoseconds. */
+export interface ClockReading {
+  /** Since the epoch. */
+  realtimeNanos: bigint;
+  /** On the monotonic clock. */
+  monotonicNanos: bigint;
+  /** CPU time of the calling thread. */
+  cpuNanos: bigint;
+}
+
+/** What is known of this process and the fork that made it. */
+export interface ForkState {
+  /** Whether it was forked off and has not been reset. */
+  forked: boolean;
+  /** How many forks lie between the process that first started the profiler and this one. */
+  generation: number;
+  /** getpid(2): `process.pid` is the parent's in a child. */
+  pid: number;
+  /** getppid(2). */
+  parentPid: number;
+  /** Whether the fork may have caught a native thread of ours inside V8: then nothing may be started. */
+  late: boolean;
+  /** Whether the thread that forked is not the one that starts and stops the profiler. */
+  worker: boolean;
+  /** When it was forked off, by the monotonic clock; 0 if `forked` is false. */
+  forkedAtMonotonicNanos: bigint;
 }
 
 /** How far one kind of V8 code can be read: proved on a real frame, not yet seen, or refused because a check failed. */
@@ -140,12 +180,29 @@ export interface NativeApi {
   joinThread(name: string): boolean;
   /** Ends one period and begins the next. Serializes in the thread pool. */
   rotate(): Promise<NativeProfile>;
+  /** The same as rotate() on the calling thread, for what cannot wait. */
+  rotateSync(): NativeProfile;
   /** Switches the collector off at once, then serializes the last period in the thread pool. */
   stop(): Promise<NativeProfile>;
   /** The same on the calling thread, for the process's `exit` event. */
   stopSync(): NativeProfile;
   stats(): Stats;
   capabilities(): Capabilities;
+  /** The clocks at this moment. */
+  readClock(): ClockReading;
+  /** Whether this process was forked off, and how. Works before any start; costs a few loads while it was not. */
+  forkState(): ForkState;
+  /** The reset after a fork, in this order. Each step throws if those before it were not done; none does anything in a process of its own. */
+  hooksOff(): void;
+  resetCollector(): void;
+  resetRecorder(reading: ClockReading): void;
+  resetBinding(): void;
+  /** The last step where nothing shall be started; otherwise a start is. */
+  acknowledgeFork(): void;
+  /** Before the process becomes another program: no signal of ours is sent or under way when this returns. */
+  suspend(): void;
+  /** It did not. */
+  resume(): void;
   /** One object per process and JavaScript thread, whichever copy of this package asks. */
   registry(): object;
   /** Installs handlers that write the profile to `path` and let the process die. Returns the signals that were armed. */

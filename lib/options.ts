@@ -3,7 +3,10 @@
  * the flags of `pronghorn run`. A new option is one row here.
  */
 import { InvalidOptionError } from './errors.js';
-import type { NativeFrames } from './native-api.js';
+import type { ClockReading, NativeFrames } from './native-api.js';
+
+/** What the profiler does in a child of fork(2). */
+export type AfterFork = 'restart' | 'stop';
 
 /** What `start()` takes. Everything is optional. */
 export interface StartOptions {
@@ -13,6 +16,8 @@ export interface StartOptions {
   maxDepth?: number | undefined;
   /** Which native frames a stack shows below its JavaScript: 'none', 'leaf' or 'all'. Default 'all'. */
   nativeFrames?: NativeFrames | undefined;
+  /** What happens in a child of fork(2) that goes on running JavaScript: 'restart' or 'stop'. Default 'restart'. */
+  afterFork?: AfterFork | undefined;
 }
 
 /** The same with every default filled in. */
@@ -20,10 +25,19 @@ export interface ResolvedOptions {
   intervalMicros: number;
   maxDepth: number;
   nativeFrames: NativeFrames;
+  afterFork: AfterFork;
+}
+
+/** What tests can do to the reset after a fork. */
+export interface ForkTest {
+  /** A step of the chain, as its debug line names it, that fails the next so many times. */
+  failResetStep?: { step: string; times: number };
+  /** The clock reading of the reset, instead of the real one. */
+  resetReading?: ClockReading;
 }
 
 /** A value that tests set through a symbol, which no configuration file and no typing mistake can reach. */
-export interface TestOptions {
+export interface TestOptions extends ForkTest {
   /** Overrides `intervalMicros`, below its minimum too. */
   intervalNanos?: number;
   /** Pretend to run in this V8 version. */
@@ -93,6 +107,13 @@ export const OPTIONS: { readonly [Name in keyof ResolvedOptions]: Row<ResolvedOp
     flag: 'native-frames',
     help: 'native frames that JavaScript called: none, leaf or all',
   }),
+  afterFork: oneOf<AfterFork>({
+    fallback: 'restart',
+    values: ['restart', 'stop'],
+    env: 'PRONGHORN_AFTER_FORK',
+    flag: 'after-fork',
+    help: 'in a child of fork(2) that runs on: restart or stop',
+  }),
 };
 
 const NAMES = Object.keys(OPTIONS) as (keyof ResolvedOptions)[];
@@ -132,7 +153,7 @@ export function parseOption<Name extends keyof ResolvedOptions>(name: Name, text
   return value;
 }
 
-const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'v8Version', 'injectPanic'];
+const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'v8Version', 'injectPanic', 'failResetStep', 'resetReading'];
 
 /** The test options inside a caller's object, if there are any. Their values are checked by the native half. */
 export function testOptions(options: unknown): TestOptions {

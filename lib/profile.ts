@@ -5,6 +5,13 @@ import { PronghornError } from './errors.js';
 import { writeAtomically, writeAtomicallySync } from './files.js';
 import type { NativeProfile, Stats } from './native-api.js';
 
+/** Which process a profile is from, and the how manieth of it. */
+export interface Origin {
+  processId: number;
+  runtimeId: string;
+  sequence: number;
+}
+
 /** The samples between two points of time. It keeps nothing of the profiler alive. */
 export class Profile {
   /** The profile as a gzipped pprof message: what `go tool pprof` and speedscope read. */
@@ -15,12 +22,21 @@ export class Profile {
   readonly endTimeNanos: bigint;
   /** The profiler's counters since `start()`, as of the end of this period. */
   readonly stats: Stats;
+  /** The process that was profiled, as the kernel numbers it. After fork(2) that is not `process.pid`. */
+  readonly processId: number;
+  /** A UUID that this process shares with no other, its children of fork(2) included. */
+  readonly runtimeId: string;
+  /** Counts the profiles of one process from 0. */
+  readonly sequence: number;
 
-  constructor(native: NativeProfile) {
+  constructor(native: NativeProfile, origin: Origin) {
     this.data = native.data;
     this.startTimeNanos = native.startTimeNanos;
     this.endTimeNanos = native.endTimeNanos;
     this.stats = native.stats;
+    this.processId = origin.processId;
+    this.runtimeId = origin.runtimeId;
+    this.sequence = origin.sequence;
   }
 
   /** Start of the period, to the millisecond. */

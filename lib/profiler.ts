@@ -1,13 +1,17 @@
 /**
- * The orchestrator: one run of the collector, from start to stop, cut into profiles by rotations.
+ * The orchestrator: one run of the collector, from start to stop, cut into profiles by rotations. In a child of fork(2) the same
+ * object begins anew, if it is to run there.
  */
-import { publishFailure, publishRotate, publishStart, publishStop } from './channels.js';
+import { execIsHeard, publishExec, publishFailure, publishRotate, publishStart, publishStop } from './channels.js';
 import { Collector } from './collector.js';
-import { PronghornError } from './errors.js';
+import { fromNative, PronghornError } from './errors.js';
+import { ExecveGuard } from './execve.js';
+import { type ForkAware, forkAware } from './fork.js';
+import type { ForkComponent, Reset } from './fork-component.js';
 import type { Capabilities, NativeApi, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
-import { Profile } from './profile.js';
-import { type Entry, Registry } from './registry.js';
+import type { Profile } from './profile.js';
+import { Registry } from './registry.js';
 
 /** What a run is made of. */
 export interface ProfilerSetup {
@@ -18,18 +22,39 @@ export interface ProfilerSetup {
   exclusive: boolean;
 }
 
+/** What a run has come to. */
+interface State {
+  /** Between start and stop: methods ask the native half. */
+  running: boolean;
+  rotation: Promise<Profile> | undefined;
+  stopped: Promise<Profile> | undefined;
+  failure: PronghornError | undefined;
+  lastCapabilities: Capabilities | undefined;
+  lastStats: Stats | undefined;
+}
+
+/** Of a profiler that has not been started in this process. */
+const fresh = (): State => ({
+  running: false,
+  rotation: undefined,
+  stopped: undefined,
+  failure: undefined,
+  lastCapabilities: undefined,
+  lastStats: undefined,
+});
+
 /** The running profiler. `start()` makes it. */
 export class Profiler {
   /** The options it runs with. */
   readonly options: Readonly<ResolvedOptions>;
+  readonly #setup: ProfilerSetup;
   readonly #collector: Collector;
   readonly #registry: Registry;
-  readonly #entry: Entry;
-  #failure: PronghornError | undefined;
-  #rotation: Promise<Profile> | undefined;
-  #stopped: Promise<Profile> | undefined;
-  #lastCapabilities: Capabilities;
-  #lastStats: Stats | undefined;
+  readonly #aware: ForkAware;
+  /** Take this run out of the chain. */
+  readonly #leave: (() => void)[];
+  readonly #execve: ExecveGuard;
+  #state = fresh();
 
   /**
    * Starts the collector. Keeps the thread for a few milliseconds; `stats().startNanos` says for how long.
@@ -38,42 +63,59 @@ export class Profiler {
    */
   constructor(setup: ProfilerSetup) {
     this.options = Object.freeze({ ...setup.options });
+    this.#setup = setup;
     this.#collector = new Collector(setup.native);
     this.#registry = new Registry(setup.native);
-    this.#entry = {
-      profiler: this,
-      optionsKey: optionsKey(setup.options, setup.test),
-      startedBy: setup.startedBy,
-      exclusive: setup.exclusive,
+    this.#aware = forkAware(setup.native);
+    this.#execve = new ExecveGuard({ before: () => this.#beforeExec(), afterFailure: () => this.#execFailed() });
+    const component: ForkComponent = {
+      name: 'profiler',
+      // The native half's hooks are its own component.
+      hooksOff: () => undefined,
+      resetAfterFork: (reset) => this.#resetAfterFork(reset),
+      start: (reset) => this.#start(reset),
     };
-    this.#lastCapabilities = this.#collector.start(setup.options, setup.test, (error) => this.#failed(error));
-    this.#registry.set(this.#entry);
-    publishStart({ options: this.options, capabilities: this.#lastCapabilities, startedBy: setup.startedBy });
+    const { chain } = this.#aware;
+    chain.setTest(setup.test);
+    this.#leave = [chain.join(component), chain.join(this.#execve)];
+    try {
+      this.#start(undefined);
+      this.#execve.start();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
   }
 
   /**
    * Ends the current period and begins the next one, without a gap between them. Serializing happens off this thread.
    *
    * Rejects with ERR_PRONGHORN_ROTATION_IN_PROGRESS while another rotation runs (nothing is lost: that one delivers), with
-   * ERR_PRONGHORN_NOT_STARTED after stop(), and with ERR_PRONGHORN_SERIALIZE_FAILED if this period could not be serialized.
+   * ERR_PRONGHORN_NOT_STARTED after stop(), with ERR_PRONGHORN_SERIALIZE_FAILED if this period could not be serialized, and with
+   * ERR_PRONGHORN_FORKED in a child that was forked off in the meantime.
    */
-  async rotate(): Promise<Profile> {
-    if (this.#stopped !== undefined) throw notStarted();
-    if (this.#rotation !== undefined) {
-      throw new PronghornError('ERR_PRONGHORN_ROTATION_IN_PROGRESS', 'a rotation is under way; await it before the next rotate()');
-    }
-    const rotation = this.#collector.rotate().then((native) => new Profile(native));
-    this.#rotation = rotation;
+  rotate(): Promise<Profile> {
     try {
-      const profile = await rotation;
-      publishRotate({ profile });
-      return profile;
+      this.#requireRunning();
+      if (this.#state.rotation !== undefined) {
+        throw new PronghornError('ERR_PRONGHORN_ROTATION_IN_PROGRESS', 'a rotation is under way; await it before the next rotate()');
+      }
     } catch (error) {
-      publishFailure({ error: error as PronghornError });
-      throw error;
-    } finally {
-      this.#rotation = undefined;
+      return Promise.reject(error);
     }
+    this.#state.rotation = this.#aware.promises.track(this.#collector.rotate(), {
+      deliver: (native) => {
+        this.#state.rotation = undefined;
+        const profile = this.#aware.exporter.profile(native);
+        publishRotate({ profile });
+        return profile;
+      },
+      fail: (error) => {
+        this.#state.rotation = undefined;
+        this.#publishLost(error);
+      },
+    });
+    return this.#state.rotation;
   }
 
   /**
@@ -82,8 +124,20 @@ export class Profiler {
    * serialized; the profiler is off all the same.
    */
   stop(): Promise<Profile> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
+    try {
+      this.#requireHere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#markStopping();
+    this.#state.stopped ??= this.#aware.promises.track(this.#stop(), {
+      deliver: (native) => this.#finish(this.#aware.exporter.profile(native)),
+      fail: (error) => {
+        this.#end();
+        this.#publishLost(error);
+      },
+    });
+    return this.#state.stopped;
   }
 
   /**
@@ -92,74 +146,168 @@ export class Profiler {
    * @throws PronghornError ERR_PRONGHORN_NOT_STARTED after stop()
    */
   stopSync(): Profile {
-    if (this.#stopped !== undefined) throw notStarted();
+    this.#requireRunning();
     try {
       this.#beforeStop();
-      const profile = this.#finish(new Profile(this.#collector.stopSync()));
-      this.#stopped = Promise.resolve(profile);
+      const profile = this.#finish(this.#aware.exporter.profile(this.#collector.stopSync()));
+      this.#state.stopped = Promise.resolve(profile);
       return profile;
     } catch (error) {
-      this.#stopped = Promise.reject(error);
-      this.#stopped.catch(() => undefined);
-      publishFailure({ error: error as PronghornError });
+      this.#end();
+      this.#state.stopped = Promise.reject(error);
+      this.#state.stopped.catch(() => undefined);
+      this.#publishLost(error);
       throw error;
-    } finally {
-      this.#registry.clear(this);
     }
   }
 
-  /** The counters since start(); after stop(), as they were then. */
+  /** The counters since start(), or since this process was forked off; after stop(), as they were then. */
   stats(): Stats {
-    return this.#lastStats ?? this.#collector.stats();
+    this.#requireHere();
+    return this.#state.lastStats ?? this.#collector.stats();
   }
 
   /** What works in this process, and what does not, with reasons. After stop(), as it was then. */
   get capabilities(): Capabilities {
-    return this.#stopped === undefined ? this.#collector.capabilities() : this.#lastCapabilities;
+    this.#requireHere();
+    const { stopped, lastCapabilities } = this.#state;
+    return stopped === undefined || lastCapabilities === undefined ? this.#collector.capabilities() : lastCapabilities;
   }
 
   /** Why the profiler has switched itself off, if it has. It still has to be stopped, which delivers what there is. */
   get failure(): PronghornError | undefined {
-    return this.#failure;
+    try {
+      this.#aware.chain.resetAfterFork();
+    } catch (error) {
+      return fromNative(error);
+    }
+    return this.#state.failure;
   }
 
-  async #stop(): Promise<Profile> {
-    try {
-      // No await where none is needed: without a rotation the collector is off when stop() returns.
-      if (this.#rotation !== undefined) await this.#rotation.catch(() => undefined);
-      this.#beforeStop();
-      return this.#finish(new Profile(await this.#collector.stop()));
-    } catch (error) {
-      publishFailure({ error: error as PronghornError });
-      throw error;
-    } finally {
-      this.#registry.clear(this);
-    }
+  /**
+   * In a child of fork(2): resets the profiler now instead of a moment later, when the event loop would. See the function of this name.
+   *
+   * @returns whether there was anything to reset
+   */
+  resetAfterFork(): boolean {
+    return this.#aware.chain.resetAfterFork();
+  }
+
+  #start(reset: Reset | undefined): void {
+    const { options, test, startedBy, exclusive, native } = this.#setup;
+    const { chain, identity, exporter } = this.#aware;
+    if (reset === undefined) exporter.begin(native.readClock().realtimeNanos);
+    const onFailure = (error: PronghornError): void => this.#failed(error);
+    const onFork = (): void => {
+      try {
+        chain.resetAfterFork();
+      } catch {
+        // Published, and thrown by the next call into the API; the native half calls again.
+      }
+    };
+    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork });
+    this.#state = { ...fresh(), running: true, lastCapabilities: capabilities };
+    this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test), startedBy, exclusive });
+    publishStart({ options: this.options, capabilities, startedBy });
+  }
+
+  async #stop(): ReturnType<Collector['stop']> {
+    const state = this.#state;
+    // No await where none is needed: without a rotation the collector is off when stop() returns.
+    if (state.rotation !== undefined) await state.rotation.catch(() => undefined);
+    // In a child the rotation has rejected, and what runs there is not what was to be stopped.
+    if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
+    this.#beforeStop();
+    return this.#collector.stop();
   }
 
   /** After this the native half may be somebody else's, so its last words are kept here. */
   #beforeStop(): void {
-    this.#entry.stopping = true;
-    this.#lastCapabilities = this.#collector.capabilities();
+    this.#markStopping();
+    this.#execve.hooksOff();
+    this.#state.lastCapabilities = this.#collector.capabilities();
+  }
+
+  #markStopping(): void {
+    const entry = this.#registry.current;
+    if (entry?.profiler === this) entry.stopping = true;
   }
 
   #finish(profile: Profile): Profile {
-    this.#lastStats = profile.stats;
+    this.#state.lastStats = profile.stats;
+    this.#end();
     publishStop({ profile });
     return profile;
   }
 
+  /** It does not run any more, however that came. */
+  #end(): void {
+    this.#state.running = false;
+    this.#execve.hooksOff();
+    for (const leave of this.#leave) leave();
+    this.#registry.clear(this);
+  }
+
+  #resetAfterFork({ verdict }: Reset): void {
+    this.#state = fresh();
+    if (!verdict.restart) for (const leave of this.#leave) leave();
+  }
+
+  /** @throws PronghornError ERR_PRONGHORN_FORKED if this process was forked off and the profiler was not started again in it */
+  #requireHere(): void {
+    this.#aware.chain.resetAfterFork();
+    if (this.#state.running || this.#state.stopped !== undefined) return;
+    throw new PronghornError('ERR_PRONGHORN_FORKED', 'this profiler ran in the process that this one was forked off from, and does not run here');
+  }
+
+  #requireRunning(): void {
+    this.#requireHere();
+    if (this.#state.stopped !== undefined) throw notStarted();
+  }
+
   #failed(error: PronghornError): void {
-    this.#failure = error;
-    this.#entry.failed = error.message;
+    this.#state.failure = error;
+    const entry = this.#registry.current;
+    if (entry?.profiler === this) entry.failed = error.message;
     publishFailure({ error });
+  }
+
+  #publishLost(cause: unknown): void {
+    const error = fromNative(cause);
+    if (error.code !== 'ERR_PRONGHORN_SERIALIZE_FAILED') return publishFailure({ error });
+    publishFailure({ error, lost: this.#aware.exporter.lose(this.#setup.native.readClock().realtimeNanos) });
+  }
+
+  /** Delivers what would be lost, if anybody listens, and lets no signal reach the next program. */
+  #beforeExec(): void {
+    // In a child that has not been reset no signal of ours is sent, and there is nothing to deliver.
+    if (this.#setup.native.forkState().forked) return;
+    try {
+      if (execIsHeard()) publishExec({ profile: this.#aware.exporter.profile(this.#collector.rotateSync()) });
+    } catch (error) {
+      publishFailure({ error: fromNative(error) });
+    }
+    this.#quietly(() => this.#setup.native.suspend());
+  }
+
+  #execFailed(): void {
+    if (this.#setup.native.forkState().forked) return;
+    this.#quietly(() => this.#setup.native.resume());
+  }
+
+  #quietly(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      publishFailure({ error: fromNative(error) });
+    }
   }
 }
 
 /** Two sets of options are equal if this is: every copy of the package must come to the same text. */
 export function optionsKey(options: ResolvedOptions, test: TestOptions): string {
   const parts = Object.entries({ ...options, ...test }).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(parts);
+  return JSON.stringify(parts, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
 /** The error of stop() and rotate() where nothing runs. */

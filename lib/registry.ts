@@ -8,13 +8,13 @@ import type { Profiler } from './profiler.js';
 /** What is remembered about the profiler that runs. Other versions of this package read it: only add to it. */
 export interface Entry {
   /** The running profiler. It may be an instance of another copy's class. */
-  profiler: Profiler;
+  readonly profiler: Profiler;
   /** Its options in a form that two copies compare alike. */
-  optionsKey: string;
+  readonly optionsKey: string;
   /** Where start() was called, or the module that called it. */
-  startedBy: string;
+  readonly startedBy: string;
   /** Whether it belongs to one profile() call, which shares it with nobody. */
-  exclusive: boolean;
+  readonly exclusive: boolean;
   /** stop() has been called; the last period is being serialized. */
   stopping?: boolean;
   /** Why the profiler has switched itself off. It still has to be stopped. */
@@ -25,7 +25,7 @@ interface Shared {
   current?: Entry | undefined;
 }
 
-/** Reads and writes the process-wide entry. */
+/** Reads and writes the process-wide entry. After a fork the profiler replaces it or the chain clears it. */
 export class Registry {
   readonly #shared: Shared;
 

@@ -1,4 +1,5 @@
-// A stand-in for the native half, for tests of the TypeScript around it. It records the calls and lets a test decide when a promise settles.
+// A stand-in for the native half, for tests of the TypeScript around it. It records the calls, lets a test decide when a promise settles,
+// and can pretend that the process has been forked off: like the real one it insists on the order of the reset.
 
 /** Statistics with the fields that the tests look at. */
 export const someStats = (samples) => ({ samples, droppedSamples: 0, leftBehind: [] });
@@ -7,11 +8,30 @@ export function nativeError(code, message = 'native says so') {
   return Object.assign(new Error(message), { code });
 }
 
+const RESET = ['hooksOff', 'resetCollector', 'resetRecorder', 'resetBinding'];
+
 export function fakeNative() {
   const shared = {};
   const calls = [];
   let running = false;
   let clock = 1_700_000_000_000_000_000n;
+  let fork = { forked: false, generation: 0, pid: 4_000, parentPid: 1, late: false, worker: false, forkedAtMonotonicNanos: 0n };
+  let done = [];
+  const here = () => {
+    if (fork.forked) throw nativeError('ERR_PRONGHORN_FORKED', 'this process has not been reset');
+  };
+  const step = (name, ...args) => {
+    calls.push([name, ...args]);
+    const index = RESET.indexOf(name);
+    if (!RESET.slice(0, index).every((before) => done.includes(before))) throw nativeError('ERR_PRONGHORN_FORKED', `${name} comes too early`);
+    done = [...RESET.slice(0, index), name];
+  };
+  const acknowledge = () => {
+    if (!fork.forked) return;
+    if (done.length < RESET.length) throw nativeError('ERR_PRONGHORN_FORKED', 'the reset is not complete');
+    fork = { ...fork, forked: false, forkedAtMonotonicNanos: 0n };
+    done = [];
+  };
   const fake = {
     calls,
     /** Promises that rotate() and stop() hand out wait for this, if it is set. */
@@ -19,26 +39,50 @@ export function fakeNative() {
     /** Thrown by the next serialization. */
     nextFailure: undefined,
     onFailure: undefined,
+    onFork: undefined,
+    /** From here on this is the child. */
+    fork(how = {}) {
+      fork = { ...fork, forked: true, generation: fork.generation + 1, parentPid: fork.pid, pid: fork.pid + 1, forkedAtMonotonicNanos: 1_000n, ...how };
+      running = false;
+      calls.length = 0;
+    },
+    /** What the child's event loop does before it first polls. */
+    poll() {
+      if (fork.forked) fake.onFork?.();
+    },
     probe: () => ({ supported: true, reason: '' }),
-    start(options, probeFunction, onFailure) {
+    start(options, probeFunction, onFailure, onFork) {
       calls.push(['start', options]);
+      if (fork.forked && done.length < RESET.length) throw nativeError('ERR_PRONGHORN_FORKED', 'start comes too early');
       if (running) throw nativeError('ERR_PRONGHORN_ALREADY_STARTED');
       if (probeFunction(() => 42) !== 42) throw new Error('the probe function must call back and return the result');
+      if (options.reading !== undefined) clock = options.reading.realtimeNanos;
       running = true;
       fake.onFailure = onFailure;
+      fake.onFork = onFork;
+      acknowledge();
       return fake.capabilities();
     },
     async rotate() {
+      here();
       calls.push(['rotate']);
       return fake.serialize();
     },
+    rotateSync() {
+      here();
+      calls.push(['rotateSync']);
+      if (fake.nextFailure) throw fake.nextFailure;
+      return fake.profile();
+    },
     async stop() {
+      here();
       calls.push(['stop']);
       if (!running) throw nativeError('ERR_PRONGHORN_NOT_STARTED');
       running = false;
       return fake.serialize();
     },
     stopSync() {
+      here();
       calls.push(['stopSync']);
       running = false;
       if (fake.nextFailure) throw fake.nextFailure;
@@ -56,11 +100,36 @@ export function fakeNative() {
       clock += 1_000_000_000n;
       return { data: Buffer.from(`profile from ${startTimeNanos}`), startTimeNanos, endTimeNanos: clock, stats: someStats(7) };
     },
-    stats: () => someStats(3),
-    capabilities: () => ({ walk: true, reasons: [], signal: 40, v8Version: '13.6', frames: 'full' }),
+    stats() {
+      here();
+      return someStats(3);
+    },
+    capabilities() {
+      here();
+      return { walk: true, reasons: [], signal: 40, v8Version: '13.6', frames: 'full' };
+    },
+    forkState: () => ({ ...fork }),
+    readClock: () => ({ realtimeNanos: clock, monotonicNanos: 5_000n, cpuNanos: 200n }),
+    hooksOff: () => step('hooksOff'),
+    resetCollector: () => step('resetCollector'),
+    resetRecorder: (reading) => step('resetRecorder', reading),
+    resetBinding: () => step('resetBinding'),
+    acknowledgeFork() {
+      calls.push(['acknowledgeFork']);
+      acknowledge();
+    },
+    suspend: () => calls.push(['suspend']),
+    resume: () => calls.push(['resume']),
     registry: () => shared,
-    armTermination: ({ signals }) => signals,
-    disarmTermination() {},
+    armTermination({ signals, path }) {
+      here();
+      calls.push(['armTermination', path]);
+      return signals;
+    },
+    disarmTermination() {
+      here();
+      calls.push(['disarmTermination']);
+    },
   };
   return fake;
 }

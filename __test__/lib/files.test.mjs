@@ -11,7 +11,8 @@ const folder = (t) => {
   t.after(() => rmSync(path, { recursive: true, force: true }));
   return path;
 };
-const aProfile = () => new Profile({ data: Buffer.from('bytes'), startTimeNanos: 1_700_000_000_123_456_789n, endTimeNanos: 1_700_000_001_000_000_000n, stats: {} });
+const native = { data: Buffer.from('bytes'), startTimeNanos: 1_700_000_000_123_456_789n, endTimeNanos: 1_700_000_001_000_000_000n, stats: {} };
+const aProfile = () => new Profile(native, { processId: 7, runtimeId: 'r', sequence: 3 });
 
 test('a name is in local time, with two digits each', () => {
   assert.equal(profileName(new Date(2026, 0, 2, 3, 4, 5), 42, 7), 'CPU.20260102.030405.42.7.pb.gz');

@@ -15,12 +15,14 @@ const names = (native) => native.calls.map(([name]) => name);
 test('start, rotate and stop call the collector in order and give profiles that follow each other', async () => {
   const { native, start, stop } = setup();
   const profiler = start({ intervalMicros: 2_000, nativeFrames: 'leaf' });
-  const { versions, ...options } = native.calls[0][1];
-  assert.deepEqual(options, { intervalNanos: 2_000_000, maxDepth: 1_024, nativeFrames: 'leaf' });
+  const { versions, comments, ...options } = native.calls[0][1];
+  assert.deepEqual(options, { intervalNanos: 2_000_000, maxDepth: 1_024, nativeFrames: 'leaf', labels: [{ key: 'process id', number: 4_000 }] });
+  assert.deepEqual(comments, [`runtime id ${(await profiler.rotate()).runtimeId}`]);
   assert.equal(versions, `pronghorn 0.1.0, node ${process.version}, v8 ${process.versions.v8}`);
   const first = await profiler.rotate();
   const last = await stop();
-  assert.deepEqual(names(native), ['start', 'rotate', 'stop']);
+  assert.deepEqual(names(native), ['start', 'rotate', 'rotate', 'stop']);
+  assert.deepEqual([first.sequence, last.sequence, last.processId], [1, 2, 4_000]);
   assert.ok(last.startTimeNanos >= first.endTimeNanos);
   assert.equal(first.startTime.getTime(), Number(first.startTimeNanos / 1_000_000n));
 });

@@ -1,0 +1,204 @@
+/**
+ * The reset after a fork: every hook of every component off, then every component reset, then the profiler started; each round complete
+ * before the next begins, in one synchronous call. Modelled on the reset of Datadog's Ruby profiler: explicit and in sequence, never a side
+ * effect of a start.
+ *
+ * Where it is called: by the native half before the child's event loop first polls, and at the beginning of every call into the API. There is
+ * one chain per JavaScript thread, shared by all copies of this package; a child of a fork has one JavaScript thread, the one that forked.
+ *
+ * The native half acknowledges the fork as the very last step. An attempt that fails before that leaves everything off, and the next call
+ * begins from the beginning. What was decided about the child at the first attempt holds for the later ones, which find an entry
+ * half reset.
+ */
+import { debuglog } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
+import { publishFailure, publishReset } from './channels.js';
+import { fromNative, PronghornError } from './errors.js';
+import { type ForkComponent, ORDER, type Reset, type Verdict } from './fork-component.js';
+import { verdictOn } from './fork-verdict.js';
+import type { ClockReading, ForkState, NativeApi } from './native-api.js';
+import type { ForkTest } from './options.js';
+import { Registry } from './registry.js';
+
+const debug = debuglog('pronghorn');
+
+/** What the chain itself remembers. */
+interface State {
+  /** An attempt, or its announcement, is under way: whoever calls into the API from there finds what there is. */
+  running: boolean;
+  /** What was decided about this child, until the fork is acknowledged. */
+  verdict: Verdict | undefined;
+  /** Why the last attempt failed. */
+  failure: PronghornError | undefined;
+  /** Whether a fork on a worker thread has been announced. */
+  announced: boolean;
+}
+
+const fresh = (): State => ({ running: false, verdict: undefined, failure: undefined, announced: false });
+
+/** Runs the components. Get it from `forkChain()`. */
+export class ForkChain {
+  readonly #native: NativeApi;
+  readonly #registry: Registry;
+  readonly #components: ForkComponent[] = [];
+  #state = fresh();
+  /** Outlives resets: what the kernel did not release in a child is not released in the child's children either. */
+  #refusal: PronghornError | undefined;
+  #test: ForkTest = {};
+
+  constructor(native: NativeApi) {
+    this.#native = native;
+    this.#registry = new Registry(native);
+  }
+
+  /** Why nothing can be started in this process, if so. */
+  get refusal(): PronghornError | undefined {
+    return this.#refusal;
+  }
+
+  /** The names of those that have joined, in order. */
+  get names(): string[] {
+    return this.#components.map((component) => component.name);
+  }
+
+  /**
+   * Takes a component in, at the place that ORDER gives it; those of one name, from several copies of this package, stand together.
+   *
+   * @returns a function that takes it out
+   */
+  join(component: ForkComponent): () => void {
+    if (!this.#components.includes(component)) {
+      this.#components.push(component);
+      this.#components.sort((a, b) => ORDER.indexOf(a.name) - ORDER.indexOf(b.name));
+    }
+    return () => {
+      const index = this.#components.indexOf(component);
+      if (index !== -1) this.#components.splice(index, 1);
+    };
+  }
+
+  /** Tests only: failures to inject and a clock to go by. */
+  setTest(test: ForkTest): void {
+    this.#test = { ...test };
+  }
+
+  /**
+   * Resets this process if it has been forked off and has not been reset. Everything that the API offers calls this first.
+   *
+   * @returns whether it did
+   * @throws PronghornError ERR_PRONGHORN_FORKED if a step failed, with its error as the cause: the profiler is off, and the next call tries again.
+   *   ERR_PRONGHORN_FORKED_IN_WORKER if a worker thread forked: the profiler stays off.
+   */
+  resetAfterFork(): boolean {
+    const fork = this.#native.forkState();
+    if (!fork.forked) return false;
+    if (fork.worker) throw this.#forkedInWorker(fork);
+    // A worker thread that was started in the child before the main thread has reset it.
+    if (!isMainThread) throw new PronghornError('ERR_PRONGHORN_FORKED', 'the main thread of this forked process has not reset the profiler yet');
+    if (this.#state.running) {
+      if (this.#state.failure !== undefined) throw this.#state.failure;
+      return false;
+    }
+    this.#state.running = true;
+    try {
+      this.#attempt(fork);
+      return true;
+    } finally {
+      this.#state.running = false;
+    }
+  }
+
+  #attempt(fork: ForkState): void {
+    const profiler = this.#registry.current?.profiler;
+    const verdict = (this.#state.verdict ??= verdictOn(this.#registry.current, fork));
+    this.#state.failure = undefined;
+    let reading: ClockReading | undefined;
+    try {
+      this.#each(fork, 'hooks off', (component) => component.hooksOff());
+      reading = this.#test.resetReading ?? this.#native.readClock();
+      const reset: Reset = { reading, fork, verdict };
+      this.#each(fork, 'reset', (component) => component.resetAfterFork(reset));
+      if (verdict.restart) {
+        this.#each(fork, 'start', (component) => component.start?.(reset), (component) => component.start !== undefined);
+      } else {
+        this.#step(fork, 'stay off', () => this.#native.acknowledgeFork());
+        if (profiler !== undefined) this.#registry.clear(profiler);
+      }
+    } catch (error) {
+      this.#failed(fork, reading, error);
+    }
+    this.#succeeded(fork, reading, verdict);
+  }
+
+  #succeeded(fork: ForkState, reading: ClockReading, verdict: Verdict): void {
+    this.#state = { ...fresh(), running: true };
+    this.#refusal ??= verdict.refusal;
+    for (const component of verdict.restart ? [...this.#components] : []) {
+      try {
+        component.started?.();
+      } catch (error) {
+        publishFailure({ error: fromNative(error) });
+      }
+    }
+    debug('pid %d, generation %d: %s', fork.pid, fork.generation, verdict.restart ? 'profiling' : `off because ${verdict.reason}`);
+    if (verdict.refusal !== undefined) publishFailure({ error: verdict.refusal });
+    this.#publish(fork, reading, verdict.restart, verdict.reason);
+  }
+
+  /** Leaves everything off, says so, and throws. */
+  #failed(fork: ForkState, reading: ClockReading | undefined, cause: unknown): never {
+    for (const component of [...this.#components]) {
+      try {
+        component.hooksOff();
+      } catch {
+        // The first failure is the one to tell of; the next attempt comes here again.
+      }
+    }
+    const message = `the profiler is off in this forked process until a reset succeeds: ${fromNative(cause).message}`;
+    const failure = new PronghornError('ERR_PRONGHORN_FORKED', message, { cause });
+    this.#state.failure = failure;
+    debug('pid %d, generation %d: failed: %s', fork.pid, fork.generation, failure.message);
+    publishFailure({ error: failure });
+    this.#publish(fork, reading, false, failure.message);
+    throw failure;
+  }
+
+  #publish(fork: ForkState, reading: ClockReading | undefined, restarted: boolean, reason: string | undefined): void {
+    const now = reading?.monotonicNanos ?? this.#native.readClock().monotonicNanos;
+    publishReset({
+      generation: fork.generation,
+      pid: fork.pid,
+      parentPid: fork.parentPid,
+      unprofiledNanos: now - fork.forkedAtMonotonicNanos,
+      restarted,
+      reason,
+    });
+  }
+
+  /** One round. A component may leave the chain during it. */
+  #each(fork: ForkState, round: string, act: (component: ForkComponent) => void, takesPart = (_: ForkComponent): boolean => true): void {
+    for (const component of this.#components.filter(takesPart)) this.#step(fork, `${round}: ${component.name}`, () => act(component));
+  }
+
+  #step(fork: ForkState, name: string, act: () => void): void {
+    debug('pid %d, generation %d: %s', fork.pid, fork.generation, name);
+    const { failResetStep } = this.#test;
+    if (failResetStep?.step === name && failResetStep.times > 0) {
+      this.#test = { ...this.#test, failResetStep: { step: name, times: failResetStep.times - 1 } };
+      throw new Error(`a test makes "${name}" fail`);
+    }
+    act();
+  }
+
+  /** There is no main thread in such a child, and the native half stays inert by itself. */
+  #forkedInWorker(fork: ForkState): PronghornError {
+    const message = 'this process was forked off by a worker thread, so it has no main thread that could be profiled; the profiler stays off in it';
+    const error = new PronghornError('ERR_PRONGHORN_FORKED_IN_WORKER', message);
+    if (!this.#state.announced) {
+      this.#state.announced = true;
+      publishFailure({ error });
+      this.#publish(fork, undefined, false, message);
+    }
+    return error;
+  }
+}

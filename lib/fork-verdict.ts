@@ -1,0 +1,31 @@
+/**
+ * Whether the profiler starts again in a child, by what it did in the parent and by what the application wants.
+ */
+import { PronghornError } from './errors.js';
+import type { Verdict } from './fork-component.js';
+import type { ForkState } from './native-api.js';
+import type { Entry } from './registry.js';
+
+/**
+ * Decides.
+ *
+ * @param entry the parent's profiler as the child has inherited it, or undefined if none ran. One that had failed starts afresh.
+ * @param fork what the native half knows of the fork
+ */
+export function verdictOn(entry: Entry | undefined, fork: ForkState): Verdict {
+  if (fork.late) {
+    const reason = 'the fork caught a native thread of the profiler that may have been inside V8 and holds its lock for ever';
+    const refusal = new PronghornError('ERR_PRONGHORN_FORKED', `nothing can be profiled in this forked process: ${reason}`);
+    return { restart: false, reason, refusal };
+  }
+  const reason = whyNot(entry);
+  return { restart: reason === undefined, reason, refusal: undefined };
+}
+
+function whyNot(entry: Entry | undefined): string | undefined {
+  if (entry === undefined) return 'it did not run in the parent';
+  if (entry.stopping === true) return 'stop() was under way in the parent';
+  if (entry.exclusive) return 'profile() was under way in the parent, whose caller alone gets its profile';
+  if (entry.profiler.options.afterFork === 'stop') return "the option afterFork is 'stop'";
+  return undefined;
+}

@@ -1,0 +1,40 @@
+/**
+ * Where the chain of this thread is found, with the components that are always in it.
+ */
+import { Exporter } from './exporter.js';
+import { openFiles } from './open-files.js';
+import { ForkChain } from './fork-chain.js';
+import { Identity } from './identity.js';
+import type { NativeApi } from './native-api.js';
+import { nativeComponents } from './native-components.js';
+import { Promises } from './promises.js';
+
+/** What a thread has one of, however many copies of this package it has loaded. Other versions read it: only add to it. */
+export interface ForkAware {
+  readonly chain: ForkChain;
+  readonly identity: Identity;
+  readonly exporter: Exporter;
+  readonly promises: Promises;
+}
+
+/**
+ * The components of this thread; made at the first call.
+ *
+ * @param native every copy of this package gets the same registry object from it
+ */
+export function forkAware(native: NativeApi): ForkAware {
+  const shared = native.registry() as { forkAware?: ForkAware };
+  const aware = (shared.forkAware ??= make(native));
+  // Each copy of the package has files of its own.
+  aware.chain.join(openFiles);
+  return aware;
+}
+
+function make(native: NativeApi): ForkAware {
+  const chain = new ForkChain(native);
+  const identity = new Identity(native);
+  const exporter = new Exporter(identity);
+  const promises = new Promises(chain);
+  for (const component of [...nativeComponents(native), exporter, identity, promises]) chain.join(component);
+  return { chain, identity, exporter, promises };
+}

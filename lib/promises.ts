@@ -1,0 +1,94 @@
+/**
+ * The promises that this package has given out and that are not settled.
+ *
+ * Work that was under way in the thread pool at a fork never calls back in the child, and what a timer or a microtask would still deliver
+ * there is the parent's. So each promise is one of ours, around the work: in the parent it settles as the work does, in the child it rejects with
+ * ERR_PRONGHORN_FORKED.
+ */
+import { PronghornError } from './errors.js';
+import type { ForkChain } from './fork-chain.js';
+import type { ForkComponent } from './fork-component.js';
+
+/** What to do when the work ends. Neither of the first two is called in a child for work of its parent. */
+export interface Ending<Result, T> {
+  /** Makes the promise's value. Where it throws, the promise rejects. */
+  deliver(result: Result): T;
+  /** Makes the promise's error. */
+  fail?(error: unknown): unknown;
+  /** In a child: puts away what the work has left in the process, such as a timer. */
+  abandon?(): void;
+}
+
+/** One promise that is not settled. */
+interface Pending {
+  readonly promise: Promise<unknown>;
+  reject(error: unknown): void;
+  abandon(): void;
+}
+
+/** One per thread. */
+export class Promises implements ForkComponent {
+  readonly name = 'promises';
+  readonly #chain: ForkChain;
+  #pending = new Set<Pending>();
+
+  constructor(chain: ForkChain) {
+    this.#chain = chain;
+  }
+
+  /** A promise for work that is under way. */
+  track<Result, T>(work: Promise<Result>, ending: Ending<Result, T>): Promise<T> {
+    const { promise, resolve, reject } = withResolvers<T>();
+    const pending: Pending = { promise, reject, abandon: () => ending.abandon?.() };
+    this.#pending.add(pending);
+    const settle = (how: () => void): void => {
+      // A fork may lie between the end of the work and this.
+      if (!this.#inOwnProcess() || !this.#pending.delete(pending)) return;
+      try {
+        how();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    work.then(
+      (result) => settle(() => resolve(ending.deliver(result))),
+      (error: unknown) => settle(() => reject(ending.fail?.(error) ?? error)),
+    );
+    return promise;
+  }
+
+  #inOwnProcess(): boolean {
+    try {
+      this.#chain.resetAfterFork();
+      return true;
+    } catch {
+      // It has been published. The promise rejects when a reset succeeds.
+      return false;
+    }
+  }
+
+  hooksOff(): void {
+    // It has none.
+  }
+
+  resetAfterFork(): void {
+    const all = this.#pending;
+    this.#pending = new Set();
+    for (const { promise, reject, abandon } of all) {
+      // A program that does not look at the promise in the parent shall not die of it in the child.
+      promise.catch(() => undefined);
+      abandon();
+      reject(new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off while its parent waited for a profile; the parent gets it'));
+    }
+  }
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
