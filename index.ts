@@ -15,7 +15,7 @@ export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
 export type { ProfileOptions } from './lib/api.js';
 export type { FailureMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
 export { AbortedError, AlreadyStartedError, type ErrorCode, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/errors.js';
-export type { Capabilities, LayoutProof, LeftBehind, NativeFrames, Stats } from './lib/native-api.js';
+export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, Stats } from './lib/native-api.js';
 export type { AfterFork, ResolvedOptions, StartOptions } from './lib/options.js';
 export type { Profile } from './lib/profile.js';
 export type { Profiler } from './lib/profiler.js';

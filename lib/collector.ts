@@ -42,8 +42,8 @@ export class Collector {
       ...(reading === undefined ? {} : { reading }),
       ...nativeTest,
     };
-    const failed = (code: string, message: string): void => onFailure(new PronghornError(nativeCode(code), message));
-    return this.#sync(() => this.#native.start(native, layoutProbe, failed, onFork));
+    const failed = fromLoop((code: string, message: string) => onFailure(new PronghornError(nativeCode(code), message)));
+    return this.#sync(() => this.#native.start(native, layoutProbe, failed, fromLoop(onFork)));
   }
 
   /** Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. */
@@ -91,6 +91,17 @@ export class Collector {
       throw fromNative(error);
     }
   }
+}
+
+/**
+ * A function that the native half calls from the event loop, outside of any callback of Node's: reactions to promises that it settles, and
+ * errors that its listeners throw, would wait for the next event, in an idle process for ever. An immediate is one.
+ */
+function fromLoop<Args extends unknown[]>(act: (...args: Args) => void): (...args: Args) => void {
+  return (...args) => {
+    setImmediate(() => undefined);
+    act(...args);
+  };
 }
 
 /**

@@ -40,14 +40,15 @@ export class ExecveGuard implements ForkComponent {
   start(): void {
     const original = this.#holder.execve;
     if (typeof original !== 'function' || this.#state.ours !== undefined) return;
-    const guard = this;
+    const around = this.#around;
+    const inPlace = (): boolean => this.#state.ours === ours;
     const ours = function execve(this: unknown, ...args: unknown[]): unknown {
-      if (guard.#state.ours !== ours) return original.apply(this, args);
-      guard.#around.before();
+      if (!inPlace()) return original.apply(this, args);
+      around.before();
       try {
         return original.apply(this, args);
       } catch (error) {
-        guard.#around.afterFailure();
+        around.afterFailure();
         throw error;
       }
     };

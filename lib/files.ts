@@ -84,13 +84,24 @@ export function prepareDirectory(directory: string): string {
   }
 }
 
-/** Writes beside the target and renames. @returns the absolute path */
-export async function writeAtomically(path: string, data: Uint8Array): Promise<string> {
-  const target = resolve(path);
-  const temporary = temporaryName(target);
-  makeDirectory(dirname(target));
-  await replaceFile(target, temporary, data);
-  return target;
+/**
+ * Writes beside the target and renames, off the main thread.
+ *
+ * @param failed makes the error that the promise rejects with
+ * @returns the absolute path
+ */
+export function writeAtomically(path: string, data: Uint8Array, failed = asItIs): Promise<string> {
+  try {
+    const target = resolve(path);
+    makeDirectory(dirname(target));
+    return replaceFile(target, temporaryName(target), data, failed);
+  } catch (error) {
+    return Promise.reject(failed(error));
+  }
+}
+
+function asItIs(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
 }
 
 /** The same, on the calling thread. */

@@ -114,12 +114,14 @@ export class ForkChain {
     this.#state.failure = undefined;
     let reading: ClockReading | undefined;
     try {
-      this.#each(fork, 'hooks off', (component) => component.hooksOff());
+      for (const component of this.#all()) this.#step(fork, `hooks off: ${component.name}`, () => component.hooksOff());
       reading = this.#test.resetReading ?? this.#native.readClock();
       const reset: Reset = { reading, fork, verdict };
-      this.#each(fork, 'reset', (component) => component.resetAfterFork(reset));
+      for (const component of this.#all()) this.#step(fork, `reset: ${component.name}`, () => component.resetAfterFork(reset));
       if (verdict.restart) {
-        this.#each(fork, 'start', (component) => component.start?.(reset), (component) => component.start !== undefined);
+        for (const component of this.#all()) {
+          if (component.start !== undefined) this.#step(fork, `start: ${component.name}`, () => component.start?.(reset));
+        }
       } else {
         this.#step(fork, 'stay off', () => this.#native.acknowledgeFork());
         if (profiler !== undefined) this.#registry.clear(profiler);
@@ -133,7 +135,7 @@ export class ForkChain {
   #succeeded(fork: ForkState, reading: ClockReading, verdict: Verdict): void {
     this.#state = { ...fresh(), running: true };
     this.#refusal ??= verdict.refusal;
-    for (const component of verdict.restart ? [...this.#components] : []) {
+    for (const component of verdict.restart ? this.#all() : []) {
       try {
         component.started?.();
       } catch (error) {
@@ -147,7 +149,7 @@ export class ForkChain {
 
   /** Leaves everything off, says so, and throws. */
   #failed(fork: ForkState, reading: ClockReading | undefined, cause: unknown): never {
-    for (const component of [...this.#components]) {
+    for (const component of this.#all()) {
       try {
         component.hooksOff();
       } catch {
@@ -175,9 +177,9 @@ export class ForkChain {
     });
   }
 
-  /** One round. A component may leave the chain during it. */
-  #each(fork: ForkState, round: string, act: (component: ForkComponent) => void, takesPart = (_: ForkComponent): boolean => true): void {
-    for (const component of this.#components.filter(takesPart)) this.#step(fork, `${round}: ${component.name}`, () => act(component));
+  /** A round's own list: a component may leave the chain during it. */
+  #all(): readonly ForkComponent[] {
+    return this.#components.slice();
   }
 
   #step(fork: ForkState, name: string, act: () => void): void {

@@ -1,6 +1,7 @@
 /**
  * The labels that every sample of a process carries, so that the profiles of several processes can be put together.
  */
+import type cluster from 'node:cluster';
 import { createRequire } from 'node:module';
 import type { NumberLabel } from './native-api.js';
 
@@ -17,6 +18,6 @@ export function processLabels(pid: number): NumberLabel[] {
 /** The module is loaded only where it can say yes: a cluster worker has been started with an IPC channel. */
 function clusterWorkerId(): number | undefined {
   if (process.send === undefined) return undefined;
-  const cluster = createRequire(import.meta.url)('node:cluster') as (typeof import('node:cluster'))['default'];
-  return cluster.worker?.id;
+  const { worker } = createRequire(import.meta.url)('node:cluster') as typeof cluster;
+  return worker?.id;
 }

@@ -66,6 +66,16 @@ export interface ForkState {
 /** How far one kind of V8 code can be read: proved on a real frame, not yet seen, or refused because a check failed. */
 export type LayoutProof = 'proved' | 'unproved' | 'refused';
 
+/** How forks of this process are noticed. */
+export interface ForkSupport {
+  /** Whether fork handlers are registered: then a fork waits for the profiler's own threads. */
+  handlers: boolean;
+  /** What else tells a child that it is one: a page that the kernel wipes, or a comparison of process ids. */
+  witness: 'page' | 'process id';
+  /** Why no handlers are registered; empty if they are. */
+  reason: string;
+}
+
 /** What the profiler can do in this process. */
 export interface Capabilities {
   /** V8's version as far as it matters to frame layouts, for example "13.6". */
@@ -78,6 +88,7 @@ export interface Capabilities {
   reasons: string[];
   /** Number of the real-time signal that interrupts the threads. */
   signal: number;
+  fork: ForkSupport;
   /** Sparkplug code. */
   baseline: LayoutProof;
   /** Maglev and TurboFan code. */
@@ -145,6 +156,13 @@ export interface Stats {
   tickerCpuNanos: number;
   /** How long `start()` kept the main thread. */
   startNanos: number;
+  /** Forks of this process, those of child_process and cluster included. */
+  forks: number;
+  /** Forks that did not wait long enough for a native thread of ours; their children cannot be profiled. */
+  lateForks: number;
+  /** Time that our handlers took in this process, per fork: median and 99th percentile. */
+  forkHandlersP50Nanos: number;
+  forkHandlersP99Nanos: number;
   /** What `stop()` could not collect. Empty until then. */
   leftBehind: LeftBehind[];
 }

@@ -18,6 +18,7 @@ const closed = promisify(close);
 interface Writing {
   /** No other file has this name. */
   readonly temporary: string;
+  readonly promise: Promise<string>;
   reject(error: PronghornError): void;
 }
 
@@ -29,15 +30,25 @@ let writing = new Set<Writing>();
  *
  * @param target its absolute path
  * @param temporary a free name in the same folder
+ * @param failed makes the error that the promise rejects with
+ * @returns the target; in a child of a fork made in the meantime the promise rejects with ERR_PRONGHORN_FORKED
  */
-export function replaceFile(target: string, temporary: string, data: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const entry: Writing = { temporary, reject };
-    writing.add(entry);
-    replace(entry, target, data)
-      .finally(() => writing.delete(entry))
-      .then(resolve, reject);
+export function replaceFile(target: string, temporary: string, data: Uint8Array, failed: (cause: unknown) => Error): Promise<string> {
+  let reject: (error: Error) => void = () => undefined;
+  let resolve: (path: string) => void = () => undefined;
+  const promise = new Promise<string>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
   });
+  const entry: Writing = { temporary, promise, reject };
+  writing.add(entry);
+  replace(entry, target, data)
+    .finally(() => writing.delete(entry))
+    .then(
+      () => resolve(target),
+      (error: unknown) => reject(failed(error)),
+    );
+  return promise;
 }
 
 async function replace(entry: Writing, target: string, data: Uint8Array): Promise<void> {
@@ -86,7 +97,9 @@ export const openFiles: ForkComponent = {
     const all = writing;
     writing = new Set();
     if (all.size > 0) closeInherited(new Set([...all].map((entry) => entry.temporary)));
-    for (const { reject } of all) {
+    for (const { promise, reject } of all) {
+      // As everywhere: a program that does not look at it in the parent shall not die of it in the child.
+      promise.catch(() => undefined);
       reject(new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off while its parent wrote a profile; the parent goes on with it'));
     }
   },

@@ -54,14 +54,11 @@ export class Profile {
    *
    * @param path where to
    * @returns the absolute path
-   * @throws PronghornError ERR_PRONGHORN_WRITE_FAILED; the profile is still in `data`
+   * @throws PronghornError ERR_PRONGHORN_WRITE_FAILED; the profile is still in `data`. ERR_PRONGHORN_FORKED in a child that was forked off in
+   *   the meantime; the parent goes on writing
    */
-  async save(path: string): Promise<string> {
-    try {
-      return await writeAtomically(path, this.data);
-    } catch (error) {
-      throw writeFailed(path, error);
-    }
+  save(path: string): Promise<string> {
+    return writeAtomically(path, this.data, (error) => writeFailed(path, error));
   }
 
   /** The same, on the calling thread: for the process's `exit` event, which waits for nothing. */

@@ -131,6 +131,7 @@ export class Profiler {
     }
     this.#markStopping();
     this.#state.stopped ??= this.#aware.promises.track(this.#stop(), {
+      unwatched: true,
       deliver: (native) => this.#finish(this.#aware.exporter.profile(native)),
       fail: (error) => {
         this.#end();

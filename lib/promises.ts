@@ -17,7 +17,12 @@ export interface Ending<Result, T> {
   fail?(error: unknown): unknown;
   /** In a child: puts away what the work has left in the process, such as a timer. */
   abandon?(): void;
+  /** Whether the profiler is off while this is pending, so that the native half does not notice a fork by itself. */
+  unwatched?: boolean;
 }
+
+/** How often an unwatched promise looks whether it is in a child, in milliseconds. */
+const WATCH_MS = 20;
 
 /** One promise that is not settled. */
 interface Pending {
@@ -39,11 +44,17 @@ export class Promises implements ForkComponent {
   /** A promise for work that is under way. */
   track<Result, T>(work: Promise<Result>, ending: Ending<Result, T>): Promise<T> {
     const { promise, resolve, reject } = withResolvers<T>();
-    const pending: Pending = { promise, reject, abandon: () => ending.abandon?.() };
+    const watch = ending.unwatched === true ? setInterval(() => this.#inOwnProcess(), WATCH_MS).unref() : undefined;
+    const abandon = (): void => {
+      clearInterval(watch);
+      ending.abandon?.();
+    };
+    const pending: Pending = { promise, reject, abandon };
     this.#pending.add(pending);
     const settle = (how: () => void): void => {
       // A fork may lie between the end of the work and this.
       if (!this.#inOwnProcess() || !this.#pending.delete(pending)) return;
+      clearInterval(watch);
       try {
         how();
       } catch (error) {
@@ -68,7 +79,7 @@ export class Promises implements ForkComponent {
   }
 
   hooksOff(): void {
-    // It has none.
+    // The timers go with their promises: they only ever call the chain, and do so again where it fails.
   }
 
   resetAfterFork(): void {

@@ -70,8 +70,8 @@ test('the profiler goes on in the child as a new one: same object, no promise, n
     `parent runtime id ${inParent.runtimeId}`,
     `root runtime id ${inParent.runtimeId}`,
   ]);
-  const { name, ...reset } = heard.find((each) => each.name === 'reset');
-  assert.deepEqual(reset, { generation: 1, pid: 4_001, parentPid: 4_000, unprofiledNanos: 4_000n, restarted: true, reason: undefined });
+  const reset = heard.find((each) => each.name === 'reset');
+  assert.deepEqual(reset, { name: 'reset', generation: 1, pid: 4_001, parentPid: 4_000, unprofiledNanos: 4_000n, restarted: true, reason: undefined });
   assert.deepEqual(heard.map((each) => each.name), ['start', 'reset', 'rotate']);
 });
 

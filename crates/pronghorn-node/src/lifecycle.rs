@@ -26,6 +26,9 @@ use crate::options::StartOptions;
 use crate::rotation::{Flush, Flushed, NativeProfile};
 use crate::statistics::{CapabilitiesObject, Stats};
 
+/// How long an entry that cannot wait for a promise waits for a rotation that is under way.
+const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
+
 type FailureListener = FunctionRef<FnArgs<(String, String)>, ()>;
 
 /// What a started profiler consists of here.
@@ -264,6 +267,20 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
     .map_err(Into::into)
 }
 
+/// The same on the calling thread, for what cannot wait. Waits for a rotation that is under way.
+#[napi]
+pub fn rotate_sync() -> Result<NativeProfile> {
+    guarded(|| {
+        in_own_process()?;
+        let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
+        claim_rotation_by(clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
+        Flush::rotation(session, collector::settle())
+            .run()
+            .map(Flushed::into_profile)
+    })
+    .map_err(Into::into)
+}
+
 /// Switches the sampler off, then ends the last period; serialized in libuv's thread pool.
 #[napi(ts_return_type = "Promise<NativeProfile>")]
 pub fn stop() -> Result<AsyncTask<Flush>> {
@@ -281,13 +298,7 @@ pub fn stop() -> Result<AsyncTask<Flush>> {
 pub fn stop_sync() -> Result<NativeProfile> {
     guarded(|| {
         in_own_process()?;
-        let deadline = clock::monotonic_ns() + 1_000_000_000;
-        while claim_rotation().is_err() {
-            if clock::monotonic_ns() > deadline {
-                return Err(rotation_in_progress());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+        claim_rotation_by(clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
         let session = end_session()?;
         Flush::last(session).run().map(Flushed::into_profile)
     })
@@ -314,12 +325,7 @@ fn end_session() -> std::result::Result<Arc<Session>, Failure> {
 /// For the watcher, when a signal ends the process: takes what the JavaScript threads can give until `deadline`
 /// (monotonic) and returns the last profile.
 pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
-    while claim_rotation().is_err() {
-        if clock::monotonic_ns() > deadline {
-            return Err(rotation_in_progress());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
+    claim_rotation_by(deadline)?;
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     let waiting = {
         let _section = fork::enter();
@@ -333,6 +339,17 @@ pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failur
 fn claim_rotation() -> std::result::Result<(), Failure> {
     if STATE.get().rotating.swap(true, Acquire) {
         return Err(rotation_in_progress());
+    }
+    Ok(())
+}
+
+/// Waits until the rotation that is under way, if one is, has come to its end.
+fn claim_rotation_by(deadline: u64) -> std::result::Result<(), Failure> {
+    while claim_rotation().is_err() {
+        if clock::monotonic_ns() > deadline {
+            return Err(rotation_in_progress());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     Ok(())
 }
