@@ -227,3 +227,57 @@ fn a_recorder_that_was_reset_records_and_flips_like_a_new_one() {
         assert_eq!(recorder.statistics().recorded, recorded);
     });
 }
+
+/// The agreement between forks and native threads (`pronghorn_sync::fork::gate`), which the reset stands on.
+#[test]
+fn a_fork_that_was_told_that_nobody_is_inside_finds_nobody() {
+    use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use pronghorn_sync::fork::{Forks, Inside};
+
+    loom::model(|| {
+        let all = Arc::new((Forks::new(), Inside::new(), AtomicBool::new(false)));
+        let native = {
+            let all = Arc::clone(&all);
+            thread::spawn(move || {
+                let (forks, inside, at_work) = &*all;
+                inside.enter(forks);
+                at_work.store(true, SeqCst);
+                at_work.store(false, SeqCst);
+                inside.leave();
+            })
+        };
+        let (forks, inside, at_work) = &*all;
+        let clear = forks.hold(inside, || {
+            thread::yield_now();
+            true
+        });
+        assert!(clear);
+        assert!(!at_work.load(SeqCst), "forked with a thread inside");
+        forks.release();
+        native.join().expect("the native thread");
+        assert!(!inside.any());
+    });
+}
+
+/// A fork that gives up waiting goes on whatever the thread does, and the thread gets in once it is over.
+#[test]
+fn a_fork_that_gives_up_waiting_blocks_nobody_for_ever() {
+    use pronghorn_sync::fork::{Forks, Inside};
+
+    loom::model(|| {
+        let both = Arc::new((Forks::new(), Inside::new()));
+        let native = {
+            let both = Arc::clone(&both);
+            thread::spawn(move || {
+                let (forks, inside) = &*both;
+                inside.enter(forks);
+                inside.leave();
+            })
+        };
+        let (forks, inside) = &*both;
+        let _clear = forks.hold(inside, || false);
+        forks.release();
+        native.join().expect("the native thread");
+        assert!(!inside.any());
+    });
+}

@@ -11,15 +11,16 @@
 //! [`hold`](Forks::hold), then [`release`](Forks::release) in the parent. Signal handlers only read.
 //!
 //! # Invariants
-//! Nobody is inside while a fork holds the gate and was told that it is clear. Each side writes its own word, then reads the other's, all
-//! sequentially consistent: of a thread that enters and a fork that begins, at least one sees the other. A thread that sees a
-//! fork steps back before it waits, so the fork does not wait for it in turn.
+//! Nobody is inside while a fork holds the gate and was told that it is clear. Each side writes its own word, then reads the other's, with
+//! a sequentially consistent fence in between: of a thread that enters and a fork that begins, at least one sees the other. A thread
+//! that sees a fork steps back before it waits, so the fork does not wait for it in turn. Leaving is `Release` and read with `Acquire`:
+//! what was done inside is done before the fork that sees nobody there. tests/loom.rs of pronghorn-recorder checks it.
 //!
 //! # Fork
 //! In a child `forks` is zero, by the kernel or by the child handler: nobody holds the gate. `inside` is copied as it stood at that
 //! instant. That is how a child whose fork ran no handlers learns whether it caught somebody.
 
-use crate::primitives::{AtomicU32, Ordering, wait_step};
+use crate::primitives::{AtomicU32, Ordering, fence, wait_step};
 
 /// Forks between their prepare and their parent handler. Zero is the state without any, so zeroed memory is a fresh one.
 #[repr(transparent)]
@@ -60,11 +61,12 @@ impl Inside {
         let mut step = 0;
         loop {
             if !forks.any() {
-                self.0.fetch_add(1, Ordering::SeqCst);
+                self.0.fetch_add(1, Ordering::Acquire);
+                fence(Ordering::SeqCst);
                 if !forks.any() {
                     return;
                 }
-                self.0.fetch_sub(1, Ordering::SeqCst);
+                self.0.fetch_sub(1, Ordering::Release);
             }
             wait_step(step);
             step = step.saturating_add(1);
@@ -73,18 +75,18 @@ impl Inside {
 
     /// The thread has come out.
     pub fn leave(&self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::Release);
     }
 
     /// Whether anybody is inside, or was at the instant of the fork that made this process.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.0.load(Ordering::SeqCst) != 0
+        self.0.load(Ordering::Acquire) != 0
     }
 
     /// In a forked process: those who were inside do not exist.
     pub fn clear(&self) {
-        self.0.store(0, Ordering::SeqCst);
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
@@ -92,7 +94,8 @@ impl Forks {
     /// A fork begins: nobody enters from here on. Waits for those inside for as long as `may_wait` says so, and returns
     /// whether all are out.
     pub fn hold(&self, inside: &Inside, mut may_wait: impl FnMut() -> bool) -> bool {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.fetch_add(1, Ordering::Acquire);
+        fence(Ordering::SeqCst);
         while inside.any() {
             if !may_wait() {
                 return false;
@@ -103,16 +106,16 @@ impl Forks {
 
     /// The fork is over, in the parent.
     pub fn release(&self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::Release);
     }
 
     /// The fork is over, in a child that was given the word: none of those that forked exists.
     pub fn clear(&self) {
-        self.0.store(0, Ordering::SeqCst);
+        self.0.store(0, Ordering::Relaxed);
     }
 
     fn any(&self) -> bool {
-        self.0.load(Ordering::SeqCst) != 0
+        self.0.load(Ordering::Acquire) != 0
     }
 }
 
