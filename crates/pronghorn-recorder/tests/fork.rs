@@ -14,12 +14,13 @@ mod support;
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use forks::{Fork, alone, await_child, end_child, limit_child, run, wait_until};
 use pronghorn_recorder::{
-    FinishedPeriod, Frame, Inspection, NoSymbols, ProfileInfo, RecordError, Recorder,
+    FinishedPeriod, Frame, Function, Inspection, NoSymbols, ProfileInfo, RecordError, Recorder,
     SerializeError,
 };
 use pronghorn_sync::failpoint::control::{
@@ -39,19 +40,24 @@ fn main() -> ExitCode {
         a_reset_that_is_repeated_keeps_no_more_memory,
         fifty_generations_keep_no_more_memory_than_one,
         without_memory_samples_stay_with_the_caller_and_come_later,
+        forks_at_any_instant_while_threads_record_and_rotate,
     ])
 }
 
 /// The reset's clock reading.
 const READING: u64 = 5_000;
 
-/// Records `count` samples of as many stacks of the process's own functions, however often it has to come back; or gives up
-/// when a fork has made this process another one.
+/// Records `count` samples of as many stacks of the process's own functions.
 fn record(recorder: &Recorder, of: &str, count: u32) {
+    record_stacks(recorder, of, &function(of, "app.js", 1), count);
+}
+
+/// The same with a function that the caller has, so that the stacks are those of the call before; however often it has to come back. Gives up
+/// when a fork has made this process another one.
+fn record_stacks(recorder: &Recorder, of: &str, function: &Arc<Function>, count: u32) {
     let label = thread(7, of);
-    let function = function(of, "app.js", 1);
     let stacks: Vec<_> = (0..count)
-        .map(|line| [script(&function, line), Frame::Native { address: 16 }])
+        .map(|line| [script(function, line), Frame::Native { address: 16 }])
         .collect();
     let samples = || {
         stacks
@@ -63,10 +69,11 @@ fn record(recorder: &Recorder, of: &str, count: u32) {
     wait_until("a free slot", || {
         match recorder.record(samples().skip(done.get())) {
             Ok(()) => true,
-            Err(error) => {
-                done.set(done.get() + error.recorded());
+            Err(RecordError::NoSlotFree { recorded }) => {
+                done.set(done.get() + recorded);
                 fork::generation() != generation
             }
+            Err(full @ RecordError::SlotFull { .. }) => panic!("{full}"),
         }
     });
 }
@@ -496,4 +503,54 @@ fn without_memory_samples_stay_with_the_caller_and_come_later() {
         assert_eq!(recorder.record(samples()), Ok(()));
         assert_eq!(rotate(&recorder, 4).totals().count, 40_000);
     });
+}
+
+fn forks_at_any_instant_while_threads_record_and_rotate() {
+    let forks = if std::env::var_os("PRONGHORN_TEST_LONG").is_some() {
+        1_000
+    } else {
+        40
+    };
+    let recorder = Recorder::new(time(1));
+    let end = Arc::new(AtomicBool::new(false));
+    let recording = (0..2_u32).map(|number| {
+        let (recorder, end) = (Arc::clone(&recorder), Arc::clone(&end));
+        std::thread::spawn(move || {
+            let (mut recorded, mut size) = (0, number);
+            let function = function("parentOnly", "app.js", number);
+            while !end.load(Ordering::Relaxed) {
+                // Few stacks, and many: tables that stand still and tables that grow.
+                size = (size * 7 + 13) % 1_500;
+                record_stacks(&recorder, "parentOnly", &function, size);
+                recorded += u64::from(size);
+            }
+            recorded
+        })
+    });
+    let recording: Vec<_> = recording.collect();
+    let rotating = {
+        let (recorder, end) = (Arc::clone(&recorder), Arc::clone(&end));
+        std::thread::spawn(move || {
+            let (mut serialized, mut now) = (0, 2);
+            while !end.load(Ordering::Relaxed) {
+                now += 1;
+                serialized += rotate(&recorder, now).totals().count;
+            }
+            serialized
+        })
+    };
+    for number in 0..forks {
+        // Not in step with the threads.
+        std::thread::sleep(Duration::from_micros(number * 97 % 1_000));
+        // With handlers: without, the allocator's locks may be held by a thread that is gone.
+        Fork::Handlers.child(|| reset_and_use(&recorder));
+    }
+    end.store(true, Ordering::Relaxed);
+    let recorded: u64 = recording
+        .into_iter()
+        .map(|thread| thread.join().expect("a recording thread"))
+        .sum();
+    let serialized = rotating.join().expect("the rotating thread");
+    let left = rotate(&recorder, u64::MAX).totals().count;
+    assert_eq!(serialized + left, recorded, "the parent lost nothing");
 }
