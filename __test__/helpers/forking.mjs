@@ -63,7 +63,7 @@ export function forkNow({ kind = 'fork', parts = WHOLE } = {}) {
 
 /** What a child does: runs `main`, writes its value, and ends. Never returns. */
 export async function asChild(main) {
-  process.reallyExit = forker._exit;
+  process.reallyExit = forker.exitNow;
   let code = 0;
   try {
     emit('child', await main());
@@ -139,23 +139,23 @@ function chunk() {
   for (let index = 0; index < 20_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
 }
 
-/** Computes for `ms`: what only parents do. */
+/** Computes for `ms` of this thread's CPU time, so that a busy machine changes nothing: what only parents do. */
 export function parentOnly(ms) {
-  const end = performance.now() + ms;
-  while (performance.now() < end) chunk();
+  const end = forker.threadCpuNanos(0) + ms * 1e6;
+  while (forker.threadCpuNanos(0) < end) chunk();
   return sink;
 }
 
-/** Computes for `ms`: what only children do. */
+/** The same: what only children do. */
 export function childOnly(ms) {
-  const end = performance.now() + ms;
-  while (performance.now() < end) chunk();
+  const end = forker.threadCpuNanos(0) + ms * 1e6;
+  while (forker.threadCpuNanos(0) < end) chunk();
   return sink;
 }
 
 /** What a test wants to know of a profile: whose work it shows, how much, when, and by which threads. */
 export function digest(profile) {
-  const { samples, timeNanos, durationNanos, comments } = readProfile(profile.data);
+  const { samples, timeNanos, durationNanos, comments, raw } = readProfile(profile.data);
   const count = (name) => total(samples.filter((sample) => sample.stack.some((frame) => frame.name === name)), 'count');
   return {
     parent: count('parentOnly'),
@@ -168,6 +168,8 @@ export function digest(profile) {
     timeNanos,
     durationNanos,
     comments,
+    // In the string table, whether or not a sample has it.
+    names: ['parentOnly', 'childOnly'].filter((name) => raw.stringTable.strings.includes(name)),
     threads: [...new Set(samples.map((sample) => sample.threadId))],
     markers: [...new Set(samples.flatMap((sample) => sample.stack.filter((frame) => frame.marker).map((frame) => frame.name)))],
   };

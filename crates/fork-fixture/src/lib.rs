@@ -34,6 +34,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
     let (env, object) = (Env(env), Value(exports));
     let functions: &[(&str, napi::Callback)] = &[
         ("fork", recipe::fork),
+        ("preparePages", recipe::prepare_pages),
         ("loopFork", recipe::loop_fork),
         ("armFork", handlers::arm_fork),
         ("forkFunctionAddress", handlers::fork_function_address),
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("kill", process::kill),
         ("sendSignal", process::send_signal),
         ("pendingSignals", process::pending_signals),
-        ("_exit", process::exit_now),
+        ("exitNow", process::exit_now),
         ("getpid", process::pid),
         ("getppid", process::parent_pid),
         ("gettid", process::thread_id),

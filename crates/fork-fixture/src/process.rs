@@ -64,7 +64,7 @@ pub(crate) unsafe extern "C" fn pending_signals(
     from_bits(Env(env), bits)
 }
 
-/// `_exit(code)`: ends the process at once; what a child uses as `process.reallyExit`.
+/// `exitNow(code)`: `_exit(2)`, which ends the process at once; what a child uses as `process.reallyExit`.
 pub(crate) unsafe extern "C" fn exit_now(env: *mut c_void, info: *mut c_void) -> *mut c_void {
     let env = Env(env);
     let [code] = arguments::<1>(env, info);
