@@ -6,18 +6,10 @@
 //! child unmaps it, whatever stands in it.
 //!
 //! # The table
-//! A fixed array of atomics in the image. Each entry has a word: the generation that it belongs to, what it is
-//! for ([`Kind`]), and how it stands:
-//!
-//! ```text
-//! FREE ──► CHANGING ──► LIVE ◄──► IDLE      IDLE: kept for the next who asks, since a system call and fresh pages
-//!             ▲          │         │        cost more than the allocator would
-//!             └──────────┴─────────┘        CHANGING: being mapped, moved or unmapped
-//! ```
+//! table.rs: a fixed array of atomics in the image; each entry says where a mapping is, whose, for what, and how it stands.
 //!
 //! # Threads
-//! Any, not from signal handlers. Whoever brings an entry out of FREE or IDLE, by compare-and-exchange, owns it; base and
-//! length are written by the owner alone, between acquiring the word and releasing it.
+//! Any, not from signal handlers. Entries are taken by compare-and-exchange.
 //!
 //! # Fork
 //! The child's copies of the parent's entries have an earlier generation in their word. [`unmap_inherited`] unmaps those that
@@ -25,17 +17,17 @@
 //! belong to somebody else, and a leak is better than that. The window is one system call wide.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{
-    AtomicPtr, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::{Alone, fork};
+use crate::Alone;
+
+mod table;
+
+use table::{CHANGING, Entry, FREE, IDLE, KIND, LIVE, OWNER, STATE, TABLE, of_kind, owner};
+pub use table::{live_bytes, live_mappings};
 
 /// The granularity of lengths.
 const PAGE: usize = 4096;
-/// How many mappings there can be at a time: the slots of a recorder need eighteen, each of the sampler's 256 threads two.
-const ENTRIES: usize = 1024;
 /// How many IDLE ones of a kind are kept, and how large they may be.
 const IDLE_MOST: usize = 8;
 const IDLE_BYTES: usize = 1 << 18;
@@ -70,43 +62,6 @@ impl std::fmt::Display for MapError {
 
 impl std::error::Error for MapError {}
 
-/// Aligned, so that none lies across two pages: a fork copies memory by the page.
-#[repr(align(32))]
-struct Entry {
-    word: AtomicU64,
-    base: AtomicPtr<u8>,
-    bytes: AtomicUsize,
-}
-
-// Fork: each entry carries the generation that mapped it; `unmap_inherited` gives back those of the parent's.
-static TABLE: [Entry; ENTRIES] = [const {
-    Entry {
-        word: AtomicU64::new(FREE),
-        base: AtomicPtr::new(std::ptr::null_mut()),
-        bytes: AtomicUsize::new(0),
-    }
-}; ENTRIES];
-
-// An entry's word: the generation that it belongs to in the upper half, then the kind, and the state.
-const FREE: u64 = 0;
-const CHANGING: u64 = 1;
-const LIVE: u64 = 2;
-const IDLE: u64 = 3;
-const STATE: u64 = 0xff;
-const KIND: u64 = 0xff00;
-const KIND_SHIFT: u32 = 8;
-const OWNER: u64 = !0 << OWNER_SHIFT;
-const OWNER_SHIFT: u32 = 32;
-
-/// Who maps: the process of this generation.
-fn owner() -> u64 {
-    u64::from(fork::generation()) << OWNER_SHIFT
-}
-
-const fn of_kind(kind: Kind) -> u64 {
-    (kind as u64) << KIND_SHIFT
-}
-
 /// Private memory, readable and writable, at least as long as was asked for. Given back when dropped, unless by then the process is a
 /// fork of the one that mapped it: then its reset has unmapped it, or will.
 #[derive(Debug)]
@@ -122,12 +77,6 @@ pub struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: `&Mapping` gives no access to the memory.
 unsafe impl Sync for Mapping {}
-
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{:#x}", self.word.load(Relaxed))
-    }
-}
 
 impl Mapping {
     /// Maps that many bytes, rounded up to pages. What stands in them is not said: zeroes, or what an earlier owner left.
@@ -300,25 +249,6 @@ pub fn unmap_inherited(kind: Kind, _alone: &Alone) -> usize {
         }
     }
     unmapped
-}
-
-/// How many mappings there are, the parents' that are not unmapped yet included.
-#[must_use]
-pub fn live_mappings() -> usize {
-    TABLE
-        .iter()
-        .filter(|entry| entry.word.load(Relaxed) != FREE)
-        .count()
-}
-
-/// How many bytes they have. May be off by a mapping that changes at this moment.
-#[must_use]
-pub fn live_bytes() -> usize {
-    TABLE
-        .iter()
-        .filter(|entry| entry.word.load(Acquire) != FREE)
-        .map(|entry| entry.bytes.load(Relaxed))
-        .sum()
 }
 
 fn rounded(bytes: usize) -> Result<usize, MapError> {
