@@ -1,0 +1,69 @@
+//! A timer on the CPU clock of one thread: it runs while that thread runs, and sends a signal to a thread of choice.
+//!
+//! The kernel looks at such timers at its own tick, so they are late by up to some milliseconds of the thread's running time,
+//! and one that is aimed at the watched thread itself reaches it while it runs. Each holds one place of
+//! RLIMIT_SIGPENDING; the kernel may refuse.
+//!
+//! Threads: a handle is a plain value; arming is async-signal-safe. Fork: timers do not exist in a forked child.
+
+use crate::clock::cpu_clock_of;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+
+/// A timer's handle. Whoever made the timer deletes it, once.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuTimer(libc::timer_t);
+
+// SAFETY: a timer id is a plain value of the process.
+unsafe impl Send for CpuTimer {}
+
+impl CpuTimer {
+    /// A disarmed timer on the CPU clock of thread `watched` that sends `signal` with `value` to thread `notified`. `None` if
+    /// the kernel refuses, or one of the threads is gone.
+    pub(crate) fn new(watched: i32, signal: i32, notified: i32, value: usize) -> Option<Self> {
+        // SAFETY: zeroed bytes are a valid sigevent.
+        let mut event: libc::sigevent = unsafe { MaybeUninit::zeroed().assume_init() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        event.sigev_notify_thread_id = notified;
+        event.sigev_value.sival_ptr = std::ptr::without_provenance_mut(value);
+        let mut timer: libc::timer_t = std::ptr::null_mut();
+        // SAFETY: both places are valid for the call.
+        let result =
+            unsafe { libc::timer_create(cpu_clock_of(watched), &raw mut event, &raw mut timer) };
+        (result == 0).then_some(Self(timer))
+    }
+
+    /// The handle as a word that can be kept in an atomic.
+    pub(crate) fn into_raw(self) -> *mut c_void {
+        self.0.cast()
+    }
+
+    /// The handle that [`CpuTimer::into_raw`] gave.
+    pub(crate) fn from_raw(raw: *mut c_void) -> Self {
+        Self(raw.cast())
+    }
+
+    /// Fires once, after the thread has used `cpu_ns` more of CPU time. False if the kernel refuses. Async-signal-safe.
+    pub(crate) fn arm(self, cpu_ns: u64) -> bool {
+        let none = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let setting = libc::itimerspec {
+            it_interval: none,
+            it_value: libc::timespec {
+                tv_sec: (cpu_ns / 1_000_000_000) as i64,
+                tv_nsec: (cpu_ns % 1_000_000_000) as i64,
+            },
+        };
+        // SAFETY: the kernel checks the id; the setting is a valid place of ours.
+        unsafe { libc::timer_settime(self.0, 0, &raw const setting, std::ptr::null_mut()) == 0 }
+    }
+
+    /// Ends the timer. A signal of its that is under way may still come.
+    pub(crate) fn delete(self) {
+        // SAFETY: the kernel checks the id.
+        unsafe { libc::timer_delete(self.0) };
+    }
+}

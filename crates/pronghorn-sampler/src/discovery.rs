@@ -1,0 +1,328 @@
+//! Finds the JavaScript threads that did not register themselves: worker threads that never load this package, those that
+//! were there before the start, and those of workers.
+//!
+//! The ticker looks through the process's threads when their number has changed, when a parent says that it has made a
+//! worker, and once a second, all of that only while it is awake anyway. Each thread that is not registered, not ours and not known
+//! to run no JavaScript is asked by a timer on its own CPU clock (`discovery/handshake.rs`), so an idle process stays
+//! asleep, and a thread that sleeps is not disturbed. A thread that answers from V8's code is asked by V8, at its next safe
+//! point, to register itself. `discovery/policy.rs` bounds the questions.
+//!
+//! Threads: [`begin`] on the controlling thread, [`Discovery`] on the ticker, [`announce`] and the interrupt on JavaScript
+//! threads, [`answer`] in the signal handler of whichever thread is asked. What they share is in `State`.
+//!
+//! Fork: the ticker, its timers and the threads it asked do not exist in the child; the reset puts a fresh state in place. The
+//! ticker opens a folder and calls the dynamic linker inside a [`fork::Section`].
+
+mod handshake;
+mod names;
+mod policy;
+mod tasks;
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use pronghorn_sync::{Guarded, Resettable, fork};
+
+use self::handshake::{Answer, Asks, Opened};
+use self::names::Names;
+use self::policy::Seen;
+use crate::host::{self, IsolatePtr};
+use crate::slot::{self, ThreadSlot};
+use crate::{clock, collector, failure, session, signal, statistics, ticker};
+
+/// The number of threads is not looked at more often than this.
+const LOOK_NS: u64 = 4_000_000;
+/// Threads are listed at least this often: one may have ended and another begun.
+const LIST_NS: u64 = 1_000_000_000;
+
+struct State {
+    asks: Asks,
+    names: Names,
+    /// Where V8's builtins lie in the binary.
+    builtins: (AtomicU64, AtomicU64),
+    /// The kernel's name of the main thread, which says nothing about another.
+    main_name: Guarded<String>,
+    /// A parent has made a worker.
+    changed: AtomicBool,
+    /// Threads that found no slot, in this session.
+    without_slot: AtomicU32,
+    /// Whether the kernel has refused a timer, in this session.
+    timers_refused: AtomicBool,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            asks: Asks::new(),
+            names: Names::new(),
+            builtins: (AtomicU64::new(0), AtomicU64::new(0)),
+            main_name: Guarded::new(String::new()),
+            changed: AtomicBool::new(false),
+            without_slot: AtomicU32::new(0),
+            timers_refused: AtomicBool::new(false),
+        }
+    }
+
+    /// What a child starts with: nothing. Its other threads are made after the fork.
+    fn inherited(&self) -> Self {
+        let Self {
+            asks: _,
+            names: _,
+            builtins: _,
+            main_name: _,
+            changed: _,
+            without_slot: _,
+            timers_refused: _,
+        } = self;
+        Self::new()
+    }
+}
+
+static STATE: Resettable<State> = Resettable::new(State::new());
+
+/// For a start, on the thread that makes it, whose slot is `own`: what belongs to an earlier session is forgotten.
+pub(crate) fn begin(own: &ThreadSlot) {
+    let state = STATE.get();
+    state.without_slot.store(0, Relaxed);
+    state.timers_refused.store(false, Relaxed);
+    state.changed.store(true, Relaxed);
+    let name = names::of_own_thread("").unwrap_or_default();
+    state.main_name.lock().with(|place| *place = name);
+    if let Some(context) = own.context() {
+        let blob = context.view.ranges.embedded_blob;
+        state.builtins.0.store(blob.start, Relaxed);
+        state.builtins.1.store(blob.end, Relaxed);
+    }
+}
+
+/// A JavaScript thread has just made the worker thread `tid`, called `name`. Wakes the ticker, which then looks for it.
+pub fn announce(tid: i32, name: &str) {
+    if !session::is_running() {
+        return;
+    }
+    let state = STATE.get();
+    state.names.put(tid, name);
+    state.changed.store(true, SeqCst);
+    ticker::wake();
+}
+
+/// What the calling worker thread is called.
+fn own_name(tid: i32) -> Arc<str> {
+    let state = STATE.get();
+    if let Some(name) = state.names.get(tid) {
+        return name;
+    }
+    let main = state.main_name.lock().with(|name| name.clone());
+    Arc::from(names::of_own_thread(&main).as_deref().unwrap_or("worker"))
+}
+
+/// A thread found no slot; `collector::join` says so.
+pub(crate) fn note_without_slot() {
+    STATE.get().without_slot.fetch_add(1, Relaxed);
+}
+
+/// What is degraded, a sentence each.
+pub(crate) fn reasons() -> Vec<String> {
+    let state = STATE.get();
+    let mut reasons = Vec::new();
+    let beyond = state.without_slot.load(Relaxed);
+    if beyond > 0 {
+        reasons.push(format!(
+            "{beyond} threads were not profiled, or later than others: {} can be at a time",
+            slot::SLOTS
+        ));
+    }
+    if state.timers_refused.load(Relaxed) {
+        reasons.push(
+            "the kernel grants no more timers (RLIMIT_SIGPENDING): worker threads that do not load pronghorn may be missing"
+                .to_owned(),
+        );
+    }
+    reasons
+}
+
+/// The handler's part: thread `tid`, the calling one, was interrupted at `pc` by a timer whose value is `value`.
+/// Async-signal-safe; the thread may be anybody's, also one with little stack.
+#[inline(never)]
+pub(crate) fn answer(value: usize, tid: i32, pc: u64) {
+    if !session::is_running() {
+        return;
+    }
+    let state = STATE.get();
+    statistics::shared().signals_sent.fetch_add(1, Relaxed);
+    let look = || {
+        if slot::of_thread(tid).is_some() {
+            return Err(Answer::Done);
+        }
+        let Ok(host) = host::get_found() else {
+            return Err(Answer::Done);
+        };
+        // SAFETY: reads a thread-local word of V8's; async-signal-safe.
+        let isolate = unsafe { (host.current_isolate)() };
+        if isolate.is_null() {
+            return Err(Answer::Seen(Seen::NoIsolate));
+        }
+        if !is_v8_code(state, pc) {
+            return Err(Answer::Seen(Seen::Elsewhere));
+        }
+        Ok((isolate, pc))
+    };
+    state.asks.answer(value, tid, look, ticker::wake);
+}
+
+/// Whether `pc` lies in V8's builtins or in code that no image holds. There the isolate is alive and no lock is held.
+fn is_v8_code(state: &State, pc: u64) -> bool {
+    let builtins = state.builtins.0.load(Relaxed)..state.builtins.1.load(Relaxed);
+    if builtins.contains(&pc) {
+        return true;
+    }
+    let images = session::images();
+    // SAFETY: image lists are never freed.
+    !images.is_null() && unsafe { &*images }.find(pc).is_none()
+}
+
+/// What V8 runs on the thread that was held, at its next safe point.
+///
+/// # Safety
+/// V8 calls it, on the thread of `isolate`.
+unsafe extern "C" fn on_found(isolate: IsolatePtr, data: *mut c_void) {
+    if !session::is_running() {
+        return;
+    }
+    failure::guarded("the interrupt", || {
+        // SAFETY: gettid has no preconditions.
+        let tid = unsafe { libc::gettid() };
+        let state = STATE.get();
+        let answer = register(isolate, tid);
+        if state.asks.conclude(data.addr(), tid, answer) {
+            note_without_slot();
+        }
+    });
+}
+
+fn register(isolate: IsolatePtr, tid: i32) -> Answer {
+    let Ok(host) = host::get_found() else {
+        return Answer::Done;
+    };
+    // SAFETY: on the isolate's thread, entered. Null if the current context is none of Node's: nothing else of that isolate is touched.
+    if unsafe { (host.current_event_loop)(isolate) }.is_null() {
+        return Answer::Seen(Seen::NoEnvironment);
+    }
+    match collector::join_found(&own_name(tid)) {
+        Ok(_) => Answer::Done,
+        Err(collector::JoinError::NoSlot) => Answer::Seen(Seen::NoSlot),
+        Err(_) => Answer::Seen(Seen::NoEnvironment),
+    }
+}
+
+/// Whether the ticker has something to do here before it sleeps. Sequentially consistent with its parking.
+pub(crate) fn is_wanted() -> bool {
+    let state = STATE.get();
+    state.asks.any_held() || state.changed.load(SeqCst)
+}
+
+/// The ticker's part. Dropped with the ticker: nobody is asked any more.
+pub(crate) struct Discovery {
+    /// Threads that are asked, were asked, or are registered, with their CPU clocks when last seen.
+    known: BTreeMap<i32, u64>,
+    threads: u64,
+    look_at: u64,
+    list_at: u64,
+}
+
+impl Discovery {
+    pub(crate) fn new() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            threads: 0,
+            look_at: 0,
+            list_at: 0,
+        }
+    }
+
+    /// One round: serves threads that are held, then looks for new ones if it is time. `now` is monotonic.
+    pub(crate) fn look(&mut self, now: u64) {
+        let state = STATE.get();
+        if state.asks.any_held() {
+            serve(state);
+        }
+        let told = state.changed.swap(false, SeqCst);
+        if !told && now < self.look_at {
+            return;
+        }
+        self.look_at = now + LOOK_NS;
+        let threads = tasks::count();
+        if told || threads != self.threads || now >= self.list_at {
+            self.threads = threads;
+            self.list_at = now + LIST_NS;
+            self.list(state);
+        }
+    }
+
+    fn list(&mut self, state: &State) {
+        let living = {
+            let _section = fork::enter();
+            session::refresh_images();
+            tasks::list()
+        };
+        self.known.retain(|tid, _| living.contains(tid));
+        state.names.retain(&living);
+        let is_over = |tid| !living.contains(&tid) || slot::of_thread(tid).is_some();
+        state.asks.close_if(is_over);
+        for tid in living {
+            let Some(cpu) = clock::cpu_ns_of(tid) else {
+                continue;
+            };
+            // A clock that went back is another thread's, with the id of one that is gone.
+            let is_new = self.known.get(&tid).is_none_or(|&before| cpu < before);
+            let is_candidate = !ticker::is_ticker(tid) && slot::of_thread(tid).is_none();
+            if is_new && is_candidate {
+                match state.asks.open(tid, signal::number()) {
+                    Opened::Yes => {}
+                    Opened::Gone | Opened::Full => continue,
+                    Opened::Refused => {
+                        state.timers_refused.store(true, Relaxed);
+                        continue;
+                    }
+                }
+            }
+            self.known.insert(tid, cpu);
+        }
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        // A thread that is being held gives up within two milliseconds; its question is closed by the next session.
+        STATE.get().asks.close_if(|_| true);
+    }
+}
+
+fn serve(state: &State) {
+    let Ok(host) = host::get_found() else {
+        return;
+    };
+    let is_v8 = |pc| {
+        session::refresh_images();
+        is_v8_code(state, pc)
+    };
+    state.asks.serve(is_v8, |isolate, data| {
+        // SAFETY: the isolate's thread is held in our handler, where it runs V8's code: the isolate is alive and stays so.
+        unsafe { (host.request_interrupt)(isolate, on_found, data) };
+    });
+}
+
+/// In a forked process, step two: no thread is asked, none is known.
+///
+/// # Safety
+/// As [`Resettable::replace`].
+pub(crate) unsafe fn reset_after_fork() {
+    let fresh = STATE.get().inherited();
+    // SAFETY: passed on.
+    unsafe { STATE.replace(fresh) };
+}

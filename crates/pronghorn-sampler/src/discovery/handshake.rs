@@ -1,0 +1,371 @@
+//! How a JavaScript thread that we do not know yet is asked, found and held for a moment.
+//!
+//! `Isolate::TryGetCurrent` goes on naming an isolate while it is torn down, and any call on that isolate from outside then
+//! crashes. So nobody calls an isolate from another thread unless its thread is *held*: it stands in our signal handler, which
+//! interrupted V8's own code (the builtins, or code that lies in no loaded image). There the isolate is alive and entered, and
+//! the thread holds no lock of V8's or malloc's.
+//!
+//! ```text
+//!  the thread                                   the ticker
+//!  ──────────                                   ──────────
+//!                                               opens a question: a timer on the thread's own CPU clock
+//!  runs; the timer's signal comes
+//!  in V8's code? no: asked again later
+//!  yes: HELD, wakes the ticker, waits 2 ms ───▶ CLAIMED, inside a fork section
+//!                                               RequestInterrupt
+//!  goes on                                 ◀─── REQUESTED
+//!  at the next safe point, the interrupt: an environment of Node's? registers itself: DONE
+//! ```
+//!
+//! Why a timer of the thread's own CPU clock: its signal comes while the thread runs, at the kernel's tick, so no system call
+//! of somebody's native thread is cut short, and a thread that sleeps costs nothing and is not disturbed. `policy.rs` bounds
+//! the number of questions.
+//!
+//! # Threads
+//! The ticker opens and closes questions. A question's thread answers it, in the handler or in the interrupt. The state word
+//! says whose turn it is: WAITING, ANSWERING, HELD and REQUESTED belong to the thread, CLAIMED to the ticker; the exchanges
+//! HELD → CLAIMED (ticker) and HELD → ANSWERING (the thread gives up) exclude each other. Only WAITING, REQUESTED and DONE are closed.
+//!
+//! # Orderings
+//! Every exchange of the state is acquire-release, so the isolate and the pc written before HELD are seen by whoever claims.
+//! `held` is sequentially consistent with the ticker's parking.
+//!
+//! # Signal handler
+//! [`Asks::answer`] takes no lock, allocates nothing and waits at most 2 ms for a claim, and for a claim's end: some microseconds,
+//! since the ticker enters its fork section first. timer_settime(2) and futex(2) are plain system calls.
+//!
+//! # Fork
+//! Timers do not exist in the child, nor does any thread that was asked. The reset puts an empty table in place.
+
+use std::ffi::c_void;
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+};
+
+use pronghorn_sync::fork;
+
+use super::policy::{self, Next, Seen, Tries};
+use crate::clock;
+use crate::cpu_timer::CpuTimer;
+
+/// Threads that are asked at a time; others wait for their turn.
+const ASKS: usize = 512;
+/// Where the values of our timers begin; those of the sampling signal carry a slot's index below it.
+const BASE: usize = 0x8000;
+/// How long a thread is held for the ticker.
+const HOLD_NS: u64 = 2_000_000;
+
+const FREE: u32 = 0;
+const WAITING: u32 = 1;
+const ANSWERING: u32 = 2;
+const HELD: u32 = 3;
+const CLAIMED: u32 = 4;
+const REQUESTED: u32 = 5;
+const DONE: u32 = 6;
+/// The ticker saw that the thread is not in V8's code after all.
+const REFUSED: u32 = 7;
+
+/// One thread that is asked.
+struct Ask {
+    state: AtomicU32,
+    tid: AtomicI32,
+    /// Grows with each use, so that a late signal or interrupt of a former use is not taken for one of this.
+    nonce: AtomicU32,
+    /// The timer, as timer_create(2) gave it.
+    timer: AtomicPtr<c_void>,
+    isolate: AtomicPtr<c_void>,
+    pc: AtomicPtr<()>,
+    without: AtomicU32,
+    with: AtomicU32,
+    /// Whether it has been counted as a thread without a slot.
+    counted: AtomicBool,
+}
+
+impl Ask {
+    const fn new() -> Self {
+        Self {
+            state: AtomicU32::new(FREE),
+            tid: AtomicI32::new(0),
+            nonce: AtomicU32::new(0),
+            timer: AtomicPtr::new(std::ptr::null_mut()),
+            isolate: AtomicPtr::new(std::ptr::null_mut()),
+            pc: AtomicPtr::new(std::ptr::null_mut()),
+            without: AtomicU32::new(0),
+            with: AtomicU32::new(0),
+            counted: AtomicBool::new(false),
+        }
+    }
+
+    fn change(&self, from: u32, to: u32) -> bool {
+        self.state
+            .compare_exchange(from, to, AcqRel, Relaxed)
+            .is_ok()
+    }
+
+    fn value(&self, index: usize) -> usize {
+        ((self.nonce.load(Relaxed) as usize) << 16) | (BASE + index)
+    }
+
+    fn timer(&self) -> CpuTimer {
+        CpuTimer::from_raw(self.timer.load(Relaxed))
+    }
+
+    /// Ticker: lets go of a question that is in `state`, unless its thread has just changed that.
+    fn close(&self, state: u32) {
+        if self.change(state, CLAIMED) {
+            self.timer().delete();
+            self.tid.store(0, Relaxed);
+            self.state.store(FREE, Release);
+        }
+    }
+
+    /// The thread's own, in ANSWERING: counts the answer, and lets the timer ask again if it is to.
+    fn conclude(&self, seen: Seen) {
+        let tries = Tries {
+            without: self.without.load(Relaxed),
+            with: self.with.load(Relaxed),
+        };
+        let (tries, next) = policy::next(seen, tries);
+        self.without.store(tries.without, Relaxed);
+        self.with.store(tries.with, Relaxed);
+        match next {
+            Next::Again(nanos) => {
+                // Armed before the turn is given up: once WAITING, the ticker may delete the timer.
+                let armed = self.timer().arm(nanos);
+                self.state.store(if armed { WAITING } else { DONE }, Release);
+            }
+            Next::Never => self.state.store(DONE, Release),
+        }
+    }
+}
+
+/// The table of questions.
+pub(super) struct Asks {
+    table: [Ask; ASKS],
+    /// Questions that are HELD.
+    held: AtomicU32,
+}
+
+/// What [`Asks::open`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The thread will be asked.
+    Yes,
+    /// The thread is gone.
+    Gone,
+    /// The table is full.
+    Full,
+    /// The kernel grants no more timers.
+    Refused,
+}
+
+impl Asks {
+    pub(super) const fn new() -> Self {
+        Self {
+            table: [const { Ask::new() }; ASKS],
+            held: AtomicU32::new(0),
+        }
+    }
+
+    /// Ticker: begins to ask thread `tid`, with signal `number`.
+    pub(super) fn open(&self, tid: i32, number: i32) -> Opened {
+        let is_free = |(_, ask): &(usize, &Ask)| ask.state.load(Acquire) == FREE;
+        let Some((index, ask)) = self.table.iter().enumerate().find(is_free) else {
+            return Opened::Full;
+        };
+        ask.nonce.fetch_add(1, Relaxed);
+        let Some(timer) = CpuTimer::new(tid, number, tid, ask.value(index)) else {
+            return match clock::cpu_ns_of(tid) {
+                Some(_) => Opened::Refused,
+                None => Opened::Gone,
+            };
+        };
+        ask.tid.store(tid, Relaxed);
+        ask.timer.store(timer.into_raw(), Relaxed);
+        ask.without.store(0, Relaxed);
+        ask.with.store(0, Relaxed);
+        ask.counted.store(false, Relaxed);
+        ask.state.store(WAITING, Release);
+        if !timer.arm(policy::FIRST_NS) {
+            ask.close(WAITING);
+            return Opened::Refused;
+        }
+        Opened::Yes
+    }
+
+    /// Ticker: closes the questions whose threads fit, or that have their answer.
+    pub(super) fn close_if(&self, fits: impl Fn(i32) -> bool) {
+        for ask in &self.table {
+            let state = ask.state.load(Acquire);
+            if state == FREE || !(state == DONE || fits(ask.tid.load(Relaxed))) {
+                continue;
+            }
+            // In any other state the thread is at work on it: next time.
+            if [WAITING, REQUESTED, DONE].contains(&state) {
+                ask.close(state);
+            }
+        }
+    }
+
+    /// Whether a thread is held and waits to be served. Sequentially consistent.
+    pub(super) fn any_held(&self) -> bool {
+        self.held.load(SeqCst) > 0
+    }
+
+    /// Ticker: asks V8 for an interrupt on every thread that is held. `request` calls RequestInterrupt with the isolate and
+    /// the data for [`Asks::conclude`]; `is_v8` looks at the pc once more, with what is loaded now.
+    pub(super) fn serve(
+        &self,
+        is_v8: impl Fn(u64) -> bool,
+        request: impl Fn(*mut c_void, *mut c_void),
+    ) {
+        for (index, ask) in self.table.iter().enumerate() {
+            if ask.state.load(Acquire) != HELD {
+                continue;
+            }
+            // Before the claim: entering may have to wait for a fork, and the held thread must not.
+            let _section = fork::enter();
+            let still_v8 = is_v8(ask.pc.load(Relaxed).addr() as u64);
+            if !self.end_hold(ask, CLAIMED) {
+                continue;
+            }
+            if still_v8 {
+                let data = std::ptr::without_provenance_mut(ask.value(index));
+                request(ask.isolate.load(Relaxed), data);
+            }
+            let end = if still_v8 { REQUESTED } else { REFUSED };
+            ask.state.store(end, Release);
+            wake(&ask.state);
+        }
+    }
+
+    /// HELD is over: whoever makes it so, counts.
+    fn end_hold(&self, ask: &Ask, next: u32) -> bool {
+        let ended = ask.change(HELD, next);
+        if ended {
+            self.held.fetch_sub(1, SeqCst);
+        }
+        ended
+    }
+
+    /// The question that a signal's value or an interrupt's data names, if it is thread `tid`'s.
+    fn own(&self, value: usize, tid: i32) -> Option<&Ask> {
+        let index = (value & 0xffff).checked_sub(BASE)?;
+        let ask = self.table.get(index)?;
+        (ask.value(index) == value && ask.tid.load(Relaxed) == tid).then_some(ask)
+    }
+
+    /// Handler: thread `tid`, the calling one, answers the question that its timer's `value` names. `look` says what it is
+    /// doing: the isolate to be interrupted and the pc, or what is to be counted. `wake_ticker` is called while it is held. A
+    /// question that is not open any more is not answered. Async-signal-safe.
+    pub(super) fn answer(
+        &self,
+        value: usize,
+        tid: i32,
+        look: impl FnOnce() -> Result<(*mut c_void, u64), Answer>,
+        wake_ticker: impl FnOnce(),
+    ) {
+        let Some(ask) = self.own(value, tid) else {
+            return;
+        };
+        if !ask.change(WAITING, ANSWERING) {
+            return;
+        }
+        match look() {
+            Err(Answer::Done) => ask.state.store(DONE, Release),
+            Err(Answer::Seen(seen)) => ask.conclude(seen),
+            Ok((isolate, pc)) => self.hold(ask, isolate, pc, wake_ticker),
+        }
+    }
+
+    /// Holds the calling thread until the ticker has asked V8, or has not come.
+    fn hold(&self, ask: &Ask, isolate: *mut c_void, pc: u64, wake_ticker: impl FnOnce()) {
+        ask.isolate.store(isolate, Relaxed);
+        ask.pc
+            .store(std::ptr::without_provenance_mut(pc as usize), Relaxed);
+        let until = clock::monotonic_ns() + HOLD_NS;
+        // Counted before it is so: the ticker, which takes it back, must not come first.
+        self.held.fetch_add(1, SeqCst);
+        ask.state.store(HELD, SeqCst);
+        wake_ticker();
+        loop {
+            match ask.state.load(Acquire) {
+                HELD => {
+                    let now = clock::monotonic_ns();
+                    if now < until {
+                        wait(&ask.state, HELD, until - now);
+                    } else if self.end_hold(ask, ANSWERING) {
+                        return ask.conclude(Seen::Late);
+                    }
+                }
+                CLAIMED => wait(&ask.state, CLAIMED, HOLD_NS),
+                REFUSED => {
+                    ask.state.store(ANSWERING, Relaxed);
+                    return ask.conclude(Seen::Elsewhere);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// The interrupt, on thread `tid`: what came of it. Returns true the first time this thread is said to have no slot.
+    pub(super) fn conclude(&self, value: usize, tid: i32, answer: Answer) -> bool {
+        let Some(ask) = self.own(value, tid) else {
+            return false;
+        };
+        if !ask.change(REQUESTED, ANSWERING) {
+            return false;
+        }
+        match answer {
+            Answer::Done => ask.state.store(DONE, Release),
+            Answer::Seen(seen) => {
+                let first = seen == Seen::NoSlot && !ask.counted.swap(true, Relaxed);
+                ask.conclude(seen);
+                return first;
+            }
+        }
+        false
+    }
+}
+
+/// What a thread says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is registered, or there is no session to ask for: it is not asked again.
+    Done,
+    /// See [`Seen`].
+    Seen(Seen),
+}
+
+fn wait(word: &AtomicU32, expected: u32, nanos: u64) {
+    let timeout = libc::timespec {
+        tv_sec: (nanos / 1_000_000_000) as i64,
+        tv_nsec: (nanos % 1_000_000_000) as i64,
+    };
+    // SAFETY: the word lives in a static, the timeout is a place of ours; the caller looks at the word again whatever happens.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            &raw const timeout,
+        );
+    }
+}
+
+fn wake(word: &AtomicU32) {
+    // SAFETY: the word lives in a static; waking has no other effect.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            1u32,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! The handshake with real threads and real timers; V8 is played by a closure.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::park::Parking;
+
+static ASKS: Asks = Asks::new();
+static PARKING: Parking = Parking::new();
+/// One test at a time: they share the signal, whose handler has only this table.
+static TURN: Mutex<()> = Mutex::new(());
+/// What the thread says when it is asked.
+static SAYS: AtomicU32 = AtomicU32::new(0);
+static ANSWERS: AtomicU32 = AtomicU32::new(0);
+static LONGEST_NS: AtomicU64 = AtomicU64::new(0);
+
+const NO_ISOLATE: u32 = 0;
+const V8_CODE: u32 = 1;
+const ISOLATE: usize = 0x1230;
+const PC: u64 = 0x4567;
+
+extern "C" fn on_signal(_: i32, info: *mut libc::siginfo_t, _: *mut c_void) {
+    let began = clock::monotonic_ns();
+    // SAFETY: the kernel hands over a whole siginfo; gettid has no preconditions.
+    let (value, tid) = unsafe { ((*info).si_value().sival_ptr.addr(), libc::gettid()) };
+    let look = || match SAYS.load(Relaxed) {
+        NO_ISOLATE => Err(Answer::Seen(Seen::NoIsolate)),
+        _ => Ok((std::ptr::without_provenance_mut(ISOLATE), PC)),
+    };
+    ASKS.answer(value, tid, look, || PARKING.wake());
+    ANSWERS.fetch_add(1, SeqCst);
+    LONGEST_NS.fetch_max(clock::monotonic_ns() - began, Relaxed);
+}
+
+fn signal() -> i32 {
+    let number = libc::SIGRTMAX() - 3;
+    // SAFETY: a zeroed action with a handler of this test's.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+        libc::sigaction(number, &raw const action, std::ptr::null_mut());
+    }
+    number
+}
+
+/// A thread that burns until it is dropped, or sleeps.
+struct Other {
+    tid: i32,
+    end: std::sync::Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Other {
+    fn new(burns: bool) -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let end = std::sync::Arc::new(AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&end);
+        let thread = std::thread::spawn(move || {
+            // SAFETY: gettid has no preconditions.
+            sender.send(unsafe { libc::gettid() }).unwrap();
+            while !seen.load(Relaxed) {
+                if !burns {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        Self {
+            tid: receiver.recv().unwrap(),
+            end,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        self.end.store(true, Relaxed);
+        self.thread.take().map(std::thread::JoinHandle::join);
+        ASKS.close_if(|_| true);
+    }
+}
+
+fn begin(says: u32) -> std::sync::MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(|poison| poison.into_inner());
+    SAYS.store(says, Relaxed);
+    ANSWERS.store(0, SeqCst);
+    LONGEST_NS.store(0, Relaxed);
+    turn
+}
+
+fn until(what: &str, fits: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !fits() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+fn state_of(tid: i32) -> u32 {
+    let fits = |ask: &&Ask| ask.tid.load(Relaxed) == tid;
+    ASKS.table
+        .iter()
+        .find(fits)
+        .map_or(FREE, |ask| ask.state.load(Acquire))
+}
+
+#[test]
+fn a_thread_in_v8s_code_is_held_until_it_is_served_and_then_says_what_it_is() {
+    let _turn = begin(V8_CODE);
+    let other = Other::new(true);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    let asked = AtomicUsize::new(0);
+    until("nobody came in time", || {
+        PARKING.announce();
+        if !ASKS.any_held() {
+            PARKING.wait(Some(clock::monotonic_ns() + 50_000_000));
+        }
+        PARKING.withdraw();
+        ASKS.serve(
+            |pc| pc == PC,
+            |isolate, data| {
+                assert_eq!(isolate.addr(), ISOLATE);
+                asked.store(data.addr(), SeqCst);
+            },
+        );
+        asked.load(SeqCst) != 0
+    });
+    until("it goes on", || ANSWERS.load(SeqCst) > 0);
+    assert!(!ASKS.any_held());
+    assert_eq!(state_of(other.tid), REQUESTED);
+    let value = asked.load(SeqCst);
+    // Somebody else's interrupt, and one that comes twice.
+    assert!(!ASKS.conclude(value, other.tid + 1, Answer::Done));
+    assert_eq!(state_of(other.tid), REQUESTED);
+    assert!(!ASKS.conclude(value, other.tid, Answer::Done));
+    assert!(!ASKS.conclude(value, other.tid, Answer::Seen(Seen::NoSlot)));
+    assert_eq!(state_of(other.tid), DONE);
+    ASKS.close_if(|_| false);
+    assert_eq!(state_of(other.tid), FREE);
+}
+
+#[test]
+fn a_thread_that_nobody_serves_goes_on_after_two_milliseconds_and_is_asked_again() {
+    let _turn = begin(V8_CODE);
+    let other = Other::new(true);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    until("asked three times", || ANSWERS.load(SeqCst) >= 3);
+    assert!(LONGEST_NS.load(Relaxed) >= HOLD_NS);
+    drop(other);
+    assert!(!ASKS.any_held());
+}
+
+#[test]
+fn a_thread_that_has_left_v8s_code_by_then_is_not_interrupted() {
+    let _turn = begin(V8_CODE);
+    let other = Other::new(true);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    until("refused and asked again", || {
+        ASKS.serve(|_| false, |_, _| panic!("interrupted"));
+        ANSWERS.load(SeqCst) >= 2
+    });
+}
+
+#[test]
+fn a_native_thread_is_asked_a_few_times_and_then_left_alone() {
+    let _turn = begin(NO_ISOLATE);
+    let other = Other::new(true);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    until("known", || state_of(other.tid) == DONE);
+    assert_eq!(ANSWERS.load(SeqCst), policy::MOST_WITHOUT);
+    let before = clock::cpu_ns_of(other.tid).unwrap();
+    until("it goes on burning", || {
+        clock::cpu_ns_of(other.tid).unwrap() > before + 300_000_000
+    });
+    assert_eq!(ANSWERS.load(SeqCst), policy::MOST_WITHOUT);
+}
+
+#[test]
+fn a_thread_that_sleeps_is_not_disturbed() {
+    let _turn = begin(NO_ISOLATE);
+    let other = Other::new(false);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(ANSWERS.load(SeqCst), 0);
+    assert_eq!(state_of(other.tid), WAITING);
+}
+
+#[test]
+fn a_thread_that_is_gone_cannot_be_asked() {
+    let _turn = begin(NO_ISOLATE);
+    assert_eq!(ASKS.open(i32::MAX - 9, signal()), Opened::Gone);
+}
+
+#[test]
+fn a_full_table_takes_nobody_and_closing_makes_room() {
+    let _turn = begin(NO_ISOLATE);
+    let other = Other::new(false);
+    for _ in 0..ASKS_IN_TABLE {
+        assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    }
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Full);
+    ASKS.close_if(|tid| tid == other.tid);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+}
+
+const ASKS_IN_TABLE: usize = super::ASKS;
+
+#[test]
+fn a_late_signal_of_a_former_use_means_nothing() {
+    let _turn = begin(NO_ISOLATE);
+    let other = Other::new(false);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    let former = ASKS.table[0].value(0);
+    ASKS.close_if(|_| true);
+    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    ASKS.answer(former, other.tid, || panic!("asked"), || ());
+    ASKS.answer(0xffff_ffff, other.tid, || panic!("asked"), || ());
+    assert_eq!(state_of(other.tid), WAITING);
+}
