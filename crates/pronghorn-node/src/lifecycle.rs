@@ -17,7 +17,7 @@ use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, FunctionRef, Unkno
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session};
+use pronghorn_sampler::{clock, collector, discovery, event_loop, failure, proof, session};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
@@ -230,6 +230,17 @@ pub fn join_thread(name: String) -> Result<bool> {
     .map_err(Into::into)
 }
 
+/// The calling thread has just made the worker thread `tid` (the kernel's id), called `name`.
+#[napi]
+pub fn name_thread(tid: i32, name: String) -> Result<()> {
+    guarded(|| {
+        in_own_process()?;
+        discovery::announce(tid, &name);
+        Ok(())
+    })
+    .map_err(Into::into)
+}
+
 /// Tells the application, on the thread that started the profiler, that it has switched itself off.
 fn tell_failure(slot: &ThreadSlot) {
     if !session::is_main(slot) {
@@ -312,7 +323,7 @@ fn end_session() -> std::result::Result<Arc<Session>, Failure> {
         release_rotation();
         return Err(not_started());
     };
-    collector::settle().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
+    collector::settle_for_good().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
     // Once more, for what was sampled while the others were waited for.
     collector::settle_own();
     collector::stop();

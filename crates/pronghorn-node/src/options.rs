@@ -27,6 +27,9 @@ pub struct StartOptions {
     /// `none`, `leaf` or `all`.
     #[napi(ts_type = "'none' | 'leaf' | 'all'")]
     pub native_frames: String,
+    /// `main` or `all`.
+    #[napi(ts_type = "'main' | 'all'")]
+    pub threads: String,
     /// Comment of every profile.
     pub versions: String,
     /// Further comments.
@@ -89,6 +92,15 @@ impl StartOptions {
                 ));
             }
         };
+        let all_threads = match self.threads.as_str() {
+            "main" => false,
+            "all" => true,
+            other => {
+                return invalid(format!(
+                    "threads is '{other}'; it has to be 'main' or 'all'"
+                ));
+            }
+        };
         let v8_version = match self.v8_version.as_deref() {
             None => None,
             Some(&[major, minor]) => Some((major, minor)),
@@ -98,6 +110,7 @@ impl StartOptions {
             interval_ns: interval as u64,
             max_depth: self.max_depth as usize,
             native_frames,
+            all_threads,
             reading: self.reading.as_ref().map(Reading::from),
             v8_version,
         })

@@ -5,7 +5,7 @@ use pronghorn_v8::{Frames, Proofs, Version};
 
 use crate::handler::on_sampling_signal;
 use crate::session::{self, Found, found, is_running};
-use crate::{failure, signal, thread};
+use crate::{discovery, failure, signal, thread};
 
 /// What the sampler can do in this process.
 #[derive(Clone, Debug)]
@@ -63,6 +63,7 @@ pub fn capabilities() -> Option<Capabilities> {
             fork.error
         ));
     }
+    reasons.extend(discovery::reasons());
     if let Some(reason) = failure::reason() {
         reasons.push(reason);
     }

@@ -24,7 +24,9 @@ use crate::session::{self, Found, Settings, disarm, found, is_running, recorder}
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
 use crate::statistics::{self, LeftBehind};
-use crate::{clock, event_loop, failure, host, proof, signal, stack_bounds, thread, ticker};
+use crate::{
+    clock, discovery, event_loop, failure, host, proof, signal, stack_bounds, thread, ticker,
+};
 
 /// What a start is asked for.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Options {
     pub max_depth: usize,
     /// Which native frames stacks show.
     pub native_frames: NativeFrames,
+    /// Whether worker threads are profiled, besides the thread that starts.
+    pub all_threads: bool,
     /// When the first period begins; `None`: now.
     pub reading: Option<Reading>,
     /// Test only: the V8 version to act for.
@@ -103,6 +107,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         max_depth: options.max_depth,
         native_frames: options.native_frames,
         interval_ns: options.interval_ns,
+        all_threads: options.all_threads,
     });
 
     let slot = set_up_thread(host, &symbols, layout, name)?;
@@ -125,6 +130,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     };
     session::begin(recorder);
     thread::begin(slot, reading.monotonic_ns, reading.cpu_ns);
+    discovery::begin(slot);
     session::open();
     if limbo {
         // Before the ticker: its first signal must find a process that is its own.
@@ -135,20 +141,72 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
             fork::revoke();
         }
         StartError::Failed(format!("the ticker thread could not start: {error}"))
+    })?;
+    interrupt_others();
+    Ok(())
+}
+
+/// Threads of an earlier session look what is to be done: take part in this one, or take their hooks off.
+fn interrupt_others() {
+    let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
+    for (index, slot) in slot::all() {
+        if Some(std::ptr::from_ref(slot)) != own && slot.tid.load(Acquire) != 0 {
+            ticker::request_interrupt(index, slot);
+        }
+    }
+}
+
+/// Why a thread cannot take part.
+#[derive(Debug)]
+pub enum JoinError {
+    /// It runs no environment of Node's.
+    NoEnvironment,
+    /// As many threads are profiled as can be.
+    NoSlot,
+    /// This runtime cannot be profiled; the sentence says why.
+    Unsupported(String),
+}
+
+impl From<JoinError> for StartError {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::NoEnvironment => {
+                Self::Unsupported("the calling thread has no event loop of Node's".to_owned())
+            }
+            JoinError::NoSlot => Self::Failed(format!(
+                "{} threads are profiled already, or there is no memory for another",
+                slot::SLOTS
+            )),
+            JoinError::Unsupported(reason) => Self::Unsupported(reason),
+        }
+    }
+}
+
+/// Lets the calling JavaScript thread, which knows that it is called `name`, take part in the session under way. False if none
+/// is, or it is not about worker threads.
+pub fn join(name: &str) -> Result<bool, StartError> {
+    if let Some((_, slot)) = thread::current() {
+        thread::rename(slot, name);
+    }
+    join_found(name).map_err(|error| {
+        if matches!(error, JoinError::NoSlot) {
+            discovery::note_without_slot();
+        }
+        error.into()
     })
 }
 
-/// Lets the calling JavaScript thread, called `name`, take part in the session under way. False if none is.
-pub fn join(name: &str) -> Result<bool, StartError> {
+/// The same for a thread that was found by `discovery`; `name` is what others call it.
+pub(crate) fn join_found(name: &str) -> Result<bool, JoinError> {
     let Some(Found { layout, .. }) = found() else {
         return Ok(false);
     };
     let own = thread::current().is_some_and(|(_, slot)| slot.armed.load(Acquire));
-    if !is_running() || own {
+    if !is_running() || own || !session::all_threads() {
         return Ok(own);
     }
     let host = host::get()
-        .map_err(|name| StartError::Unsupported(format!("this runtime does not export {name}")))?;
+        .map_err(|name| JoinError::Unsupported(format!("this runtime does not export {name}")))?;
     let slot = set_up_thread(host, &Symbols::find(), layout, name)?;
     thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     ticker::wake();
@@ -161,12 +219,12 @@ fn set_up_thread(
     symbols: &Symbols,
     layout: Layout,
     name: &str,
-) -> Result<&'static ThreadSlot, StartError> {
+) -> Result<&'static ThreadSlot, JoinError> {
     // SAFETY: TryGetCurrent reads a thread-local word.
     let isolate = unsafe { (host.current_isolate)() };
     // SAFETY: the calling thread runs JavaScript of this isolate.
     let ranges = unsafe { CodeRanges::of(symbols, isolate.cast()) }
-        .map_err(|error| StartError::Unsupported(error.to_string()))?;
+        .map_err(|error| JoinError::Unsupported(error.to_string()))?;
     let builder = StackBuilder::new(Resolver::new(layout, ranges));
     let (_, slot) = enter(host, name, builder)?;
     let stack_high = stack_bounds::end_of_own_stack();
@@ -186,7 +244,7 @@ fn enter(
     host: &'static host::Host,
     name: &str,
     builder: StackBuilder,
-) -> Result<(usize, &'static ThreadSlot), StartError> {
+) -> Result<(usize, &'static ThreadSlot), JoinError> {
     if let Some((index, slot)) = thread::current() {
         slot.armed.store(false, Release);
         if let Some(_busy) = slot.work() {
@@ -195,18 +253,22 @@ fn enter(
         return Ok((index, slot));
     }
     thread::register(host, name, builder).map_err(|error| match error {
-        thread::RegisterError::NoEnvironment => {
-            StartError::Unsupported("the calling thread has no event loop of Node's".to_owned())
-        }
-        thread::RegisterError::NoSlot => StartError::Failed(format!(
-            "{} threads are profiled already, or there is no memory for another",
-            slot::SLOTS
-        )),
+        thread::RegisterError::NoEnvironment => JoinError::NoEnvironment,
+        thread::RegisterError::NoSlot => JoinError::NoSlot,
     })
 }
 
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
+    settle_all(false)
+}
+
+/// The same at a session's end: each thread takes a last sample and takes no part any more.
+pub fn settle_for_good() -> Waiting {
+    settle_all(true)
+}
+
+fn settle_all(ending: bool) -> Waiting {
     if own_is_main() {
         session::refresh_images();
     }
@@ -216,7 +278,9 @@ pub fn settle() -> Waiting {
         .filter(|(_, slot)| slot.armed.load(Acquire) && Some(std::ptr::from_ref(*slot)) != own)
         .map(|(index, slot)| {
             let drains = slot.drains.load(Acquire);
-            let asked = !slot.buffer.is_empty() && ticker::request_drain(index, slot);
+            slot.ending.store(ending, Release);
+            let has_some = ending || !slot.buffer.is_empty();
+            let asked = has_some && ticker::request_drain(index, slot);
             (slot, drains, asked)
         })
         .collect();
@@ -272,6 +336,7 @@ pub fn stop() -> Vec<LeftBehind> {
     {
         thread::with(slot, thread::JsThread::unhook);
     }
+    interrupt_others();
     let all_out = wait_until_nobody_works(clock::monotonic_ns() + LEAVE_NS);
     let mut left = Vec::new();
     for (_, slot) in slot::all() {
@@ -352,6 +417,7 @@ pub fn reset_after_fork(alone: &Alone) {
         slot::reset_after_fork(alone, slot, tid);
     }
     ticker::reset_after_fork(alone);
+    discovery::reset_after_fork(alone);
     statistics::reset_after_fork(alone);
     failure::reset_after_fork(alone);
     session::reset_after_fork(alone);

@@ -26,7 +26,7 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 
-use pronghorn_sync::{Guarded, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use self::handshake::{Answer, Asks, Opened};
 use self::names::Names;
@@ -39,6 +39,9 @@ use crate::{clock, collector, failure, session, signal, statistics, ticker};
 const LOOK_NS: u64 = 4_000_000;
 /// Threads are listed at least this often: one may have ended and another begun.
 const LIST_NS: u64 = 1_000_000_000;
+
+/// How long a stop waits for threads that are being asked.
+const CLOSE_NS: u64 = 10_000_000;
 
 struct State {
     asks: Asks,
@@ -298,8 +301,11 @@ impl Discovery {
 
 impl Drop for Discovery {
     fn drop(&mut self) {
-        // A thread that is being held gives up within two milliseconds; its question is closed by the next session.
-        STATE.get().asks.close_if(|_| true);
+        // A thread that is being held gives up within two milliseconds. Past that its question is closed by the next session.
+        let until = clock::monotonic_ns() + CLOSE_NS;
+        while !STATE.get().asks.close_if(|_| true) && clock::monotonic_ns() < until {
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
     }
 }
 
@@ -318,11 +324,6 @@ fn serve(state: &State) {
 }
 
 /// In a forked process, step two: no thread is asked, none is known.
-///
-/// # Safety
-/// As [`Resettable::replace`].
-pub(crate) unsafe fn reset_after_fork() {
-    let fresh = STATE.get().inherited();
-    // SAFETY: passed on.
-    unsafe { STATE.replace(fresh) };
+pub(crate) fn reset_after_fork(alone: &Alone) {
+    STATE.reset(alone, STATE.get().inherited());
 }

@@ -182,7 +182,7 @@ fn tell_of_fork(slot: &'static ThreadSlot) {
 }
 
 fn safe_point(slot: &'static ThreadSlot) {
-    if slot.session.load(Relaxed) != session::session() {
+    if slot.session.load(Relaxed) != session::session() && session::is_about(slot) {
         // This thread took part in an earlier session: it joins this one, with nothing of the other's.
         thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     }

@@ -15,7 +15,7 @@ use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
 use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{clock, host, session, signal, statistics, ticker};
+use crate::{clock, discovery, host, session, signal, statistics, ticker};
 use pronghorn_sync::{failpoint, fork};
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
@@ -39,6 +39,12 @@ pub(crate) extern "C" fn on_sampling_signal(
         // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
         signal::count_unless_timer(unsafe { &*info });
         ticker::wake();
+    } else if let Some(value) = signal::value_of_timer(number, info) {
+        // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context; gettid has no preconditions.
+        unsafe {
+            let context = &*context.cast::<libc::ucontext_t>();
+            discovery::answer(value, libc::gettid(), Registers::interrupted(context).pc);
+        }
     } else if let Some(slot) = signal::accept(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context.
         sample(slot, unsafe { &*context.cast::<libc::ucontext_t>() });
@@ -47,6 +53,8 @@ pub(crate) extern "C" fn on_sampling_signal(
     unsafe { *errno = saved };
 }
 
+/// Not part of the handler's frame: other threads than JavaScript ones are asked too, and may have little stack.
+#[inline(never)]
 fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
     if slot.busy.load(Relaxed) {
         SlotCounters::add(&slot.counters.deferred);

@@ -17,6 +17,8 @@ pub mod buffer;
 pub mod capabilities;
 pub mod clock;
 pub mod collector;
+mod cpu_timer;
+pub mod discovery;
 pub mod event_loop;
 pub mod failure;
 pub mod gc;

@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) max_depth: usize,
     pub(crate) native_frames: NativeFrames,
     pub(crate) interval_ns: u64,
+    /// Whether worker threads are profiled too.
+    pub(crate) all_threads: bool,
 }
 
 struct State {
@@ -47,6 +49,7 @@ struct State {
     max_depth: AtomicUsize,
     native_frames: AtomicU8,
     interval_ns: AtomicU64,
+    all_threads: AtomicBool,
     /// The slot of the thread that starts and stops.
     main: AtomicPtr<ThreadSlot>,
     images: AtomicPtr<ImageList>,
@@ -65,6 +68,7 @@ impl State {
             max_depth: AtomicUsize::new(0),
             native_frames: AtomicU8::new(0),
             interval_ns: AtomicU64::new(0),
+            all_threads: AtomicBool::new(false),
             main: AtomicPtr::new(std::ptr::null_mut()),
             images: AtomicPtr::new(std::ptr::null_mut()),
             breaker: Breaker::new(),
@@ -82,6 +86,7 @@ impl State {
             max_depth: _,
             native_frames: _,
             interval_ns: _,
+            all_threads: _,
             main,
             images,
             breaker: _,
@@ -144,11 +149,13 @@ pub(crate) fn set(settings: Settings) {
         max_depth,
         native_frames,
         interval_ns,
+        all_threads,
     } = settings;
     let state = STATE.get();
     state.max_depth.store(max_depth, Relaxed);
     state.native_frames.store(native_frames as u8, Relaxed);
     state.interval_ns.store(interval_ns, Relaxed);
+    state.all_threads.store(all_threads, Relaxed);
 }
 
 /// Frames a stack has at most. Async-signal-safe.
@@ -168,6 +175,16 @@ pub fn native_frames() -> NativeFrames {
 /// Nanoseconds between two samples of a thread.
 pub(crate) fn interval_ns() -> u64 {
     STATE.get().interval_ns.load(Relaxed)
+}
+
+/// Whether worker threads are profiled too.
+pub(crate) fn all_threads() -> bool {
+    STATE.get().all_threads.load(Relaxed)
+}
+
+/// Whether the slot's thread is one that the session under way is about.
+pub(crate) fn is_about(slot: &ThreadSlot) -> bool {
+    all_threads() || is_main(slot)
 }
 
 /// Remembers which thread controls the profiler.
@@ -263,6 +280,7 @@ mod tests {
             max_depth,
             native_frames,
             interval_ns,
+            all_threads,
             main,
             images,
             breaker,
@@ -276,6 +294,7 @@ mod tests {
             state.max_depth.store(9, Relaxed);
             state.native_frames.store(2, Relaxed);
             state.interval_ns.store(5, Relaxed);
+            state.all_threads.store(true, Relaxed);
             state.main.store(std::ptr::dangling_mut(), Relaxed);
             state.images.store(std::ptr::dangling_mut(), Relaxed);
             (0..1_000).for_each(|_| state.breaker.count(true));
@@ -292,6 +311,7 @@ mod tests {
         assert_eq!(max_depth.load(Relaxed), 0);
         assert_eq!(native_frames.load(Relaxed), 0);
         assert_eq!(interval_ns.load(Relaxed), 0);
+        assert!(!all_threads.load(Relaxed));
         assert!(!main.load(Relaxed).is_null());
         assert!(!images.load(Relaxed).is_null());
         assert!(!breaker.is_open());

@@ -207,6 +207,18 @@ pub fn count_unless_timer(info: &libc::siginfo_t) {
     }
 }
 
+/// The value of a signal that a timer aimed at the thread it reached sent (`discovery`); `None` for any other. Whether the
+/// value means something is for the timer's owner to say. Async-signal-safe.
+pub fn value_of_timer(number: i32, info: *const libc::siginfo_t) -> Option<usize> {
+    if number == FALLBACK {
+        return None;
+    }
+    // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo. A timer's has its id and overrun where a queued
+    // signal's has its sender, and the value at the same place.
+    let info = unsafe { &*info.cast::<QueuedInfo>() };
+    (info.code == libc::SI_TIMER).then_some(info.value)
+}
+
 /// The slot that a signal which reached the handler was sent to, if it is ours: sent by this process with our value, to
 /// this very thread, while the slot waits for one. Anything else is counted as forged. Async-signal-safe.
 pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static ThreadSlot> {

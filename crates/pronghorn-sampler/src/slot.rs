@@ -57,6 +57,8 @@ pub struct ThreadSlot {
     pub cpu_at_look: AtomicU64,
     /// Whether an interrupt that resolves the buffer has been asked for and has not come yet.
     pub interrupt_asked: AtomicBool,
+    /// Whether the session ends: the thread's next interrupt is its last.
+    pub ending: AtomicBool,
     /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
     pub drains: AtomicU32,
     /// The thread's times.
@@ -97,6 +99,7 @@ impl ThreadSlot {
             pending_since: AtomicU64::new(0),
             cpu_at_look: AtomicU64::new(0),
             interrupt_asked: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             drains: AtomicU32::new(0),
             account: Account::new(),
             buffer: SampleBuffer::new(),
@@ -123,6 +126,7 @@ impl ThreadSlot {
             pending_since: _,
             cpu_at_look: _,
             interrupt_asked: _,
+            ending: _,
             drains: _,
             account: _,
             buffer,
@@ -295,6 +299,7 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.nonce.fetch_add(1, Relaxed);
     slot.pending_since.store(0, Relaxed);
     slot.interrupt_asked.store(false, Relaxed);
+    slot.ending.store(false, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
     slot.session.store(0, Relaxed);

@@ -23,9 +23,9 @@ use pronghorn_recorder::{Frame, Marker, Recorder, Sample, ThreadLabel, Values};
 use crate::event_loop::LoopHook;
 use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
-use crate::slot::{self, ThreadSlot};
+use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
-use crate::{clock, failure, gc, handler, registers, session, signal};
+use crate::{clock, failure, gc, handler, registers, session, signal, ticker};
 use pronghorn_sync::fork;
 
 /// See the module documentation.
@@ -127,7 +127,7 @@ fn slot_data(slot: &'static ThreadSlot) -> *mut c_void {
     std::ptr::from_ref(slot).cast_mut().cast()
 }
 
-/// The environment of a registered thread ends: what is in the buffer is resolved, and the slot is given back.
+/// The environment of a registered thread ends: what is in the buffer is resolved and recorded, and the slot is given back.
 unsafe extern "C" fn on_environment_end(data: *mut c_void) {
     // SAFETY: registered with a slot, which lives for ever.
     let slot = unsafe { &*data.cast::<ThreadSlot>() };
@@ -136,7 +136,10 @@ unsafe extern "C" fn on_environment_end(data: *mut c_void) {
 
 fn leave(slot: &'static ThreadSlot) {
     if let Some(_busy) = slot.work_in_session() {
-        with(slot, |thread| thread.drain(true));
+        if let Some(context) = slot.context() {
+            take_here(slot, context);
+        }
+        with(slot, JsThread::hand_over);
     }
     // Nobody else works on the slot here: this is its thread, and not in one of our hooks. The handle has to be closed in
     // any case.
@@ -152,6 +155,20 @@ fn leave(slot: &'static ThreadSlot) {
         drop(unsafe { Box::from_raw(thread) });
     }
     slot::release(slot);
+}
+
+/// Gives the calling thread another name: it knows better than whoever registered it. What is recorded keeps the old one.
+pub fn rename(slot: &ThreadSlot, name: &str) {
+    let Some(_busy) = slot.work() else {
+        return;
+    };
+    // Other threads read the label under the registration.
+    let _guard = slot::registration();
+    with(slot, |thread| {
+        if &*thread.label.name != name {
+            thread.label.name = Arc::from(name);
+        }
+    });
 }
 
 /// The value that tells [`on_interrupt`] which slot, and which use of it, an interrupt is for.
@@ -179,11 +196,29 @@ pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
         return;
     }
     slot.interrupt_asked.store(false, Relaxed);
-    failure::guarded("the interrupt", || {
-        if let Some(_busy) = slot.work_in_session() {
-            with(slot, |thread| thread.drain(false));
+    failure::guarded("the interrupt", || interrupted(slot));
+}
+
+fn interrupted(slot: &'static ThreadSlot) {
+    if !session::is_running() {
+        // The session is over: nothing of ours is to run here any more. A later one asks again.
+        if let Some(_busy) = slot.work() {
+            with(slot, JsThread::unhook);
         }
-    });
+    } else if slot.session.load(Relaxed) != session::session() {
+        if session::is_about(slot) {
+            begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
+            ticker::wake();
+        }
+    } else if slot.ending.load(Acquire) {
+        settle(slot);
+        let has_all = slot.buffer.is_empty() && slot.backlog.load(Relaxed) == 0;
+        if has_all {
+            slot.armed.store(false, Release);
+        }
+    } else if let Some(_busy) = slot.work_in_session() {
+        with(slot, |thread| thread.drain(false));
+    }
 }
 
 /// Brings the calling thread's account up to now: a last sample of where it stands, and everything resolved.
@@ -194,6 +229,12 @@ pub fn settle(slot: &ThreadSlot) {
     let Some(context) = slot.context() else {
         return;
     };
+    take_here(slot, context);
+    with(slot, |thread| thread.drain(false));
+}
+
+/// A sample of where the calling thread stands. The caller holds the slot's `busy`.
+fn take_here(slot: &ThreadSlot, context: &WalkContext) {
     let may_walk = !session::breaker().is_open()
         && pronghorn_v8::fault::is_ours()
         && handler::in_own_isolate(slot);
@@ -203,7 +244,6 @@ pub fn settle(slot: &ThreadSlot) {
         leaf: None,
     };
     handler::take(slot, context, &here, may_walk, now);
-    with(slot, |thread| thread.drain(false));
 }
 
 impl JsThread {
@@ -304,6 +344,7 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
         // Either it has come by now, or somebody else's disposition swallowed it.
         slot.pending_since.store(0, Relaxed);
     }
+    slot.ending.store(false, Relaxed);
     slot.cpu_at_look.store(0, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
@@ -356,7 +397,7 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
     if idle == 0 {
         return;
     }
-    // SAFETY: the record is freed only under the registration, which is held; its label is never written after `register`.
+    // SAFETY: the record is freed, and its label written, only under the registration, which is held.
     let label = unsafe { &(*thread).label };
     let values = Values {
         count: 1,

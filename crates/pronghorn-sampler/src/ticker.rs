@@ -21,6 +21,7 @@
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle.
 
+use crate::discovery::{self, Discovery};
 use crate::handler::on_sampling_signal;
 use crate::park::Parking;
 use crate::slot::{self, SLOTS, ThreadSlot};
@@ -194,6 +195,8 @@ struct Ticker {
     random: u64,
     /// When the list of images was last looked after.
     images_at: u64,
+    /// Looks for threads that are not registered; `None` if only the main thread is profiled.
+    discovery: Option<Discovery>,
 }
 
 impl Ticker {
@@ -204,6 +207,7 @@ impl Ticker {
             watches: (0..SLOTS).map(|_| Watch::default()).collect(),
             random: clock::monotonic_ns() | 1,
             images_at: 0,
+            discovery: session::all_threads().then(Discovery::new),
         }
     }
 
@@ -218,13 +222,19 @@ impl Ticker {
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
         }
         while !state.stopping.load(SeqCst) {
-            let sleep_until = self.round(clock::monotonic_ns());
+            let now = clock::monotonic_ns();
+            if let Some(discovery) = &mut self.discovery {
+                discovery.look(now);
+            }
+            let sleep_until = self.round(now);
             statistics::shared()
                 .ticker_cpu_ns
                 .store(clock::own_cpu_ns(), Relaxed);
             state.parking.announce();
             failpoint!("ticker-parking");
-            if state.stopping.load(SeqCst) || (sleep_until.is_none() && !all_poll()) {
+            let wanted = self.discovery.is_some() && discovery::is_wanted();
+            let nobody_polls_yet = sleep_until.is_none() && !all_poll();
+            if state.stopping.load(SeqCst) || wanted || nobody_polls_yet {
                 state.parking.withdraw();
                 continue;
             }
@@ -373,13 +383,18 @@ fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, no
 /// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way. Any thread
 /// but one that holds the registration; a native thread inside a [`fork::Section`]. Never in a signal handler.
 pub fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
+    slot.armed.load(Acquire) && request_interrupt(index, slot)
+}
+
+/// The same for a registered thread that takes no part now: it looks what is to be done (`thread::on_interrupt`).
+pub fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool {
     let Ok(host) = host::get() else {
         return false;
     };
     let _guard = slot::registration();
     failpoint!("ticker-registration");
     let isolate = slot.isolate.load(Relaxed);
-    if !slot.armed.load(Acquire) || isolate.is_null() {
+    if isolate.is_null() {
         return false;
     }
     if !slot.interrupt_asked.swap(true, Relaxed) {

@@ -112,12 +112,14 @@ impl Ask {
     }
 
     /// Ticker: lets go of a question that is in `state`, unless its thread has just changed that.
-    fn close(&self, state: u32) {
-        if self.change(state, CLAIMED) {
+    fn close(&self, state: u32) -> bool {
+        let closed = self.change(state, CLAIMED);
+        if closed {
             self.timer().delete();
             self.tid.store(0, Relaxed);
             self.state.store(FREE, Release);
         }
+        closed
     }
 
     /// The thread's own, in ANSWERING: counts the answer, and lets the timer ask again if it is to.
@@ -133,7 +135,8 @@ impl Ask {
             Next::Again(nanos) => {
                 // Armed before the turn is given up: once WAITING, the ticker may delete the timer.
                 let armed = self.timer().arm(nanos);
-                self.state.store(if armed { WAITING } else { DONE }, Release);
+                self.state
+                    .store(if armed { WAITING } else { DONE }, Release);
             }
             Next::Never => self.state.store(DONE, Release),
         }
@@ -194,18 +197,19 @@ impl Asks {
         Opened::Yes
     }
 
-    /// Ticker: closes the questions whose threads fit, or that have their answer.
-    pub(super) fn close_if(&self, fits: impl Fn(i32) -> bool) {
+    /// Ticker: closes the questions whose threads fit, or that have their answer. False if one of them is just being answered.
+    pub(super) fn close_if(&self, fits: impl Fn(i32) -> bool) -> bool {
+        let mut all = true;
         for ask in &self.table {
             let state = ask.state.load(Acquire);
             if state == FREE || !(state == DONE || fits(ask.tid.load(Relaxed))) {
                 continue;
             }
             // In any other state the thread is at work on it: next time.
-            if [WAITING, REQUESTED, DONE].contains(&state) {
-                ask.close(state);
-            }
+            let closed = [WAITING, REQUESTED, DONE].contains(&state) && ask.close(state);
+            all &= closed;
         }
+        all
     }
 
     /// Whether a thread is held and waits to be served. Sequentially consistent.

@@ -91,6 +91,9 @@ mod tests {
     fn the_kernels_name_counts_unless_it_is_the_processs() {
         let thread = std::thread::Builder::new().name("pool-1".to_owned());
         let found = thread.spawn(|| (of_own_thread("main"), of_own_thread("pool-1")));
-        assert_eq!(found.unwrap().join().unwrap(), (Some("pool-1".to_owned()), None));
+        assert_eq!(
+            found.unwrap().join().unwrap(),
+            (Some("pool-1".to_owned()), None)
+        );
     }
 }

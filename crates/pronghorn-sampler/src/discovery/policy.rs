@@ -50,7 +50,10 @@ const FOREIGN: u32 = 16;
 
 /// Counts an answer and decides what follows.
 pub(super) fn next(seen: Seen, tries: Tries) -> (Tries, Next) {
-    let Tries { mut without, mut with } = tries;
+    let Tries {
+        mut without,
+        mut with,
+    } = tries;
     match seen {
         Seen::NoIsolate => without += 1,
         Seen::Elsewhere | Seen::Late => with += 1,
@@ -111,25 +114,42 @@ mod tests {
 
     #[test]
     fn whatever_a_thread_answers_there_is_an_end() {
-        let all = [Seen::NoIsolate, Seen::Elsewhere, Seen::Late, Seen::NoEnvironment];
+        let all = [
+            Seen::NoIsolate,
+            Seen::Elsewhere,
+            Seen::Late,
+            Seen::NoEnvironment,
+        ];
         let (count, _) = questions(|count| all[count as usize % all.len()]);
         assert!(count <= MOST_WITH + MOST_WITHOUT);
     }
 
     #[test]
     fn a_worker_without_a_slot_waits_for_one_for_as_long_as_it_takes() {
-        let mut tries = Tries { without: 1, with: 3 };
+        let mut tries = Tries {
+            without: 1,
+            with: 3,
+        };
         for _ in 0..1_000 {
             let (then, after) = next(Seen::NoSlot, tries);
             assert_eq!(after, Next::Again(FULL_NS));
             tries = then;
         }
-        assert_eq!(tries, Tries { without: 1, with: 3 });
+        assert_eq!(
+            tries,
+            Tries {
+                without: 1,
+                with: 3
+            }
+        );
     }
 
     #[test]
     fn who_was_late_comes_back_soon() {
-        let tries = Tries { without: 0, with: 40 };
+        let tries = Tries {
+            without: 0,
+            with: 40,
+        };
         assert_eq!(next(Seen::Late, tries).1, Next::Again(FIRST_NS));
     }
 }

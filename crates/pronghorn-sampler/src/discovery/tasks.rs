@@ -19,7 +19,11 @@ pub(super) fn count() -> u64 {
     // SAFETY: a NUL-terminated path and a place of the right size.
     let result = unsafe { libc::stat(c"/proc/self/task".as_ptr(), stat.as_mut_ptr()) };
     // SAFETY: zeroed bytes are a valid stat, and the kernel filled it in.
-    if result == 0 { unsafe { stat.assume_init() }.st_nlink } else { 0 }
+    if result == 0 {
+        unsafe { stat.assume_init() }.st_nlink
+    } else {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use crate::{clock, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
+/// How long a thread that ends waits for a free slot of the recorder. One is free but for microseconds at a flip.
+const HAND_OVER_NS: u64 = 5_000_000;
 
 impl JsThread {
     /// Resolves the stack that the prologue hook took, unless that was done.
@@ -103,6 +105,25 @@ impl JsThread {
         statistics::shared()
             .resolve_time
             .record(clock::monotonic_ns().saturating_sub(began));
+    }
+
+    /// The thread ends: everything it has goes to the recorder. If no slot is free it waits a little, at its own cost and for the
+    /// only time; what is still left then is counted.
+    pub(super) fn hand_over(&mut self) {
+        let until = clock::monotonic_ns() + HAND_OVER_NS;
+        self.drain(true);
+        while !self.backlog.is_empty() || self.slot.account.idle_ns() > 0 {
+            if clock::monotonic_ns() > until {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_micros(50));
+            self.drain(true);
+        }
+        if let Some(recorder) = self.recorder() {
+            recorder.note_dropped(self.backlog.len() as u64);
+        }
+        self.backlog.clear();
+        self.slot.backlog.store(0, Relaxed);
     }
 
     fn resolve(&mut self, kind: RecordKind, raw: &[pronghorn_v8::RawFrame]) {
