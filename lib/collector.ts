@@ -6,6 +6,7 @@ import type { Identity } from './identity.js';
 import { processLabels } from './labels.js';
 import type { Capabilities, ClockReading, NativeApi, NativeProfile, NativeStartOptions, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
+import { workers } from './threads.js';
 import { VERSION } from './version.js';
 
 /** What a start needs. */
@@ -36,6 +37,7 @@ export class Collector {
       intervalNanos: options.intervalMicros * 1_000,
       maxDepth: options.maxDepth,
       nativeFrames: options.nativeFrames,
+      threads: options.threads,
       versions: `pronghorn ${VERSION}, node ${process.version}, v8 ${process.versions.v8}`,
       comments: identity.comments,
       labels: processLabels(identity.pid),
@@ -43,7 +45,9 @@ export class Collector {
       ...nativeTest,
     };
     const failed = fromLoop((code: string, message: string) => onFailure(new PronghornError(nativeCode(code), message)));
-    return this.#sync(() => this.#native.start(native, layoutProbe, failed, fromLoop(onFork)));
+    const capabilities = this.#sync(() => this.#native.start(native, layoutProbe, failed, fromLoop(onFork)));
+    if (options.threads === 'all') workers.tell(this.#native);
+    return capabilities;
   }
 
   /** Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. */
@@ -58,11 +62,13 @@ export class Collector {
 
   /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. */
   stop(): Promise<NativeProfile> {
+    workers.silence();
     return this.#async(() => this.#native.stop());
   }
 
   /** Switches sampling off and serializes on this thread. */
   stopSync(): NativeProfile {
+    workers.silence();
     return this.#sync(() => this.#native.stopSync());
   }
 

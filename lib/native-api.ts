@@ -8,6 +8,9 @@
 /** Which native frames a stack shows: none, only the leaf's, or all that JavaScript called. */
 export type NativeFrames = 'none' | 'leaf' | 'all';
 
+/** Which JavaScript threads are profiled: the one that starts the profiler, or worker threads too. */
+export type Threads = 'main' | 'all';
+
 /** What `start` of the native half takes. Everything has been validated in TypeScript; Rust checks again, cheaply. */
 export interface NativeStartOptions {
   /** CPU time between two samples of one thread, in nanoseconds. */
@@ -15,6 +18,7 @@ export interface NativeStartOptions {
   /** Frames a stack may have before its outermost ones are cut. */
   maxDepth: number;
   nativeFrames: NativeFrames;
+  threads: Threads;
   /** Comment of every profile: the versions of pronghorn, Node and V8. */
   versions: string;
   /** Further comments. */
@@ -196,6 +200,8 @@ export interface NativeApi {
   ): Capabilities;
   /** Lets the calling worker thread take part if the profiler runs. `name` is its label. Returns whether it takes part. */
   joinThread(name: string): boolean;
+  /** The calling thread has made the worker thread `tid` (the kernel's id), called `name`: the profiler looks for it. */
+  nameThread(tid: number, name: string): void;
   /** Ends one period and begins the next. Serializes in the thread pool. */
   rotate(): Promise<NativeProfile>;
   /** The same as rotate() on the calling thread, for what cannot wait. */

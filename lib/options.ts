@@ -3,7 +3,7 @@
  * the flags of `pronghorn run`. A new option is one row here.
  */
 import { InvalidOptionError } from './errors.js';
-import type { ClockReading, NativeFrames } from './native-api.js';
+import type { ClockReading, NativeFrames, Threads } from './native-api.js';
 
 /** What the profiler does in a child of fork(2). */
 export type AfterFork = 'restart' | 'stop';
@@ -16,6 +16,8 @@ export interface StartOptions {
   maxDepth?: number | undefined;
   /** Which native frames a stack shows below its JavaScript: 'none', 'leaf' or 'all'. Default 'all'. */
   nativeFrames?: NativeFrames | undefined;
+  /** Which threads are profiled: 'main', or 'all' JavaScript threads, worker threads included. Default 'all'. */
+  threads?: Threads | undefined;
   /** What happens in a child of fork(2) that goes on running JavaScript: 'restart' or 'stop'. Default 'restart'. */
   afterFork?: AfterFork | undefined;
 }
@@ -25,6 +27,7 @@ export interface ResolvedOptions {
   intervalMicros: number;
   maxDepth: number;
   nativeFrames: NativeFrames;
+  threads: Threads;
   afterFork: AfterFork;
 }
 
@@ -106,6 +109,13 @@ export const OPTIONS: { readonly [Name in keyof ResolvedOptions]: Row<ResolvedOp
     env: 'PRONGHORN_NATIVE_FRAMES',
     flag: 'native-frames',
     help: 'native frames that JavaScript called: none, leaf or all',
+  }),
+  threads: oneOf<Threads>({
+    fallback: 'all',
+    values: ['main', 'all'],
+    env: 'PRONGHORN_THREADS',
+    flag: 'threads',
+    help: 'JavaScript threads: main, or all with the worker threads',
   }),
   afterFork: oneOf<AfterFork>({
     fallback: 'restart',

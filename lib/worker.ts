@@ -1,11 +1,12 @@
 /**
- * Worker threads: one that imports this package, or inherits `--import pronghorn/register`, takes part in the session that the main
- * thread has started.
+ * A worker thread that imports this package, or inherits `--import pronghorn/register`, takes part in the session that the main
+ * thread has started at once, and says what it is called. The others are found (lib/threads.ts).
  */
 import * as workerThreads from 'node:worker_threads';
 import { publishFailure } from './channels.js';
 import { fromNative } from './errors.js';
 import type { NativeApi } from './native-api.js';
+import { nameOf, workers } from './threads.js';
 
 /**
  * Does nothing on the main thread. On a worker: takes part, if the profiler runs. Never throws.
@@ -16,14 +17,10 @@ export function joinAsWorker(load: () => NativeApi): void {
   if (workerThreads.isMainThread) return;
   try {
     const native = load();
-    native.joinThread(workerName());
+    native.joinThread(nameOf(workerThreads));
+    // Its own workers are nobody else's to name.
+    workers.tell(native);
   } catch (error) {
     publishFailure({ error: fromNative(error) });
   }
-}
-
-/** The name that the worker was given, where this version of Node tells it, or its number. */
-function workerName(): string {
-  const { threadName } = workerThreads as { threadName?: string };
-  return threadName || `worker ${workerThreads.threadId}`;
 }

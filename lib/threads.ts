@@ -1,0 +1,125 @@
+/**
+ * The worker threads that this thread makes: their names, and the ids that the kernel gives them. The native half finds worker
+ * threads by itself; what it cannot see is what they are called, and, while the whole process sleeps, that there is a new one.
+ *
+ * Node publishes each Worker right after its thread was made, before the constructor returns. The newest thread of the process is
+ * then the worker's. Workers made between the import of this package and the start of the profiler are remembered (weakly) until it
+ * starts. No handle and no timer: the process ends when it would have ended.
+ */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { opendirSync } from 'node:fs';
+import type { Worker } from 'node:worker_threads';
+import type { NativeApi } from './native-api.js';
+
+/** The channel on which Node publishes `{ worker }`. */
+const CHANNEL = 'worker_threads';
+/** The kernel's list of this process's threads, oldest first. */
+const TASKS = '/proc/self/task';
+/** What Node calls a worker without a name, from 24 on. */
+const UNNAMED = 'WorkerThread';
+
+type Teller = Pick<NativeApi, 'nameThread'>;
+
+interface Known {
+  worker: WeakRef<Worker>;
+  tid: number;
+  name: string;
+}
+
+/** All that is remembered; a fork replaces it whole. */
+interface State {
+  watching: boolean;
+  teller: Teller | undefined;
+  known: Known[];
+}
+
+const fresh = (): State => ({ watching: false, teller: undefined, known: [] });
+
+/** The workers that the calling thread makes. One object per thread: {@link workers}. */
+export class Workers {
+  #state = fresh();
+  readonly #listTasks: () => number[];
+  readonly #onWorker = (message: unknown): void => this.#made((message as { worker: Worker }).worker);
+
+  /** @param listTasks the ids of this process's threads, oldest first; may throw */
+  constructor(listTasks: () => number[] = tasks) {
+    this.#listTasks = listTasks;
+  }
+
+  /** Begins to remember workers. Called when the package is imported; again, it changes nothing. */
+  watch(): void {
+    if (this.#state.watching) return;
+    subscribe(CHANNEL, this.#onWorker);
+    this.#state.watching = true;
+  }
+
+  /** Tells the native half of every worker, those that live and those to come. */
+  tell(native: Teller): void {
+    this.watch();
+    this.#state.teller = native;
+    this.#forgetDead();
+    for (const { tid, name } of this.#state.known) native.nameThread(tid, name);
+  }
+
+  /** Tells nobody any more; goes on remembering. */
+  silence(): void {
+    this.#state.teller = undefined;
+  }
+
+  /** In a child of fork(2): none of these threads exists here. */
+  resetAfterFork(): void {
+    unsubscribe(CHANNEL, this.#onWorker);
+    this.#state = fresh();
+    this.watch();
+  }
+
+  /** How many living workers are remembered. */
+  get size(): number {
+    this.#forgetDead();
+    return this.#state.known.length;
+  }
+
+  /** Runs inside the constructor of a Worker, whose caller must not notice. */
+  #made(worker: Worker): void {
+    try {
+      this.#forgetDead();
+      const tid = this.#listTasks().at(-1);
+      // Where the thread could not be made, the newest one is somebody else's.
+      if (tid === undefined || tid === process.pid || this.#state.known.some((known) => known.tid === tid)) return;
+      const name = nameOf(worker);
+      this.#state.known.push({ worker: new WeakRef(worker), tid, name });
+      this.#state.teller?.nameThread(tid, name);
+    } catch {
+      // Without /proc, or in a process that was just forked off: the worker is found later, and is called "worker".
+    }
+  }
+
+  /** A Worker's threadId is -1 from its exit on. */
+  #forgetDead(): void {
+    this.#state.known = this.#state.known.filter(({ worker }) => (worker.deref()?.threadId ?? -1) !== -1);
+  }
+}
+
+/** The workers of this thread. */
+export const workers = new Workers();
+
+/**
+ * What a worker is called in profiles: its `name`, or its number if it has none.
+ *
+ * @param of the Worker, or in the worker the module `node:worker_threads`; Node 20 tells the name to neither
+ */
+export function nameOf(of: { threadId: number }): string {
+  const { threadName } = of as { threadName?: string | null };
+  return threadName && threadName !== UNNAMED ? threadName : `worker ${of.threadId}`;
+}
+
+function tasks(): number[] {
+  const ids: number[] = [];
+  const directory = opendirSync(TASKS, { bufferSize: 128 });
+  try {
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) ids.push(Number(entry.name));
+  } finally {
+    directory.closeSync();
+  }
+  return ids;
+}
