@@ -21,6 +21,7 @@ export const ORDER = [
   'exporter',
   'identity',
   'execve',
+  'workers',
   'whole program',
   'promises',
   'profiler',

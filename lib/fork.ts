@@ -8,6 +8,7 @@ import { Identity } from './identity.js';
 import type { NativeApi } from './native-api.js';
 import { nativeComponents } from './native-components.js';
 import { Promises } from './promises.js';
+import { workers } from './threads.js';
 
 /** What a thread has one of, however many copies of this package it has loaded. Other versions read it: only add to it. */
 export interface ForkAware {
@@ -25,8 +26,9 @@ export interface ForkAware {
 export function forkAware(native: NativeApi): ForkAware {
   const shared = native.registry() as { forkAware?: ForkAware };
   const aware = (shared.forkAware ??= make(native));
-  // Each copy of the package has files of its own.
+  // Each copy of the package has files of its own, and hears of workers by itself.
   aware.chain.join(openFiles);
+  aware.chain.join(workers);
   return aware;
 }
 

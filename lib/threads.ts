@@ -9,6 +9,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { opendirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
+import type { ForkComponent } from './fork-component.js';
 import type { NativeApi } from './native-api.js';
 
 /** The channel on which Node publishes `{ worker }`. */
@@ -36,7 +37,8 @@ interface State {
 const fresh = (): State => ({ watching: false, teller: undefined, known: [] });
 
 /** The workers that the calling thread makes. One object per thread: {@link workers}. */
-export class Workers {
+export class Workers implements ForkComponent {
+  readonly name = 'workers';
   #state = fresh();
   readonly #listTasks: () => number[];
   readonly #onWorker = (message: unknown): void => this.#made((message as { worker: Worker }).worker);
@@ -66,11 +68,15 @@ export class Workers {
     this.#state.teller = undefined;
   }
 
-  /** In a child of fork(2): none of these threads exists here. */
-  resetAfterFork(): void {
+  /** Hears of no worker any more, until watch() or tell(). */
+  hooksOff(): void {
     unsubscribe(CHANNEL, this.#onWorker);
+    this.#state.watching = false;
+  }
+
+  /** In a child of fork(2) none of these threads exists. */
+  resetAfterFork(): void {
     this.#state = fresh();
-    this.watch();
   }
 
   /** How many living workers are remembered. */

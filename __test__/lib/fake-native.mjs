@@ -120,6 +120,7 @@ export function fakeNative() {
     },
     suspend: () => calls.push(['suspend']),
     resume: () => calls.push(['resume']),
+    nameThread: (tid, name) => calls.push(['nameThread', tid, name]),
     registry: () => shared,
     armTermination({ signals, path }) {
       here();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readEnvironment } from '../../dist/lib/environment.js';
 import { OPTIONS, parseOption, validateOptions } from '../../dist/lib/options.js';
 
-const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', afterFork: 'restart' };
+const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', threads: 'all', afterFork: 'restart' };
 
 test('without options, and with undefined ones, the defaults apply', () => {
   assert.deepEqual(validateOptions(undefined), defaults);
@@ -15,12 +15,14 @@ test('the ends of each range are allowed', () => {
   for (const intervalMicros of [1_000, 1_000_000]) assert.equal(validateOptions({ intervalMicros }).intervalMicros, intervalMicros);
   for (const maxDepth of [8, 1_024]) assert.equal(validateOptions({ maxDepth }).maxDepth, maxDepth);
   for (const nativeFrames of ['none', 'leaf', 'all']) assert.equal(validateOptions({ nativeFrames }).nativeFrames, nativeFrames);
+  for (const threads of ['main', 'all']) assert.equal(validateOptions({ threads }).threads, threads);
 });
 
 const wrong = {
   intervalMicros: [999, 1_000_001, 1_500.5, NaN, Infinity, -1, '10000', null, true, {}, [], 10_000n, Symbol('x'), () => 1],
   maxDepth: [7, 1_025, 0, -1, 8.5, '64', null],
   nativeFrames: ['', 'ALL', 'some', 1, null, ['all'], true],
+  threads: ['', 'Main', 'worker', 1, null, ['all'], true],
   afterFork: ['', 'start', 'off', null, false, ['stop']],
 };
 
@@ -45,7 +47,7 @@ for (const [option, values] of Object.entries(wrong)) {
 test('an unknown option is an error that names the nearest known one', () => {
   assert.throws(() => validateOptions({ intervalMicro: 5_000 }), /unknown option intervalMicro; did you mean intervalMicros\?/);
   assert.throws(() => validateOptions({ NATIVEFRAMES: 'all' }), /did you mean nativeFrames\?/);
-  assert.throws(() => validateOptions({ colour: 'red' }), /known options: intervalMicros, maxDepth, nativeFrames, afterFork/);
+  assert.throws(() => validateOptions({ colour: 'red' }), /known options: intervalMicros, maxDepth, nativeFrames, threads, afterFork/);
   assert.throws(() => validateOptions({ toString: 1 }), /unknown option toString/);
   assert.throws(() => validateOptions({ ['x'.repeat(1e6)]: 1 }), { code: 'ERR_PRONGHORN_INVALID_OPTION' });
 });
@@ -62,11 +64,12 @@ test('the environment sets the options', () => {
     PRONGHORN_INTERVAL_MICROS: ' 5000 ',
     PRONGHORN_MAX_DEPTH: '64',
     PRONGHORN_NATIVE_FRAMES: 'leaf',
+    PRONGHORN_THREADS: 'main',
     PRONGHORN_AFTER_FORK: 'stop',
     PATH: '/bin',
   });
   assert.equal(outputDirectory, '/profiles');
-  assert.deepEqual(options, { intervalMicros: 5_000, maxDepth: 64, nativeFrames: 'leaf', afterFork: 'stop' });
+  assert.deepEqual(options, { intervalMicros: 5_000, maxDepth: 64, nativeFrames: 'leaf', threads: 'main', afterFork: 'stop' });
 });
 
 test('empty variables count as not set', () => {

@@ -32,6 +32,7 @@ use self::handshake::{Answer, Asks, Opened};
 use self::names::Names;
 use self::policy::Seen;
 use crate::host::{self, IsolatePtr};
+use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot};
 use crate::{clock, collector, failure, session, signal, statistics, ticker};
 
@@ -194,6 +195,7 @@ fn is_v8_code(state: &State, pc: u64) -> bool {
 /// # Safety
 /// V8 calls it, on the thread of `isolate`.
 unsafe extern "C" fn on_found(isolate: IsolatePtr, data: *mut c_void) {
+    entered(Entry::Interrupt);
     if !session::is_running() {
         return;
     }

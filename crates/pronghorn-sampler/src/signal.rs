@@ -224,6 +224,7 @@ pub fn value_of_timer(number: i32, info: *const libc::siginfo_t) -> Option<usize
 pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static ThreadSlot> {
     // SAFETY: gettid and getpid have no preconditions and are async-signal-safe.
     let (tid, pid) = unsafe { (libc::gettid(), libc::getpid()) };
+    let mut is_late = false;
     let slot = if number == FALLBACK {
         slot::of_thread(tid).map(|(_, slot)| slot)
     } else {
@@ -231,14 +232,17 @@ pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static Thre
         let info = unsafe { &*info.cast::<QueuedInfo>() };
         let index = info.value & 0xffff;
         slot::get(index).filter(|slot| {
-            info.code == libc::SI_QUEUE
+            let is_ours = info.code == libc::SI_QUEUE
                 && info.pid == pid
-                && info.value == value_of(index, slot)
-                && slot.tid.load(Relaxed) == tid
+                && info.value == value_of(index, slot);
+            let owner = slot.tid.load(Relaxed);
+            // The thread has given its slot back since, at its end.
+            is_late = is_ours && owner == 0;
+            is_ours && owner == tid
         })
     };
     let accepted = slot.filter(|slot| slot.pending_since.swap(0, Relaxed) != 0);
-    if accepted.is_none() {
+    if accepted.is_none() && !is_late {
         statistics::shared().forged.fetch_add(1, Relaxed);
     }
     accepted

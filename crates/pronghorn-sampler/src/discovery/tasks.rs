@@ -18,12 +18,11 @@ pub(super) fn count() -> u64 {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: a NUL-terminated path and a place of the right size.
     let result = unsafe { libc::stat(c"/proc/self/task".as_ptr(), stat.as_mut_ptr()) };
-    // SAFETY: zeroed bytes are a valid stat, and the kernel filled it in.
-    if result == 0 {
-        unsafe { stat.assume_init() }.st_nlink
-    } else {
-        0
+    if result != 0 {
+        return 0;
     }
+    // SAFETY: zeroed bytes are a valid stat, and the kernel filled it in.
+    unsafe { stat.assume_init() }.st_nlink
 }
 
 #[cfg(test)]
