@@ -150,14 +150,18 @@ pub(crate) fn reasons() -> Vec<String> {
     reasons
 }
 
-/// The handler's part: thread `tid`, the calling one, was interrupted at `pc` by a timer whose value is `value`.
+/// The handler's part: thread `tid`, the calling one, was interrupted at `pc` by a timer whose value is `value`. False if that is
+/// no timer of ours.
 /// Async-signal-safe; the thread may be anybody's, also one with little stack.
 #[inline(never)]
-pub(crate) fn answer(value: usize, tid: i32, pc: u64) {
-    if !session::is_running() {
-        return;
-    }
+pub(crate) fn answer(value: usize, tid: i32, pc: u64) -> bool {
     let state = STATE.get();
+    if !state.asks.is_own(value) {
+        return false;
+    }
+    if !session::is_running() {
+        return true;
+    }
     statistics::shared().signals_sent.fetch_add(1, Relaxed);
     let look = || {
         if slot::of_thread(tid).is_some() {
@@ -177,6 +181,7 @@ pub(crate) fn answer(value: usize, tid: i32, pc: u64) {
         Ok((isolate, pc))
     };
     state.asks.answer(value, tid, look, ticker::wake);
+    true
 }
 
 /// Whether `pc` lies in V8's builtins or in code that no image holds. There the isolate is alive and no lock is held.

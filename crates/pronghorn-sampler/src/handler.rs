@@ -41,9 +41,9 @@ pub(crate) extern "C" fn on_sampling_signal(
         ticker::wake();
     } else if let Some(value) = signal::value_of_timer(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context; gettid has no preconditions.
-        unsafe {
-            let context = &*context.cast::<libc::ucontext_t>();
-            discovery::answer(value, libc::gettid(), Registers::interrupted(context).pc);
+        let (tid, context) = unsafe { (libc::gettid(), &*context.cast::<libc::ucontext_t>()) };
+        if !discovery::answer(value, tid, Registers::interrupted(context).pc) {
+            signal::count_forged();
         }
     } else if let Some(slot) = signal::accept(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context.

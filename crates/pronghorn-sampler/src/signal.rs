@@ -203,7 +203,7 @@ pub fn send(index: usize, slot: &ThreadSlot, handler: Handler) -> Sent {
 /// For signals that reach the ticker's thread: counts one that no timer of ours sent as forged. Async-signal-safe.
 pub fn count_unless_timer(info: &libc::siginfo_t) {
     if info.si_code != libc::SI_TIMER {
-        statistics::shared().forged.fetch_add(1, Relaxed);
+        count_forged();
     }
 }
 
@@ -217,6 +217,11 @@ pub fn value_of_timer(number: i32, info: *const libc::siginfo_t) -> Option<usize
     // signal's has its sender, and the value at the same place.
     let info = unsafe { &*info.cast::<QueuedInfo>() };
     (info.code == libc::SI_TIMER).then_some(info.value)
+}
+
+/// Counts a signal that was not ours. Async-signal-safe.
+pub fn count_forged() {
+    statistics::shared().forged.fetch_add(1, Relaxed);
 }
 
 /// The slot that a signal which reached the handler was sent to, if it is ours: sent by this process with our value, to
@@ -237,13 +242,13 @@ pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static Thre
                 && info.value == value_of(index, slot);
             let owner = slot.tid.load(Relaxed);
             // The thread has given its slot back since, at its end.
-            is_late = is_ours && owner == 0;
+            is_late = is_ours && owner == 0 && slot.nonce.load(Relaxed) != 0;
             is_ours && owner == tid
         })
     };
     let accepted = slot.filter(|slot| slot.pending_since.swap(0, Relaxed) != 0);
     if accepted.is_none() && !is_late {
-        statistics::shared().forged.fetch_add(1, Relaxed);
+        count_forged();
     }
     accepted
 }

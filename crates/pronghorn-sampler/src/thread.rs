@@ -201,8 +201,11 @@ pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
 
 fn interrupted(slot: &'static ThreadSlot) {
     if !session::is_running() {
-        // The session is over: nothing of ours is to run here any more. A later one asks again.
-        if let Some(_busy) = slot.work() {
+        // The session is over: nothing of ours is to run here any more. A later one asks again. The main thread takes its hooks off
+        // itself, in the stop; until then it has to tell of the failure that may have closed the gate.
+        if !session::is_main(slot)
+            && let Some(_busy) = slot.work()
+        {
             with(slot, JsThread::unhook);
         }
     } else if slot.session.load(Relaxed) != session::session() {

@@ -253,6 +253,13 @@ impl Asks {
         ended
     }
 
+    /// Whether a timer of ours has this value, or had it last. Async-signal-safe.
+    pub(super) fn is_own(&self, value: usize) -> bool {
+        let index = (value & 0xffff).wrapping_sub(BASE);
+        let ask = self.table.get(index);
+        ask.is_some_and(|ask| ask.nonce.load(Relaxed) != 0 && ask.value(index) == value)
+    }
+
     /// The question that a signal's value or an interrupt's data names, if it is thread `tid`'s.
     fn own(&self, value: usize, tid: i32) -> Option<&Ask> {
         let index = (value & 0xffff).checked_sub(BASE)?;
