@@ -6,9 +6,9 @@ import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork.js';
 import type { NativeApi } from './native-api.js';
-import { type StartOptions, testOptions, validateOptions } from './options.js';
+import { optionsKey, type StartOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
-import { notStarted, optionsKey, Profiler } from './profiler.js';
+import { notStarted, Profiler } from './profiler.js';
 import { type Entry, Registry } from './registry.js';
 
 /** What `profile()` takes: how long, and all that `start()` takes. */

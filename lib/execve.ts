@@ -4,17 +4,12 @@
  *
  * While the profiler runs, process.execve is a function of ours around the original, which does both and then calls it.
  */
+import { publishFailure } from './channels.js';
+import { fromNative } from './errors.js';
 import type { ForkComponent } from './fork-component.js';
+import type { NativeApi } from './native-api.js';
 
 type Execve = (...args: unknown[]) => unknown;
-
-/** What to do around the call. */
-export interface AroundExec {
-  /** Delivers the last period and stops all signals. Must not throw. */
-  before(): void;
-  /** The call has failed, so the program goes on. Must not throw. */
-  afterFailure(): void;
-}
 
 interface State {
   /** What the property held before us, while it holds ours. */
@@ -27,28 +22,34 @@ const fresh = (): State => ({ original: undefined, ours: undefined });
 /** Puts the function in place, and takes it away. Node 20 has no process.execve; then it does nothing. */
 export class ExecveGuard implements ForkComponent {
   readonly name = 'execve';
-  readonly #around: AroundExec;
+  readonly #native: NativeApi;
+  readonly #flush: () => void;
   readonly #holder: { execve?: Execve };
   #state = fresh();
 
-  /** @param holder `process`, except in tests */
-  constructor(around: AroundExec, holder: object = process) {
-    this.#around = around;
+  /**
+   * @param flush delivers the last period
+   * @param holder `process`, except in tests
+   */
+  constructor(native: NativeApi, flush: () => void, holder: object = process) {
+    this.#native = native;
+    this.#flush = flush;
     this.#holder = holder;
   }
 
   start(): void {
     const original = this.#holder.execve;
     if (typeof original !== 'function' || this.#state.ours !== undefined) return;
-    const around = this.#around;
     const inPlace = (): boolean => this.#state.ours === ours;
+    const before = (): void => this.#before();
+    const afterFailure = (): void => this.#quietly(() => this.#native.resume());
     const ours = function execve(this: unknown, ...args: unknown[]): unknown {
       if (!inPlace()) return original.apply(this, args);
-      around.before();
+      before();
       try {
         return original.apply(this, args);
       } catch (error) {
-        around.afterFailure();
+        afterFailure();
         throw error;
       }
     };
@@ -66,5 +67,19 @@ export class ExecveGuard implements ForkComponent {
 
   resetAfterFork(): void {
     this.#state = fresh();
+  }
+  #before(): void {
+    this.#quietly(this.#flush);
+    this.#quietly(() => this.#native.suspend());
+  }
+
+  /** What fails here fails the profile, not the program. A child that has not been reset has no profile, and sends no signal. */
+  #quietly(act: () => void): void {
+    if (this.#native.forkState().forked) return;
+    try {
+      act();
+    } catch (error) {
+      publishFailure({ error: fromNative(error) });
+    }
   }
 }

@@ -9,7 +9,7 @@ import type { NativeApi } from './native-api.js';
 
 interface State {
   readonly runtimeId: string;
-  /** Of the process that forked this one off. */
+  /** Of the process that forked this one off, or, where that one forked before it was reset itself, of the nearest above it that had an id. */
   readonly parentRuntimeId: string | undefined;
   /** Of the first process of the family, which may be this one. */
   readonly rootRuntimeId: string;

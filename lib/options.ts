@@ -174,6 +174,12 @@ export function testOptions(options: unknown): TestOptions {
   return test;
 }
 
+/** Two sets of options are equal if this is: every copy of the package must come to the same text. */
+export function optionsKey(options: ResolvedOptions, test: TestOptions): string {
+  const parts = Object.entries({ ...options, ...test }).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(parts, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+}
+
 /** The error for a name that no option has: with the nearest that one has, if one is near. */
 export function unknownOption(name: string, value: unknown, known: readonly string[]): InvalidOptionError {
   const near = nearest(name, known);

@@ -9,7 +9,7 @@ import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork.js';
 import type { ForkComponent, Reset } from './fork-component.js';
 import type { Capabilities, NativeApi, Stats } from './native-api.js';
-import type { ResolvedOptions, TestOptions } from './options.js';
+import { optionsKey, type ResolvedOptions, type TestOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { Registry } from './registry.js';
 
@@ -67,7 +67,7 @@ export class Profiler {
     this.#collector = new Collector(setup.native);
     this.#registry = new Registry(setup.native);
     this.#aware = forkAware(setup.native);
-    this.#execve = new ExecveGuard({ before: () => this.#beforeExec(), afterFailure: () => this.#execFailed() });
+    this.#execve = new ExecveGuard(setup.native, () => this.#deliverBeforeExec());
     const component: ForkComponent = {
       name: 'profiler',
       // The native half's hooks are its own component.
@@ -279,36 +279,10 @@ export class Profiler {
     publishFailure({ error, lost: this.#aware.exporter.lose(this.#setup.native.readClock().realtimeNanos) });
   }
 
-  /** Delivers what would be lost, if anybody listens, and lets no signal reach the next program. */
-  #beforeExec(): void {
-    // In a child that has not been reset no signal of ours is sent, and there is nothing to deliver.
-    if (this.#setup.native.forkState().forked) return;
-    try {
-      if (execIsHeard()) publishExec({ profile: this.#aware.exporter.profile(this.#collector.rotateSync()) });
-    } catch (error) {
-      publishFailure({ error: fromNative(error) });
-    }
-    this.#quietly(() => this.#setup.native.suspend());
+  /** Another program would destroy it. Made only if anybody listens. */
+  #deliverBeforeExec(): void {
+    if (execIsHeard()) publishExec({ profile: this.#aware.exporter.profile(this.#collector.rotateSync()) });
   }
-
-  #execFailed(): void {
-    if (this.#setup.native.forkState().forked) return;
-    this.#quietly(() => this.#setup.native.resume());
-  }
-
-  #quietly(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      publishFailure({ error: fromNative(error) });
-    }
-  }
-}
-
-/** Two sets of options are equal if this is: every copy of the package must come to the same text. */
-export function optionsKey(options: ResolvedOptions, test: TestOptions): string {
-  const parts = Object.entries({ ...options, ...test }).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(parts, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
 /** The error of stop() and rotate() where nothing runs. */

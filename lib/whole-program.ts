@@ -135,6 +135,7 @@ class WholeProgram implements ForkComponent {
   #writeBeforeExec(profile: Profile): void {
     this.#write(profile);
     // If the program goes on after all, what a signal writes must not take the place of this file.
+    disarm(this.#setup.native);
     this.started();
   }
 

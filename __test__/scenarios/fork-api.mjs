@@ -1,7 +1,8 @@
 // Programs that really fork, and what the package does in the child: which steps, in which order, what it publishes, what the API answers.
 import { subscribe } from 'node:diagnostics_channel';
-import { readdirSync, readFileSync } from 'node:fs';
-import { childOnly, digest, forker, inChild, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { childOnly, digest, forker, forkNow, inChild, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
 
 const { start, stop, profile, resetAfterFork } = pronghorn;
 
@@ -27,6 +28,18 @@ function listen(names = ['start', 'stop', 'rotate', 'failure', 'reset']) {
 /** What a profile says of where it is from. */
 const origin = ({ processId, runtimeId, sequence }) => ({ processId, runtimeId, sequence });
 
+/** Lets the loop come to where it would poll: a fork made while it polls is followed by what setImmediate() has in store, and by timers, first. */
+const turn = () => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
+
+/** What a descriptor points at. */
+const linkOf = (file) => {
+  try {
+    return readlinkSync(`/proc/self/fd/${file}`);
+  } catch {
+    return '';
+  }
+};
+
 await scenarios({
   async restart() {
     const heard = listen();
@@ -36,7 +49,7 @@ await scenarios({
     parentOnly(30);
     const child = await inChild(async () => {
       const told = heard.length;
-      await rest(1);
+      await turn();
       childOnly(60);
       const last = await profiler.rotate();
       return { pid: forker.getpid(), heard: heard.slice(told), ...digest(last), origin: origin(last), same: start({ intervalMicros: 1_000 }) === profiler };
@@ -73,7 +86,7 @@ await scenarios({
     const profiler = start({ intervalMicros: 1_000, afterFork: 'stop' });
     parentOnly(20);
     const { value } = await inChild(async () => {
-      await rest(5);
+      await turn();
       const off = [await codeOf(stop), await codeOf(() => profiler.rotate()), await codeOf(() => profiler.stats())];
       const other = start({ intervalMicros: 1_000 });
       childOnly(30);
@@ -103,7 +116,7 @@ await scenarios({
     parentOnly(10);
     const last = await profiler.stop();
     const { value } = await inChild(async () => {
-      await rest(5);
+      await turn();
       const off = [await codeOf(stop), (await profiler.stop()) === last];
       const again = start({ intervalMicros: 1_000 });
       childOnly(30);
@@ -137,7 +150,7 @@ await scenarios({
   async nested() {
     const profiler = start({ intervalMicros: 1_000 });
     const deeper = async (depth) => {
-      await rest(1);
+      await turn();
       childOnly(20);
       const below = depth === 0 ? [] : (await inChild(() => deeper(depth - 1), { deadlineMs: 20_000 })).value;
       const last = await profiler.stop();
@@ -161,10 +174,60 @@ await scenarios({
     const { value } = await inChild(async () => {
       const code = await codeOf(() => saved);
       running.stats();
-      return [code, forker.openDescriptors?.() ?? readdirSync('/proc/self/fd').length, temporary() !== undefined || readdirSync(settings.out).includes('big')];
+      const open = readdirSync('/proc/self/fd').filter((file) => linkOf(file).startsWith(settings.out)).length;
+      return { code, open, untouched: readdirSync(settings.out).some((name) => name === 'big' || name.endsWith('.tmp')) };
     });
     await saved;
     await stop();
     return { child: value, size: readFileSync(path).length, left: temporary() };
+  },
+
+  /** The whole program under register: children that end in each way. */
+  async register() {
+    parentOnly(60);
+    const normal = await inChild(async () => {
+      await turn();
+      childOnly(60);
+    });
+    const early = await inChild(() => undefined);
+    const sleeper = forkNow();
+    if (sleeper === 0) {
+      setTimeout(() => process.exit(71), 9_000);
+      await turn();
+      childOnly(60);
+      forker.kill(forker.getpid(), 15);
+      await rest(8_000);
+    }
+    const status = await outcome(sleeper).catch((error) => String(error.message).split('\n', 1)[0]);
+    return { parent: forker.getpid(), normal: normal.pid, early: early.pid, killed: sleeper, status };
+  },
+
+  /** A thread forks. Its child has no other thread. */
+  async worker() {
+    start({ intervalMicros: 1_000 });
+    const source = `
+      const { workerData } = require('node:worker_threads');
+      const forker = require(workerData.forkFixture);
+      const { writeFileSync } = require('node:fs');
+      import(workerData.index).then(async ({ start, stop, resetAfterFork, profile }) => {
+        const pid = forker.fork('fork', 5);
+        if (pid === 0) {
+          const codes = [];
+          for (const use of [start, stop, resetAfterFork, () => profile({ durationMs: 1 })]) {
+            try { await use(); codes.push('none'); } catch (error) { codes.push(error.code); }
+          }
+          writeFileSync(workerData.answer, JSON.stringify(codes));
+          forker._exit(0);
+        }
+        let status;
+        while ((status = forker.waitpid(pid, 1)) === -1) await new Promise((resolve) => setTimeout(resolve, 1));
+        require('node:worker_threads').parentPort.postMessage(status);
+      });`;
+    const answer = `${settings.out}/answer`;
+    const worker = new Worker(source, { eval: true, workerData: { forkFixture: settings.forkFixture, index: `${settings.package}/dist/index.js`, answer } });
+    const status = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    parentOnly(30);
+    const last = digest(await stop());
+    return { status, codes: JSON.parse(readFileSync(answer, 'utf8')), parent: last.parent };
   },
 });

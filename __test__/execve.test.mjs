@@ -1,0 +1,94 @@
+// process.execve() under the profiler: the profile is written, the next program starts and lives, and a call that fails changes nothing.
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { launch } from './helpers/child.mjs';
+import { majors, nodePath, root } from './helpers/nodes.mjs';
+import { describe as describeStacks, has, readProfile, total } from './helpers/pprof.mjs';
+import { scratch } from './helpers/scratch.mjs';
+
+/** How many times one process becomes the next program. */
+const HOPS = process.env.PRONGHORN_TEST_LONG ? 200 : 20;
+
+const burn = `function burn(ms) { const end = performance.now() + ms; let x = 0; while (performance.now() < end) for (let i = 0; i < 1e4; i++) x += i; return x; }`;
+const index = JSON.stringify(join(root, 'dist/index.js'));
+
+/** Runs a program whose folder is its first argument. */
+async function runs(major, source, flags = [], env = {}) {
+  const out = scratch();
+  const app = join(out, 'app.mjs');
+  writeFileSync(app, source);
+  const child = launch(nodePath(major), [...flags, app, out], { deadlineMs: 60_000, env: { PRONGHORN_OUTPUT_DIR: out, PRONGHORN_INTERVAL_MICROS: '1000', ...env } });
+  const result = await child.done;
+  const profiles = readdirSync(out).filter((name) => name.endsWith('.pb.gz')).sort().map((name) => Object.assign(readProfile(join(out, name)), { name }));
+  return { ...result, profiles };
+}
+
+const cpuOf = (profile, name) => total(profile.samples.filter(has(name)), 'cpu') / 1e6;
+
+for (const major of majors.filter((each) => each >= 22)) {
+  describe(`process.execve on Node ${major}`, () => {
+    it(`the next program starts and lives, ${HOPS} times over, and each leaves its profile (Node ${major})`, async () => {
+      const register = join(root, 'dist/register.js');
+      const { code, signal, stdout, stderr, profiles } = await runs(
+        major,
+        `${burn}
+         const hop = Number(process.argv[3] ?? 0);
+         burn(20);
+         if (hop < ${HOPS}) process.execve(process.execPath, [process.execPath, '--no-warnings', '--import', ${JSON.stringify(register)}, process.argv[1], process.argv[2], String(hop + 1)], process.env);
+         burn(20);
+         console.log('alive', hop, process.pid);`,
+        ['--no-warnings', '--import', register],
+      );
+      assert.deepEqual([code, signal, stderr], [0, null, '']);
+      const [, pid] = /^alive \d+ (\d+)\n$/.exec(stdout) ?? [];
+      assert.ok(profiles.every(({ name }) => name.includes(`.${pid}.`)), profiles.map(({ name }) => name).join());
+      assert.equal(profiles.length, HOPS + 1);
+      for (const profile of profiles) assert.ok(cpuOf(profile, 'burn') > 2, `${profile.name}: ${describeStacks(profile.samples, 'cpu')}`);
+    });
+
+    it(`a program that profiles itself gets its last period, in time to write it (Node ${major})`, async () => {
+      const { code, stdout, stderr, profiles } = await runs(
+        major,
+        `import { subscribe } from 'node:diagnostics_channel';
+         import { start } from ${index};
+         ${burn}
+         const profiler = start({ intervalMicros: 1_000 });
+         subscribe('pronghorn:exec', ({ profile }) => profile.saveSync(process.argv[2] + '/last.pb.gz'));
+         burn(50);
+         process.execve(process.execPath, [process.execPath, '-p', '6 * 7'], process.env);`,
+        ['--no-warnings'],
+      );
+      assert.deepEqual([code, stdout, stderr], [0, '42\n', '']);
+      assert.equal(profiles.length, 1);
+      assert.ok(cpuOf(profiles[0], 'burn') > 5, describeStacks(profiles[0].samples, 'cpu'));
+    });
+
+    // Before Node 26 a call that the kernel refuses ends the process; arguments that make no sense throw everywhere.
+    const wrong = major >= 26 ? "'/nowhere', ['nowhere'], {}" : "42";
+    it(`if it throws, the profile goes on (Node ${major})`, async () => {
+      const { code, stderr, profiles } = await runs(
+        major,
+        `import { subscribe } from 'node:diagnostics_channel';
+         import { start, stop } from ${index};
+         ${burn}
+         function untilThen() { burn(50); }
+         function fromThen() { burn(50); }
+         const original = process.execve;
+         start({ intervalMicros: 1_000 });
+         subscribe('pronghorn:exec', ({ profile }) => profile.saveSync(process.argv[2] + '/1.pb.gz'));
+         untilThen();
+         try { process.execve(${wrong}); } catch (error) { if (!error.code) throw error; }
+         fromThen();
+         (await stop()).saveSync(process.argv[2] + '/2.pb.gz');
+         if (process.execve !== original) process.exitCode = 3;`,
+        ['--no-warnings'],
+      );
+      assert.deepEqual([code, stderr], [0, '']);
+      const [first, second] = profiles;
+      assert.ok(cpuOf(first, 'untilThen') > 5 && cpuOf(first, 'fromThen') === 0, describeStacks(first.samples, 'cpu'));
+      assert.ok(cpuOf(second, 'fromThen') > 5 && cpuOf(second, 'untilThen') === 0, describeStacks(second.samples, 'cpu'));
+    });
+  });
+}
