@@ -11,8 +11,18 @@ import { scratch } from './helpers/scratch.mjs';
 /** How many times one process becomes the next program. */
 const HOPS = process.env.PRONGHORN_TEST_LONG ? 200 : 20;
 
-const burn = `function burn(ms) { const end = performance.now() + ms; let x = 0; while (performance.now() < end) for (let i = 0; i < 1e4; i++) x += i; return x; }`;
 const index = JSON.stringify(join(root, 'dist/index.js'));
+
+/** Source text: a function that burns until samples of it have been taken, however busy the machine is with other things. */
+const burn = `
+  import { start } from ${index};
+  function burn() {
+    const profiler = start({ intervalMicros: 1_000 });
+    const before = profiler.stats().samples;
+    let x = 0;
+    for (const end = performance.now() + 5_000; profiler.stats().samples < before + 5 && performance.now() < end; ) for (let i = 0; i < 1e5; i++) x += i;
+    return x;
+  }`;
 
 /** Runs a program whose folder is its first argument. */
 async function runs(major, source, flags = [], env = {}) {
@@ -35,9 +45,9 @@ for (const major of majors.filter((each) => each >= 22)) {
         major,
         `${burn}
          const hop = Number(process.argv[3] ?? 0);
-         burn(20);
+         burn();
          if (hop < ${HOPS}) process.execve(process.execPath, [process.execPath, '--no-warnings', '--import', ${JSON.stringify(register)}, process.argv[1], process.argv[2], String(hop + 1)], process.env);
-         burn(20);
+         burn();
          console.log('alive', hop, process.pid);`,
         ['--no-warnings', '--import', register],
       );
@@ -45,24 +55,23 @@ for (const major of majors.filter((each) => each >= 22)) {
       const [, pid] = /^alive \d+ (\d+)\n$/.exec(stdout) ?? [];
       assert.ok(profiles.every(({ name }) => name.includes(`.${pid}.`)), profiles.map(({ name }) => name).join());
       assert.equal(profiles.length, HOPS + 1);
-      for (const profile of profiles) assert.ok(cpuOf(profile, 'burn') > 2, `${profile.name}: ${describeStacks(profile.samples, 'cpu')}`);
+      for (const profile of profiles) assert.ok(cpuOf(profile, 'burn') > 0, `${profile.name}: ${describeStacks(profile.samples, 'cpu')}`);
     });
 
     it(`a program that profiles itself gets its last period, in time to write it (Node ${major})`, async () => {
       const { code, stdout, stderr, profiles } = await runs(
         major,
         `import { subscribe } from 'node:diagnostics_channel';
-         import { start } from ${index};
          ${burn}
-         const profiler = start({ intervalMicros: 1_000 });
+         start({ intervalMicros: 1_000 });
          subscribe('pronghorn:exec', ({ profile }) => profile.saveSync(process.argv[2] + '/last.pb.gz'));
-         burn(50);
+         burn();
          process.execve(process.execPath, [process.execPath, '-p', '6 * 7'], process.env);`,
         ['--no-warnings'],
       );
       assert.deepEqual([code, stdout, stderr], [0, '42\n', '']);
       assert.equal(profiles.length, 1);
-      assert.ok(cpuOf(profiles[0], 'burn') > 5, describeStacks(profiles[0].samples, 'cpu'));
+      assert.ok(cpuOf(profiles[0], 'burn') > 0, describeStacks(profiles[0].samples, 'cpu'));
     });
 
     // Before Node 26 a call that the kernel refuses ends the process; arguments that make no sense throw everywhere.
@@ -71,10 +80,10 @@ for (const major of majors.filter((each) => each >= 22)) {
       const { code, stderr, profiles } = await runs(
         major,
         `import { subscribe } from 'node:diagnostics_channel';
-         import { start, stop } from ${index};
+         import { stop } from ${index};
          ${burn}
-         function untilThen() { burn(50); }
-         function fromThen() { burn(50); }
+         function untilThen() { burn(); }
+         function fromThen() { burn(); }
          const original = process.execve;
          start({ intervalMicros: 1_000 });
          subscribe('pronghorn:exec', ({ profile }) => profile.saveSync(process.argv[2] + '/1.pb.gz'));
@@ -87,8 +96,8 @@ for (const major of majors.filter((each) => each >= 22)) {
       );
       assert.deepEqual([code, stderr], [0, '']);
       const [first, second] = profiles;
-      assert.ok(cpuOf(first, 'untilThen') > 5 && cpuOf(first, 'fromThen') === 0, describeStacks(first.samples, 'cpu'));
-      assert.ok(cpuOf(second, 'fromThen') > 5 && cpuOf(second, 'untilThen') === 0, describeStacks(second.samples, 'cpu'));
+      assert.ok(cpuOf(first, 'untilThen') > 0 && cpuOf(first, 'fromThen') === 0, describeStacks(first.samples, 'cpu'));
+      assert.ok(cpuOf(second, 'fromThen') > 0 && cpuOf(second, 'untilThen') === 0, describeStacks(second.samples, 'cpu'));
     });
   });
 }

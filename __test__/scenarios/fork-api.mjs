@@ -31,6 +31,12 @@ const origin = ({ processId, runtimeId, sequence }) => ({ processId, runtimeId, 
 /** Lets the loop come to where it would poll: a fork made while it polls is followed by what setImmediate() has in store, and by timers, first. */
 const turn = () => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
 
+/** Burns until samples of it have been taken, on a machine that is busy with other things too. */
+function sampled(profiler, burn) {
+  const before = profiler.stats().samples;
+  for (const end = performance.now() + 5_000; profiler.stats().samples < before + 5 && performance.now() < end; ) burn(20);
+}
+
 /** What a descriptor points at. */
 const linkOf = (file) => {
   try {
@@ -44,13 +50,13 @@ await scenarios({
   async restart() {
     const heard = listen();
     const profiler = start({ intervalMicros: 1_000 });
-    parentOnly(50);
+    sampled(profiler, parentOnly);
     const before = origin(await profiler.rotate());
-    parentOnly(30);
+    sampled(profiler, parentOnly);
     const child = await inChild(async () => {
       const told = heard.length;
       await turn();
-      childOnly(60);
+      sampled(profiler, childOnly);
       const last = await profiler.rotate();
       return { pid: forker.getpid(), heard: heard.slice(told), ...digest(last), origin: origin(last), same: start({ intervalMicros: 1_000 }) === profiler };
     });
@@ -84,12 +90,12 @@ await scenarios({
 
   async policyStop() {
     const profiler = start({ intervalMicros: 1_000, afterFork: 'stop' });
-    parentOnly(20);
+    sampled(profiler, parentOnly);
     const { value } = await inChild(async () => {
       await turn();
       const off = [await codeOf(stop), await codeOf(() => profiler.rotate()), await codeOf(() => profiler.stats())];
       const other = start({ intervalMicros: 1_000 });
-      childOnly(30);
+      sampled(other, childOnly);
       return { off, ...digest(await other.stop()) };
     });
     return { child: value, parent: digest(await stop()) };
@@ -98,16 +104,16 @@ await scenarios({
   /** Promises that are pending at the fork. */
   async pending() {
     const profiler = start({ intervalMicros: 1_000 });
-    parentOnly(50);
+    sampled(profiler, parentOnly);
     const rotation = profiler.rotate();
     const first = await inChild(async () => [await codeOf(() => rotation), (await profiler.rotate()).sequence]);
     const rotated = digest(await rotation).parent;
     const stopped = profiler.stop();
     const second = await inChild(async () => [await codeOf(() => stopped), await codeOf(() => profiler.rotate()), await codeOf(stop)]);
     const last = digest(await stopped);
-    const timed = profile({ durationMs: 300, intervalMicros: 1_000 });
+    const timed = profile({ durationMs: 600, intervalMicros: 1_000 });
     const third = await inChild(async () => [await codeOf(() => timed), await codeOf(stop)]);
-    parentOnly(20);
+    parentOnly(300);
     return { rotation: first.value, stop: second.value, profile: third.value, parent: [rotated > 0, last.wall > 0, digest(await timed).parent > 0] };
   },
 
@@ -119,7 +125,7 @@ await scenarios({
       await turn();
       const off = [await codeOf(stop), (await profiler.stop()) === last];
       const again = start({ intervalMicros: 1_000 });
-      childOnly(30);
+      sampled(again, childOnly);
       return { off, ...digest(await again.stop()) };
     });
     return value;
@@ -136,7 +142,7 @@ await scenarios({
         // The loop looks again when it turns, at growing intervals.
         for (const end = performance.now() + 5_000; heard.at(-1)?.restarted !== true && performance.now() < end; ) await rest(10);
         const told = heard.map(({ name, code, restarted }) => `${name} ${code ?? restarted}`);
-        childOnly(30);
+        sampled(profiler, childOnly);
         const { child, parent } = digest(await profiler.stop());
         return { told, child, parent };
       });
@@ -184,17 +190,19 @@ await scenarios({
 
   /** The whole program under register: children that end in each way. */
   async register() {
-    parentOnly(60);
+    // register's own, whose options these are.
+    const profiler = start({ intervalMicros: 1_000 });
+    sampled(profiler, parentOnly);
     const normal = await inChild(async () => {
       await turn();
-      childOnly(60);
+      sampled(profiler, childOnly);
     });
     const early = await inChild(() => undefined);
     const sleeper = forkNow();
     if (sleeper === 0) {
       setTimeout(() => process.exit(71), 9_000);
       await turn();
-      childOnly(60);
+      sampled(profiler, childOnly);
       forker.kill(forker.getpid(), 15);
       await rest(8_000);
     }
@@ -204,7 +212,7 @@ await scenarios({
 
   /** A thread forks. Its child has no other thread. */
   async worker() {
-    start({ intervalMicros: 1_000 });
+    const profiler = start({ intervalMicros: 1_000 });
     const source = `
       const { workerData } = require('node:worker_threads');
       const forker = require(workerData.forkFixture);
@@ -226,7 +234,7 @@ await scenarios({
     const answer = `${settings.out}/answer`;
     const worker = new Worker(source, { eval: true, workerData: { forkFixture: settings.forkFixture, index: `${settings.package}/dist/index.js`, answer } });
     const status = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
-    parentOnly(30);
+    sampled(profiler, parentOnly);
     const last = digest(await stop());
     return { status, codes: JSON.parse(readFileSync(answer, 'utf8')), parent: last.parent };
   },
