@@ -5,19 +5,19 @@
  * descriptors are closed, and the promises reject. Descriptors are plain numbers here, since a FileHandle would close a
  * number that is somebody else's by then. Bytes are written at explicit positions: parent and child share the descriptor's own.
  */
-import { close, closeSync, open, readdirSync, readlinkSync, rename, rm, write } from 'node:fs';
+import { close, closeSync, fstatSync, openSync, readlinkSync, rename, rm, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { PronghornError } from './errors.js';
 import type { ForkComponent } from './fork-component.js';
 
-const opened = promisify(open);
 const renamed = promisify(rename);
 const removed = promisify(rm);
 const closed = promisify(close);
 
 interface Writing {
-  /** No other file has this name. */
-  readonly temporary: string;
+  readonly file: number;
+  /** What the descriptor points at, however the parent has called it since. */
+  readonly inode: string;
   readonly promise: Promise<string>;
   reject(error: PronghornError): void;
 }
@@ -34,15 +34,17 @@ let writing = new Set<Writing>();
  * @returns the target; in a child of a fork made in the meantime the promise rejects with ERR_PRONGHORN_FORKED
  */
 export function replaceFile(target: string, temporary: string, data: Uint8Array, failed: (cause: unknown) => Error): Promise<string> {
+  // On this thread, so that a fork never finds a file open of which nothing is known here.
+  const file = openSync(temporary, 'wx');
   let reject: (error: Error) => void = () => undefined;
   let resolve: (path: string) => void = () => undefined;
   const promise = new Promise<string>((onResolve, onReject) => {
     resolve = onResolve;
     reject = onReject;
   });
-  const entry: Writing = { temporary, promise, reject };
+  const entry: Writing = { file, inode: inodeOf(file), promise, reject };
   writing.add(entry);
-  replace(entry, target, data)
+  replace(entry, temporary, target, data)
     .finally(() => writing.delete(entry))
     .then(
       () => resolve(target),
@@ -51,13 +53,12 @@ export function replaceFile(target: string, temporary: string, data: Uint8Array,
   return promise;
 }
 
-async function replace(entry: Writing, target: string, data: Uint8Array): Promise<void> {
-  const { temporary } = entry;
+async function replace(entry: Writing, temporary: string, target: string, data: Uint8Array): Promise<void> {
+  const { file } = entry;
   const pid = realPid();
   // Between a fork and its reset a step that the thread pool had finished may still be delivered in the child.
   const go = <T>(step: () => Promise<T>): Promise<T> => (writing.has(entry) && realPid() === pid ? step() : new Promise<T>(() => undefined));
   try {
-    const file = await opened(temporary, 'wx');
     try {
       for (let position = 0; position < data.length; ) {
         position += await go(() => writeAt(file, data, position));
@@ -96,8 +97,9 @@ export const openFiles: ForkComponent = {
   resetAfterFork() {
     const all = writing;
     writing = new Set();
-    if (all.size > 0) closeInherited(new Set([...all].map((entry) => entry.temporary)));
-    for (const { promise, reject } of all) {
+    for (const { file, inode, promise, reject } of all) {
+      // The parent's thread pool may have closed it just before the fork, and the number be somebody else's by now.
+      if (inodeOf(file) === inode) closeSync(file);
       // As everywhere: a program that does not look at it in the parent shall not die of it in the child.
       promise.catch(() => undefined);
       reject(new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off while its parent wrote a profile; the parent goes on with it'));
@@ -105,21 +107,12 @@ export const openFiles: ForkComponent = {
   },
 };
 
-/** By what descriptors point at, since the parent's thread pool may have opened or closed one without our having heard of it. */
-function closeInherited(names: ReadonlySet<string>): void {
-  for (const descriptor of descriptors()) {
-    try {
-      if (names.has(readlinkSync(`/proc/self/fd/${descriptor}`))) closeSync(Number(descriptor));
-    } catch {
-      // The descriptor by which the folder itself was read.
-    }
-  }
-}
-
-function descriptors(): string[] {
+/** Names a file for as long as it is open; empty if nothing is. */
+function inodeOf(file: number): string {
   try {
-    return readdirSync('/proc/self/fd');
+    const { dev, ino } = fstatSync(file, { bigint: true });
+    return `${dev}:${ino}`;
   } catch {
-    return [];
+    return '';
   }
 }
