@@ -7,8 +7,7 @@
  * one chain per JavaScript thread, shared by all copies of this package; a child of a fork has one JavaScript thread, the one that forked.
  *
  * The native half acknowledges the fork as the very last step. An attempt that fails before that leaves everything off, and the next call
- * begins from the beginning. What was decided about the child at the first attempt holds for the later ones, which find an entry
- * half reset.
+ * begins from the beginning. The registry's entry stays as the child inherited it until then, so every attempt comes to the same verdict.
  */
 import { debuglog } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
@@ -26,15 +25,13 @@ const debug = debuglog('pronghorn');
 interface State {
   /** An attempt, or its announcement, is under way: whoever calls into the API from there finds what there is. */
   running: boolean;
-  /** What was decided about this child, until the fork is acknowledged. */
-  verdict: Verdict | undefined;
   /** Why the last attempt failed. */
   failure: PronghornError | undefined;
   /** Whether a fork on a worker thread has been announced. */
   announced: boolean;
 }
 
-const fresh = (): State => ({ running: false, verdict: undefined, failure: undefined, announced: false });
+const fresh = (): State => ({ running: false, failure: undefined, announced: false });
 
 /** Runs the components. Get it from `forkChain()`. */
 export class ForkChain {
@@ -110,7 +107,7 @@ export class ForkChain {
 
   #attempt(fork: ForkState): void {
     const profiler = this.#registry.current?.profiler;
-    const verdict = (this.#state.verdict ??= verdictOn(this.#registry.current, fork));
+    const verdict = verdictOn(this.#registry.current, fork);
     this.#state.failure = undefined;
     let reading: ClockReading | undefined;
     try {

@@ -10,13 +10,16 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 const program = `
-import { type Profile, type Profiler, profile, PronghornError, start, stop, type Stats } from 'pronghorn';
+import { type Profile, type Profiler, profile, PronghornError, resetAfterFork, type ResetMessage, start, stop, type Stats } from 'pronghorn';
 
-const profiler: Profiler = start({ intervalMicros: 5_000, nativeFrames: 'leaf', maxDepth: undefined });
+const profiler: Profiler = start({ intervalMicros: 5_000, nativeFrames: 'leaf', maxDepth: undefined, afterFork: 'stop' });
 export async function use(signal: AbortSignal): Promise<string> {
   const rotated: Profile = await profiler.rotate();
   const stats: Stats = rotated.stats;
-  const walk: boolean = profiler.capabilities.walk;
+  const walk: boolean = profiler.capabilities.walk && profiler.capabilities.fork.handlers && resetAfterFork();
+  const origin: [number, string, number] = [rotated.processId, rotated.runtimeId, rotated.sequence];
+  const lasted = (message: ResetMessage): bigint => message.unprofiledNanos + BigInt(origin.length);
+  void lasted;
   const nanos: bigint = rotated.endTimeNanos - rotated.startTimeNanos;
   const whole: Profile = await profile({ durationMs: stats.samples, signal });
   const bytes: Buffer = (await stop()).data;
