@@ -36,6 +36,7 @@ export const TEST_OPTIONS = Symbol.for('pronghorn.testOptions');
 export const PAGES = 1;
 export const LOOP = 2;
 export const DIES_WITH_PARENT = 4;
+export const PREPARED = 8;
 export const WHOLE = PAGES | LOOP | DIES_WITH_PARENT;
 
 /** The process that the test started. */
@@ -152,6 +153,27 @@ export function childOnly(ms) {
   while (forker.threadCpuNanos(0) < end) chunk();
   return sink;
 }
+
+/**
+ * Computes until the profiler has seen it: a busy machine may leave the ticker without a turn for many milliseconds.
+ *
+ * @param {() => number} samples how many there are by now
+ * @param {(ms: number) => void} burn {@link parentOnly} or {@link childOnly}
+ * @returns how many there were more
+ */
+export function untilSampled(samples, burn, { atLeast = 3, ms = 1_000 } = {}) {
+  const before = samples();
+  const end = forker.threadCpuNanos(0) + ms * 1e6;
+  do burn(4);
+  while (samples() < before + atLeast && forker.threadCpuNanos(0) < end);
+  return samples() - before;
+}
+
+/**
+ * Lets the event loop come round and poll, so that it has looked whether this process was forked off. The first immediate may belong to the round
+ * in which the fork was made.
+ */
+export const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 /** What a test wants to know of a profile: whose work it shows, how much, when, and by which threads. */
 export function digest(profile) {

@@ -1,0 +1,109 @@
+// Forks at the worst moments, each reached by a failpoint: no child hangs or crashes, all are profiled, and so is the parent. scenarios/fork-moments.mjs.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { runFork } from './helpers/fork.mjs';
+import { long, majors } from './helpers/nodes.mjs';
+import { has, readProfile } from './helpers/pprof.mjs';
+
+const COUNT = long ? 200 : 20;
+
+const run = (scenario, major, settings, options = {}) =>
+  runFork('moments', scenario, major, { count: COUNT, ...settings }, { failpoints: true, deadlineMs: long ? 240_000 : 60_000, ...options });
+
+/** The child runs its own profile, and shows itself alone; the parent goes on. */
+function checkFork(fork) {
+  const { restarted, forked, names, own, sequence } = fork;
+  assert.deepEqual({ restarted, forked, names, own, sequence }, { restarted: true, forked: false, names: ['childOnly'], own: true, sequence: 0 }, JSON.stringify(fork));
+  checkParentsPart(fork);
+}
+
+function checkParentsPart({ delivered, sampledOn }) {
+  assert.ok(delivered, "the parent's rotation delivers");
+  assert.ok(sampledOn > 0, 'the parent is sampled after the fork');
+}
+
+/** In all, too, the parent has lost nothing. */
+function checkEnd({ report }, late = 0) {
+  assert.equal(report.results.length, COUNT);
+  assert.equal(report.gaveUp, 0, 'a held thread was not released');
+  const { stats, last } = report;
+  assert.equal(stats.droppedSamples + stats.droppedByRecorder + stats.failedSerializations, 0);
+  assert.equal(stats.lateForks, late);
+  assert.ok(!last.names.includes('childOnly'), "a child's name in the parent's profile");
+}
+
+const MOMENTS = {
+  'slot one active': 'slot one is active',
+  'slot two active': 'slot two is active',
+  'mid-flip': 'both slots are open',
+  'mid-ready': 'the inactive slot has its fresh data',
+  'mid-serialize': 'a profile is being encoded',
+  rotation: 'a rotation is under way',
+  symbolizer: 'the symbolizer is held',
+  'recorder-lock': "another thread is inside the recorder's lock",
+  'ticker-parking': 'the ticker is about to park',
+  'mid-sample': 'inside our signal handler',
+  gc: "inside our garbage collection hook",
+  'gc prologue': 'before a garbage collection',
+  'gc epilogue': 'after a garbage collection',
+};
+
+for (const major of majors) {
+  describe(`forks at the worst moments, Node ${major}`, { concurrency: 2 }, () => {
+    for (const [moment, words] of Object.entries(MOMENTS)) {
+      it(`${COUNT} forks while ${words} (Node ${major})`, async () => {
+        const result = await run('fork', major, { moment });
+        for (const fork of result.report.results) checkFork(fork);
+        checkEnd(result);
+      });
+    }
+
+    for (const [moment, words] of [
+      ['ticker-registration', 'the registration of threads'],
+      ['ticker-v8', 'its way into V8'],
+    ]) {
+      it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
+        const result = await run('fork', major, { moment, released: true });
+        const { results, stats } = result.report;
+        // A machine that gives the ticker no turn for a millisecond makes a fork late, which is allowed and counted.
+        const restarted = results.filter((fork) => fork.restarted);
+        for (const fork of restarted) checkFork(fork);
+        assert.equal(stats.lateForks, results.length - restarted.length);
+        assert.ok(restarted.length > 0.5 * COUNT, `${restarted.length} of ${COUNT} forks found it gone`);
+        checkEnd(result, stats.lateForks);
+      });
+
+      for (const kind of ['fork', '_Fork', 'clone']) {
+        const handlers = kind === 'fork';
+        const how = handlers ? 'past their patience' : `by ${kind}, which waits for nobody`;
+        it(`${COUNT} forks ${how}, while the ticker holds ${words}: the child stays off and says why (Node ${major})`, async () => {
+          const result = await run('fork', major, { moment, kinds: [kind] });
+          for (const fork of result.report.results) {
+            assert.equal(fork.restarted, false, JSON.stringify(fork));
+            assert.equal(fork.forked, false);
+            assert.match(fork.why, /^ERR_PRONGHORN_FORKED: nothing can be profiled in this forked process: .*native thread/);
+            checkParentsPart(fork);
+          }
+          checkEnd(result, handlers ? COUNT : 0);
+        });
+      }
+    }
+
+    it(`${COUNT} forks while a signal ends the process (Node ${major})`, async () => {
+      const { report } = await run('watcher', major, { moment: 'watcher' }, { expected: ({ signal }) => signal === 'SIGTERM' });
+      assert.equal(report.results.length, COUNT);
+      for (const fork of report.results) checkFork(fork);
+      assert.equal(report.gaveUp, 0);
+      assert.ok(readProfile(readFileSync(report.path)).samples.some(has('parentOnly')), "the parent's last profile");
+    });
+
+    for (const moment of ['mid-flip', 'mid-sample', 'gc']) {
+      it(`${COUNT} forks with physical frames alone while ${MOMENTS[moment]} (Node ${major})`, async () => {
+        const result = await run('fork', major, { moment, v8Version: [99, 9] });
+        for (const fork of result.report.results) checkFork(fork);
+        checkEnd(result);
+      });
+    }
+  });
+}
