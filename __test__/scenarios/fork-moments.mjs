@@ -83,9 +83,9 @@ function provokeCollection() {
 }
 
 /** Deep stacks, which fill the buffer soon: the ticker then asks for it to be resolved. */
-function deep(depth, until) {
-  if (depth > 0) return (deep(depth - 1, until) + 1) | 0;
-  while (!until()) for (let index = 0; index < 2_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+function deep(depth, done) {
+  if (depth > 0) return (deep(depth - 1, done) + 1) | 0;
+  while (!done()) for (let index = 0; index < 2_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
   return sink;
 }
 
