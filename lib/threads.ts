@@ -89,9 +89,10 @@ export class Workers implements ForkComponent {
   #made(worker: Worker): void {
     try {
       this.#forgetDead();
-      const tid = this.#listTasks().at(-1);
+      // The first is the main thread; its id is not `process.pid` in a child of fork(2).
+      const tid = this.#listTasks().slice(1).at(-1);
       // Where the thread could not be made, the newest one is somebody else's.
-      if (tid === undefined || tid === process.pid || this.#state.known.some((known) => known.tid === tid)) return;
+      if (tid === undefined || this.#state.known.some((known) => known.tid === tid)) return;
       const name = nameOf(worker);
       this.#state.known.push({ worker: new WeakRef(worker), tid, name });
       this.#state.teller?.nameThread(tid, name);

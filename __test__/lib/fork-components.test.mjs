@@ -113,7 +113,7 @@ function onlyOfTheCommand(sources) {
   const importsOf = (name) =>
     sources[name].statements
       .filter((statement) => ts.isImportDeclaration(statement) && !statement.importClause?.isTypeOnly)
-      .map((statement) => basename(statement.moduleSpecifier.text).replace(/\.js$/, '.ts'))
+      .map((statement) => basename(statement.moduleSpecifier.text).replace(/\.([cm]?)js$/, '.$1ts'))
       .filter((imported) => imported in sources);
   const reachable = new Set();
   const visit = (name) => {
@@ -130,7 +130,7 @@ function onlyOfTheCommand(sources) {
 }
 
 function readSources() {
-  const names = [...readdirSync(join(root, 'lib')).filter((name) => name.endsWith('.ts')).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'];
+  const names = [...readdirSync(join(root, 'lib')).filter((name) => /\.[cm]?ts$/.test(name)).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'];
   return Object.fromEntries(names.map((name) => [basename(name), parse(name, readFileSync(join(root, name), 'utf8'))]));
 }
 
