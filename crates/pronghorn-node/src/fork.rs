@@ -18,8 +18,8 @@ use pronghorn_sync::{Alone, fork};
 use crate::error::{Code, Failure, Result, guarded};
 use crate::{lifecycle, rotation, termination};
 
-/// Steps that are complete, as bits below the generation that they were done for.
-// Fork: kept; the generation tells which fork it speaks of.
+/// Steps that are complete, as bits below the process that they were done in.
+// Fork: kept; the process id tells of which it speaks.
 static DONE: AtomicU64 = AtomicU64::new(0);
 
 const HOOKS_OFF: u64 = 1;
@@ -125,10 +125,36 @@ fn process_start() -> Option<u64> {
     Some(clock::monotonic_ns().saturating_sub(age))
 }
 
+/// The process that a call began in. A handler of the host's may fork in the middle of one; what then goes on in the child must
+/// not finish what its parent does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnProcess {
+    generation: u32,
+}
+
+impl OwnProcess {
+    /// Whether this is still that process.
+    pub(crate) fn is_here(self) -> bool {
+        !fork::forked() && fork::generation() == self.generation
+    }
+
+    /// Refuses to go on if it is not.
+    pub(crate) fn check(self) -> Outcome {
+        if self.is_here() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::Forked,
+            "the process was forked while its parent's profile was being made; the parent has it",
+        ))
+    }
+}
+
 /// Refuses to go on in a forked process that has not been reset.
-pub(crate) fn in_own_process() -> Outcome {
+pub(crate) fn in_own_process() -> std::result::Result<OwnProcess, Failure> {
+    let generation = fork::generation();
     if !fork::forked() {
-        return Ok(());
+        return Ok(OwnProcess { generation });
     }
     if collector::forked_in_worker() {
         return Err(Failure::new(
@@ -153,7 +179,7 @@ pub(crate) fn check_start() -> Outcome {
 
 fn check_thread_and_fork() -> Outcome {
     if collector::forked_in_worker() {
-        return in_own_process();
+        return in_own_process().map(|_| ());
     }
     if fork::late() {
         return Err(Failure::new(
@@ -166,7 +192,7 @@ fn check_thread_and_fork() -> Outcome {
 
 fn done() -> u64 {
     let word = DONE.load(Relaxed);
-    if word >> 8 == u64::from(fork::generation()) {
+    if word >> 8 == u64::from(std::process::id()) {
         word & ALL
     } else {
         0
@@ -197,7 +223,7 @@ fn step(name: &'static str, bit: u64, work: impl FnOnce(&Alone)) -> Result<()> {
         // of ours further up its stack but these steps; handlers and hooks do not look.
         let alone = unsafe { Alone::vouch() };
         work(&alone);
-        DONE.store((u64::from(fork::generation()) << 8) | before | bit, Relaxed);
+        DONE.store((u64::from(std::process::id()) << 8) | before | bit, Relaxed);
         Ok(())
     })
     .map_err(Into::into)

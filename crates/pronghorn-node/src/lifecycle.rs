@@ -21,7 +21,7 @@ use pronghorn_sampler::{clock, collector, discovery, event_loop, failure, proof,
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::fork::{check_start, in_own_process, tell_of_fork};
+use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
 use crate::options::StartOptions;
 use crate::rotation::{Flush, Flushed, NativeProfile};
 use crate::statistics::{CapabilitiesObject, Stats};
@@ -136,8 +136,14 @@ pub struct Probe {
 /// Whether this runtime can be profiled. Never throws.
 #[napi]
 pub fn probe() -> Probe {
+    if fork::forked() {
+        // Looking would touch what is to be reset first; a start looks anyway.
+        return Probe {
+            supported: true,
+            reason: String::new(),
+        };
+    }
     match guarded(|| {
-        in_own_process()?;
         collector::probe().map_err(|reason| Failure::new(Code::UnsupportedRuntime, reason))
     }) {
         Ok(_) => Probe {
@@ -267,13 +273,12 @@ fn tell_failure(slot: &ThreadSlot) {
 #[napi(ts_return_type = "Promise<NativeProfile>")]
 pub fn rotate() -> Result<AsyncTask<Flush>> {
     guarded(|| {
-        in_own_process()?;
+        let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
-        claim_rotation()?;
-        Ok(AsyncTask::new(Flush::rotation(
-            session,
-            collector::settle(),
-        )))
+        let claim = Claim::new(process)?;
+        let waiting = collector::settle();
+        process.check()?;
+        Ok(AsyncTask::new(Flush::rotation(claim, session, waiting)))
     })
     .map_err(Into::into)
 }
@@ -282,10 +287,10 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
 #[napi]
 pub fn rotate_sync() -> Result<NativeProfile> {
     guarded(|| {
-        in_own_process()?;
+        let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
-        claim_rotation_by(clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
-        Flush::rotation(session, collector::settle())
+        let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
+        Flush::rotation(claim, session, collector::settle())
             .run()
             .map(Flushed::into_profile)
     })
@@ -296,10 +301,10 @@ pub fn rotate_sync() -> Result<NativeProfile> {
 #[napi(ts_return_type = "Promise<NativeProfile>")]
 pub fn stop() -> Result<AsyncTask<Flush>> {
     guarded(|| {
-        in_own_process()?;
-        claim_rotation()?;
-        let session = end_session()?;
-        Ok(AsyncTask::new(Flush::last(session)))
+        let process = in_own_process()?;
+        let claim = Claim::new(process)?;
+        let session = end_session(process)?;
+        Ok(AsyncTask::new(Flush::last(claim, session)))
     })
     .map_err(Into::into)
 }
@@ -308,25 +313,23 @@ pub fn stop() -> Result<AsyncTask<Flush>> {
 #[napi]
 pub fn stop_sync() -> Result<NativeProfile> {
     guarded(|| {
-        in_own_process()?;
-        claim_rotation_by(clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
-        let session = end_session()?;
-        Flush::last(session).run().map(Flushed::into_profile)
+        let process = in_own_process()?;
+        let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
+        let session = end_session(process)?;
+        Flush::last(claim, session).run().map(Flushed::into_profile)
     })
     .map_err(Into::into)
 }
 
-/// Settles, stops the sampler, and takes the session out. The caller has claimed the rotation, and gives it back if this
-/// fails.
-fn end_session() -> std::result::Result<Arc<Session>, Failure> {
-    let Some(session) = with_sessions(|sessions| sessions.current.take()) else {
-        release_rotation();
-        return Err(not_started());
-    };
+/// Settles, stops the sampler, and takes the session out. The caller has claimed the rotation.
+fn end_session(process: OwnProcess) -> std::result::Result<Arc<Session>, Failure> {
+    let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     collector::settle_for_good().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
     // Once more, for what was sampled while the others were waited for.
     collector::settle_own();
+    process.check()?;
     collector::stop();
+    process.check()?;
     session::release_recorder();
     STATE.get().listener.lock().with(|place| *place = None);
     with_sessions(|sessions| sessions.last = Some(Arc::clone(&session)));
@@ -336,7 +339,8 @@ fn end_session() -> std::result::Result<Arc<Session>, Failure> {
 /// For the watcher, when a signal ends the process: takes what the JavaScript threads can give until `deadline`
 /// (monotonic) and returns the last profile.
 pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
-    claim_rotation_by(deadline)?;
+    let process = in_own_process()?;
+    let claim = Claim::new_by(process, deadline)?;
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     let waiting = {
         let _section = fork::enter();
@@ -344,30 +348,47 @@ pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failur
     };
     waiting.finish(deadline);
     session::disarm();
-    Flush::last(session).run_keeping_rotation()
+    Flush::last(claim, session).run_keeping_rotation()
 }
 
-fn claim_rotation() -> std::result::Result<(), Failure> {
-    if STATE.get().rotating.swap(true, Acquire) {
-        return Err(rotation_in_progress());
-    }
-    Ok(())
+/// The one rotation at a time, for as long as this lives.
+pub(crate) struct Claim {
+    pub(crate) process: OwnProcess,
 }
 
-/// Waits until the rotation that is under way, if one is, has come to its end.
-fn claim_rotation_by(deadline: u64) -> std::result::Result<(), Failure> {
-    while claim_rotation().is_err() {
-        if clock::monotonic_ns() > deadline {
+impl Claim {
+    fn new(process: OwnProcess) -> std::result::Result<Self, Failure> {
+        if STATE.get().rotating.swap(true, Acquire) {
             return Err(rotation_in_progress());
         }
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        Ok(Self { process })
     }
-    Ok(())
+
+    /// Waits for a rotation that is under way, until `deadline` (monotonic).
+    fn new_by(process: OwnProcess, deadline: u64) -> std::result::Result<Self, Failure> {
+        loop {
+            process.check()?;
+            match Self::new(process) {
+                Err(failure) if clock::monotonic_ns() > deadline => return Err(failure),
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
+                claimed => return claimed,
+            }
+        }
+    }
+
+    /// Never gives it back: nothing shall come after it.
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
 }
 
-/// The rotation's profile is there, or lost.
-pub(crate) fn release_rotation() {
-    STATE.get().rotating.store(false, Release);
+impl Drop for Claim {
+    /// The rotation's profile is there, or lost. In a child it was the parent's, and the child's own is not given up.
+    fn drop(&mut self) {
+        if self.process.is_here() {
+            STATE.get().rotating.store(false, Release);
+        }
+    }
 }
 
 fn not_started() -> Failure {

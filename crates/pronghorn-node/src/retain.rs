@@ -6,6 +6,8 @@ use std::ffi::CStr;
 /// Opens the image that this function lies in once more, and never closes it.
 #[napi_derive::module_init]
 fn retain_image() {
+    // From here on a fork of this process is noticed, whether or not anything was started before it.
+    pronghorn_sync::fork::install();
     // SAFETY: the address is in this image; `info` is a place of ours; dlopen with RTLD_NOLOAD runs nothing.
     unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();

@@ -13,10 +13,11 @@ use pronghorn_recorder::{ProfileTime, SerializedProfile};
 use pronghorn_sampler::clock;
 use pronghorn_sampler::collector::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
-use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 
 use crate::error::{Code, Failure, guarded};
-use crate::lifecycle::{Session, release_rotation};
+use crate::fork::OwnProcess;
+use crate::lifecycle::{Claim, Session};
 use crate::statistics::Stats;
 
 /// How long a rotation waits for threads that are blocked in native code.
@@ -70,12 +71,12 @@ pub struct NativeProfile {
 /// One rotation's work. In a child of the process that began it, it is abandoned: nothing in it is used or dropped.
 pub struct Flush {
     work: ManuallyDrop<Work>,
-    generation: u32,
+    process: OwnProcess,
 }
 
 struct Work {
-    /// Whether the rotation is still claimed for this.
-    claimed: bool,
+    /// The rotation, until the profile is there.
+    claim: Option<Claim>,
     session: Arc<Session>,
     waiting: Option<Waiting>,
     failure: Option<Failure>,
@@ -87,67 +88,63 @@ pub struct Flushed {
     stats: Stats,
 }
 
-fn forked() -> Failure {
-    Failure::new(
-        Code::Forked,
-        "the process was forked while its parent's profile was being made; the parent has it",
-    )
-}
-
 impl Flush {
-    pub(crate) fn rotation(session: Arc<Session>, waiting: Waiting) -> Self {
-        Self::new(session, Some(waiting))
+    pub(crate) fn rotation(claim: Claim, session: Arc<Session>, waiting: Waiting) -> Self {
+        Self::new(claim, session, Some(waiting))
     }
 
-    fn new(session: Arc<Session>, waiting: Option<Waiting>) -> Self {
+    /// The flush after a stop: nothing is waited for any more.
+    pub(crate) fn last(claim: Claim, session: Arc<Session>) -> Self {
+        Self::new(claim, session, None)
+    }
+
+    fn new(claim: Claim, session: Arc<Session>, waiting: Option<Waiting>) -> Self {
         Self {
+            process: claim.process,
             work: ManuallyDrop::new(Work {
-                claimed: true,
+                claim: Some(claim),
                 session,
                 waiting,
                 failure: None,
             }),
-            generation: fork::generation(),
         }
-    }
-
-    fn is_inherited(&self) -> bool {
-        self.generation != fork::generation()
-    }
-
-    /// The flush after a stop: nothing is waited for any more.
-    pub(crate) fn last(session: Arc<Session>) -> Self {
-        Self::new(session, None)
     }
 
     /// Does the work, and ends the rotation whatever comes of it.
     pub(crate) fn run(&mut self) -> Result<Flushed, Failure> {
-        let result = guarded(|| self.work.flush());
-        self.work.claimed = false;
-        release_rotation();
+        let process = self.process;
+        process.check()?;
+        let result = guarded(|| self.work.flush(process));
+        process.check()?;
+        self.work.claim = None;
         result
     }
 
     /// The same without ending the rotation: nothing shall come after it. Only the bytes.
     pub(crate) fn run_keeping_rotation(&mut self) -> Result<Vec<u8>, Failure> {
-        self.work.claimed = false;
-        guarded(|| self.work.flush()).map(|flushed| flushed.profile.data)
+        if let Some(claim) = self.work.claim.take() {
+            claim.keep();
+        }
+        self.run().map(|flushed| flushed.profile.data)
     }
 }
 
 impl Work {
-    fn flush(&mut self) -> Result<Flushed, Failure> {
+    fn flush(&mut self, process: OwnProcess) -> Result<Flushed, Failure> {
         if let Some(waiting) = self.waiting.take() {
             waiting.finish(clock::monotonic_ns() + PATIENCE_NS);
         }
         let recorder = &self.session.recorder;
         failpoint!("rotation");
+        process.check()?;
         let fresh = recorder.prepare();
         let period = recorder
             .flip(fresh, ProfileTime::now())
             .map_err(|error| Failure::new(Code::RotationInProgress, error.to_string()))?;
+        process.check()?;
         let profile = STATE.get().symbolizer.lock().with(|place| {
             failpoint!("symbolizer");
+            process.check()?;
             let symbolizer = place.get_or_insert_with(ImageSymbolizer::new);
             period
                 .serialize(symbolizer, &self.session.info)
@@ -162,14 +159,9 @@ impl Work {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        if self.is_inherited() {
-            return;
-        }
-        // SAFETY: this is the one place that drops it, once.
-        let work = unsafe { ManuallyDrop::take(&mut self.work) };
-        // The environment ended before the pool came to it.
-        if work.claimed {
-            release_rotation();
+        if self.process.is_here() {
+            // SAFETY: this is the one place that drops it, once.
+            unsafe { ManuallyDrop::drop(&mut self.work) };
         }
     }
 }
@@ -191,9 +183,6 @@ impl Task for Flush {
     type JsValue = NativeProfile;
 
     fn compute(&mut self) -> napi::Result<Flushed> {
-        if self.is_inherited() {
-            return Err(napi::Error::from_reason(forked().message));
-        }
         self.run().map_err(|failure| {
             let message = failure.message.clone();
             self.work.failure = Some(failure);
@@ -202,16 +191,16 @@ impl Task for Flush {
     }
 
     fn resolve(&mut self, env: Env, flushed: Flushed) -> napi::Result<NativeProfile> {
-        if self.is_inherited() {
+        if let Err(failure) = self.process.check() {
             std::mem::forget(flushed);
-            return Err(forked().into_rejection(env));
+            return Err(failure.into_rejection(env));
         }
         Ok(flushed.into_profile())
     }
 
     fn reject(&mut self, env: Env, error: napi::Error) -> napi::Result<NativeProfile> {
-        if self.is_inherited() {
-            return Err(forked().into_rejection(env));
+        if let Err(failure) = self.process.check() {
+            return Err(failure.into_rejection(env));
         }
         Err(match self.work.failure.take() {
             Some(failure) => failure.into_rejection(env),

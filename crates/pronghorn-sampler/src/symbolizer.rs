@@ -8,6 +8,8 @@ use pronghorn_native::{ImageList, Symbolizer as Symbols};
 use pronghorn_recorder::{MappingInfo, NativeLocation, Symbolizer};
 use pronghorn_sync::fork;
 
+use crate::event_loop;
+
 /// Keeps what it has looked up: addresses repeat from one profile to the next.
 pub struct ImageSymbolizer {
     symbols: Symbols,
@@ -36,7 +38,8 @@ impl Symbolizer for ImageSymbolizer {
         addresses: &[u64],
     ) -> Result<Vec<NativeLocation>, Box<dyn Error + Send + Sync>> {
         {
-            let _section = fork::enter();
+            // On a JavaScript thread, when the program ends, none is needed, and a fork by a handler of its own would wait for itself.
+            let _section = event_loop::own_slot().is_none().then(fork::enter);
             crate::session::refresh_images();
         }
         let images = crate::session::images();

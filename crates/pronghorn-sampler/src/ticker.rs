@@ -24,7 +24,7 @@
 use crate::discovery::{self, Discovery};
 use crate::handler::on_sampling_signal;
 use crate::park::Parking;
-use crate::slot::{self, SLOTS, ThreadSlot};
+use crate::slot::{self, ThreadSlot};
 use crate::waker::Waker;
 use crate::{buffer, clock, failure, host, session, signal, statistics, thread};
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
@@ -111,6 +111,14 @@ pub fn stop() {
     state.stopping.store(true, SeqCst);
     state.parking.wake();
     if let Some(handle) = handle {
+        while !handle.is_finished() {
+            if fork::forked() {
+                // A handler of this very thread forked while it waited: the thread does not exist here.
+                std::mem::forget(handle);
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        }
         // The ticker catches its own panics, so joining cannot fail in a way that matters.
         let _ = handle.join();
     }
@@ -204,7 +212,7 @@ impl Ticker {
         Self {
             interval_ns,
             slack_ns: SLACK_NS.min(interval_ns / 4),
-            watches: (0..SLOTS).map(|_| Watch::default()).collect(),
+            watches: Vec::new(),
             random: clock::monotonic_ns() | 1,
             images_at: 0,
             discovery: session::all_threads().then(Discovery::new),
@@ -276,6 +284,10 @@ impl Ticker {
 
     fn look(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) -> Look {
         let (interval, slack) = (self.interval_ns, self.slack_ns);
+        if self.watches.len() <= index {
+            // Few threads are the rule; in a child what this holds is abandoned.
+            self.watches.resize_with(index + 1, Watch::default);
+        }
         let Some(watch) = self.watches.get_mut(index) else {
             return Look::Quiet;
         };

@@ -37,6 +37,7 @@
 //! No fairness among those that try, no owner to blame, no recursion, and a waiter that sleeps in steps of 50 µs once the
 //! short waits are used up. It is good for critical sections of microseconds with at most one waiting thread.
 
+use crate::fork;
 use crate::primitives::{AtomicU32, Ordering, wait_step};
 
 const UNLOCKED: u32 = 0;
@@ -107,7 +108,9 @@ impl RawLock {
     /// Only for the thread that rotates. It is next in line, whoever else tries. Never from a signal handler, and
     /// never by the owner itself: both would wait for ever.
     pub fn lock(&self) {
-        self.lock_unless(|| false);
+        // A handler of this very thread may fork while it waits: whoever held the lock does not exist in that child, and nobody else
+        // does, so it goes on as the holder.
+        self.lock_unless(fork::forked);
     }
 
     /// The same until `give_up` says so, which is asked before each step of waiting; false then. Whoever gives up still

@@ -104,9 +104,13 @@ impl Forks {
         true
     }
 
-    /// The fork is over, in the parent.
+    /// The fork is over, in the parent. Where the word was cleared since the fork began, there is nothing to take back.
     pub fn release(&self) {
-        self.0.fetch_sub(1, Ordering::Release);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |forks| {
+                forks.checked_sub(1)
+            });
     }
 
     /// The fork is over, in a child that was given the word: none of those that forked exists.

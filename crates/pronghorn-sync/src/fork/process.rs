@@ -21,7 +21,7 @@ pub const PATIENCE_NS: u64 = 1_000_000;
 const HERE: u32 = 0x7072_6f6e;
 
 /// Forks at a time whose threads are spared the sampling signal.
-const FORKING: usize = 4;
+const FORKING: usize = 16;
 
 /// What the handlers write in the parent. Valid when zeroed.
 #[repr(C, align(4096))]
@@ -33,6 +33,8 @@ struct Wiped {
     /// How long the last prepare handler took.
     prepared_for: AtomicU64,
     late_forks: AtomicU64,
+    /// Late forks under way that found no place in `forking`.
+    unmarked_late: AtomicU32,
     handlers_time: Histogram,
 }
 
@@ -46,6 +48,7 @@ static UNWIPED: Wiped = Wiped {
     forking: [const { AtomicI32::new(0) }; FORKING],
     prepared_for: AtomicU64::new(0),
     late_forks: AtomicU64::new(0),
+    unmarked_late: AtomicU32::new(0),
     handlers_time: Histogram::new(),
 };
 // Fork: as above.
@@ -205,14 +208,15 @@ pub fn generation() -> u32 {
 /// In limbo: whether the fork may have caught a native thread of ours inside V8 or a lock. The child must not restart.
 #[must_use]
 pub fn late() -> bool {
-    // Where a prepare handler ran and did not give up, a thread counted as inside was only about to step back.
-    forked() && (GAVE_UP.load(Relaxed) != 0 || (!handlers_ran() && INSIDE.any()))
+    // Where a prepare handler ran and did not give up, the child handler has cleared `INSIDE`.
+    forked() && (GAVE_UP.load(Relaxed) != 0 || INSIDE.any())
 }
 
 /// In limbo: when the fork happened, by the monotonic clock in nanoseconds. `None` if it ran no handlers.
 #[must_use]
 pub fn forked_at() -> Option<u64> {
-    handlers_ran().then(|| PREPARED_AT.load(Relaxed))
+    let at = PREPARED_AT.load(Relaxed);
+    (handlers_ran() && at != 0).then_some(at)
 }
 
 /// Forks of this process that did not wait long enough for our native threads.
@@ -246,10 +250,14 @@ pub fn acknowledge() {
     let generation = generation();
     let words = words();
     clear_statistics();
-    for place in &words.forking {
-        place.store(0, Relaxed);
+    if PAGE.load(Relaxed).is_null() {
+        for place in &words.forking {
+            place.store(0, Relaxed);
+        }
+        words.unmarked_late.store(0, Relaxed);
+        words.forks.clear();
     }
-    words.forks.clear();
+    PREPARED_AT.store(0, Relaxed);
     INSIDE.clear();
     GAVE_UP.store(0, Relaxed);
     // SAFETY: getpid has no preconditions.
@@ -299,10 +307,12 @@ fn own_tid() -> i32 {
 unsafe extern "C" fn on_prepare() {
     let began = now();
     let words = words();
+    // In limbo there is nobody to wait for: whoever is counted as inside was so in the parent, and makes this fork late as well.
+    let limbo = forked();
     let clear = words.forks.hold(&INSIDE, || {
         // SAFETY: yielding has no preconditions.
         unsafe { libc::sched_yield() };
-        now().saturating_sub(began) < PATIENCE_NS
+        !limbo && now().saturating_sub(began) < PATIENCE_NS
     });
     if !clear {
         words.late_forks.fetch_add(1, Relaxed);
@@ -311,8 +321,12 @@ unsafe extern "C" fn on_prepare() {
     let mark = if clear { own_tid() } else { -own_tid() };
     let free = |place: &&AtomicI32| place.compare_exchange(0, mark, Relaxed, Relaxed).is_ok();
     // If all places are taken, this thread is signalled while it forks, as if nothing had been done about it.
-    if words.forking.iter().find(free).is_some() && !clear {
+    let marked = words.forking.iter().any(|place| free(&place));
+    if !clear {
         GAVE_UP.fetch_add(1, Relaxed);
+        if !marked {
+            words.unmarked_late.fetch_add(1, Relaxed);
+        }
     }
     words
         .prepared_for
@@ -325,10 +339,12 @@ unsafe extern "C" fn on_parent() {
     words.forks.release();
     let tid = own_tid();
     let own = |place: &&AtomicI32| place.load(Relaxed).abs() == tid;
-    if let Some(place) = words.forking.iter().find(own)
-        && place.swap(0, Relaxed) < 0
-    {
-        GAVE_UP.fetch_sub(1, Relaxed);
+    let late = match words.forking.iter().find(own) {
+        Some(place) => place.swap(0, Relaxed) < 0,
+        None => take_one(&words.unmarked_late),
+    };
+    if late {
+        take_one(&GAVE_UP);
     }
     let parent = now().saturating_sub(began);
     words
@@ -336,10 +352,21 @@ unsafe extern "C" fn on_parent() {
         .record(words.prepared_for.load(Relaxed) + parent);
 }
 
+/// Takes one off a counter that is not zero, and says whether it did.
+fn take_one(counter: &AtomicU32) -> bool {
+    counter
+        .fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1))
+        .is_ok()
+}
+
 unsafe extern "C" fn on_child() {
     GENERATION.store(GENERATION.load(Relaxed) + 1, Relaxed);
     if PAGE.load(Relaxed).is_null() {
         UNWIPED.forks.clear();
+    }
+    if GAVE_UP.load(Relaxed) == 0 {
+        // Whoever is counted was only about to step back.
+        INSIDE.clear();
     }
 }
 
