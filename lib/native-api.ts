@@ -198,10 +198,18 @@ export interface NativeApi {
     onFailure: (code: string, message: string) => void,
     onFork: () => void,
   ): Capabilities;
-  /** Lets the calling worker thread take part if the profiler runs. `name` is its label. Returns whether it takes part. */
-  joinThread(name: string): boolean;
+  /**
+   * Lets the calling worker thread take part if the profiler runs. `name` is its label, unless it is not sure of it and whoever made it
+   * has said another. Returns whether it takes part.
+   */
+  joinThread(name: string, isSure: boolean): boolean;
   /** The calling thread has made the worker thread `tid` (the kernel's id), called `name`: the profiler looks for it. */
   nameThread(tid: number, name: string): void;
+  /**
+   * On Node 20, where JavaScript is not told: a Worker's name, read from the object that Node keeps it in. `handle` must be that and nothing
+   * else. Null if it has none, or no profiler runs.
+   */
+  workerName(handle: object, threadId: number): string | null;
   /** Ends one period and begins the next. Serializes in the thread pool. */
   rotate(): Promise<NativeProfile>;
   /** The same as rotate() on the calling thread, for what cannot wait. */

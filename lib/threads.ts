@@ -18,13 +18,13 @@ const CHANNEL = 'worker_threads';
 const TASKS = '/proc/self/task';
 /** What Node calls a worker without a name, from 24 on. */
 const UNNAMED = 'WorkerThread';
+const MAJOR = Number(process.versions.node.split('.')[0]);
 
-type Teller = Pick<NativeApi, 'nameThread'>;
+type Teller = Pick<NativeApi, 'nameThread' | 'workerName'>;
 
 interface Known {
   worker: WeakRef<Worker>;
   tid: number;
-  name: string;
 }
 
 /** All that is remembered; a fork replaces it whole. */
@@ -60,7 +60,7 @@ export class Workers implements ForkComponent {
     this.watch();
     this.#state.teller = native;
     this.#forgetDead();
-    for (const { tid, name } of this.#state.known) native.nameThread(tid, name);
+    for (const known of this.#state.known) this.#name(known);
   }
 
   /** Tells nobody any more; goes on remembering. */
@@ -93,12 +93,17 @@ export class Workers implements ForkComponent {
       const tid = this.#listTasks().slice(1).at(-1);
       // Where the thread could not be made, the newest one is somebody else's.
       if (tid === undefined || this.#state.known.some((known) => known.tid === tid)) return;
-      const name = nameOf(worker);
-      this.#state.known.push({ worker: new WeakRef(worker), tid, name });
-      this.#state.teller?.nameThread(tid, name);
+      const known = { worker: new WeakRef(worker), tid };
+      this.#state.known.push(known);
+      this.#name(known);
     } catch {
       // Without /proc, or in a process that was just forked off: the worker is found later, and is called "worker".
     }
+  }
+
+  #name({ worker, tid }: Known): void {
+    const [native, alive] = [this.#state.teller, worker.deref()];
+    if (native !== undefined && alive !== undefined) native.nameThread(tid, nameOf(alive, native));
   }
 
   /** A Worker's threadId is -1 from its exit on. */
@@ -110,14 +115,24 @@ export class Workers implements ForkComponent {
 /** The workers of this thread. */
 export const workers = new Workers();
 
-/**
- * What a worker is called in profiles: its `name`, or its number if it has none.
- *
- * @param of the Worker, or in the worker the module `node:worker_threads`; Node 20 tells the name to neither
- */
-export function nameOf(of: { threadId: number }): string {
-  const { threadName } = of as { threadName?: string | null };
-  return threadName && threadName !== UNNAMED ? threadName : `worker ${of.threadId}`;
+/** A thread's name as Node tells it, unless that says only that it is a worker. */
+export function givenName(threadName: string | null | undefined): string | undefined {
+  return threadName && threadName !== UNNAMED ? threadName : undefined;
+}
+
+/** What a worker is called in profiles: its `name`, or its number if it has none. */
+export function nameOf(worker: Worker, native: Teller): string {
+  const { threadName } = worker as { threadName?: string | null };
+  const name = threadName === undefined ? hiddenName(worker, native) : threadName;
+  return givenName(name) ?? `worker ${worker.threadId}`;
+}
+
+/** Node 20 keeps the name where JavaScript does not see it. */
+function hiddenName(worker: Worker, native: Teller): string | null {
+  const symbol = Object.getOwnPropertySymbols(worker).find(({ description }) => description === 'kHandle');
+  const handle: unknown = symbol && (worker as unknown as Record<symbol, unknown>)[symbol];
+  const isNodes = typeof handle === 'object' && handle !== null && handle.constructor.name === 'Worker' && handle !== worker;
+  return isNodes && MAJOR === 20 ? native.workerName(handle, worker.threadId) : null;
 }
 
 function tasks(): number[] {

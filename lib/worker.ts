@@ -6,7 +6,7 @@ import * as workerThreads from 'node:worker_threads';
 import { publishFailure } from './channels.js';
 import { fromNative } from './errors.js';
 import type { NativeApi } from './native-api.js';
-import { nameOf, workers } from './threads.js';
+import { givenName, workers } from './threads.js';
 
 /**
  * Does nothing on the main thread. On a worker: takes part, if the profiler runs. Never throws.
@@ -17,10 +17,16 @@ export function joinAsWorker(load: () => NativeApi): void {
   if (workerThreads.isMainThread) return;
   try {
     const native = load();
-    native.joinThread(nameOf(workerThreads));
+    const own = ownName();
+    native.joinThread(own ?? `worker ${workerThreads.threadId}`, own !== undefined);
     // Its own workers are nobody else's to name.
     workers.tell(native);
   } catch (error) {
     publishFailure({ error: fromNative(error) });
   }
+}
+
+/** What this worker is called, if it was given a name and this version of Node tells it. */
+function ownName(): string | undefined {
+  return givenName((workerThreads as { threadName?: string }).threadName);
 }

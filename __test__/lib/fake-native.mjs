@@ -121,6 +121,7 @@ export function fakeNative() {
     suspend: () => calls.push(['suspend']),
     resume: () => calls.push(['resume']),
     nameThread: (tid, name) => calls.push(['nameThread', tid, name]),
+    workerName: () => null,
     registry: () => shared,
     armTermination({ signals, path }) {
       here();

@@ -10,7 +10,7 @@ function watched() {
   const told = [];
   const ids = [100, 101];
   const workers = new Workers(() => [...ids, ids.push(ids.at(-1) + 1) + 99]);
-  return { workers, told, ids, native: { nameThread: (tid, name) => told.push([tid, name]) } };
+  return { workers, told, ids, native: { nameThread: (tid, name) => told.push([tid, name]), workerName: () => null } };
 }
 
 const waiting = (name) => new Worker('require("node:worker_threads").parentPort.once("message", () => {})', { eval: true, name });
@@ -90,8 +90,16 @@ test('the newest thread is taken for one worker only', async (t) => {
 });
 
 test('a worker without a name is called by its number', () => {
-  assert.equal(nameOf({ threadId: 7 }), 'worker 7');
-  assert.equal(nameOf({ threadId: 7, threadName: '' }), 'worker 7');
-  assert.equal(nameOf({ threadId: 7, threadName: 'WorkerThread' }), 'worker 7');
-  assert.equal(nameOf({ threadId: 7, threadName: 'pool-1' }), 'pool-1');
+  const native = { workerName: () => assert.fail('asked') };
+  assert.equal(nameOf({ threadId: 7, threadName: '' }, native), 'worker 7');
+  assert.equal(nameOf({ threadId: 7, threadName: null }, native), 'worker 7');
+  assert.equal(nameOf({ threadId: 7, threadName: 'WorkerThread' }, native), 'worker 7');
+  assert.equal(nameOf({ threadId: 7, threadName: 'pool-1' }, native), 'pool-1');
+});
+
+test('where Node tells no name, nothing is read that is not what Node keeps a Worker in', () => {
+  const native = { workerName: () => assert.fail('asked') };
+  assert.equal(nameOf({ threadId: 7 }, native), 'worker 7');
+  class Other {}
+  for (const handle of [null, 7, new Other()]) assert.equal(nameOf({ threadId: 7, [Symbol('kHandle')]: handle }, native), 'worker 7');
 });

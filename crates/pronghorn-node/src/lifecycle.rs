@@ -13,7 +13,9 @@ use std::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, FunctionRef, Unknown};
+use napi::bindgen_prelude::{
+    AsyncTask, Env, FnArgs, Function, FunctionRef, JsValue, Object, Unknown,
+};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
@@ -225,13 +227,28 @@ pub fn start(
     .map_err(Into::into)
 }
 
-/// Lets the calling thread, a worker's, take part if a profiler runs in this process. `name` is its label in profiles.
-/// False if none runs.
+/// Lets the calling thread, a worker's, take part if a profiler runs in this process. `name` is its label in profiles, unless it is not
+/// sure of it and whoever made it has said another. False if none runs.
 #[napi]
-pub fn join_thread(name: String) -> Result<bool> {
+pub fn join_thread(name: String, is_sure: bool) -> Result<bool> {
     guarded(|| {
         in_own_process()?;
-        collector::join(&name).map_err(Failure::from)
+        collector::join(&name, is_sure).map_err(Failure::from)
+    })
+    .map_err(Into::into)
+}
+
+/// The name in the C++ object behind a Worker's handle, on Node 20, where JavaScript is not told. `handle` is what Node keeps the
+/// Worker in, and nothing else; `thread_id` the Worker's number. Null if there is none, or no profiler runs.
+#[napi]
+pub fn worker_name(handle: Object, thread_id: u32) -> Result<Option<String>> {
+    guarded(|| {
+        in_own_process()?;
+        if !session::is_running() {
+            return Ok(None);
+        }
+        // SAFETY: a napi_value is a local handle of V8's, here for an object, on its isolate's thread.
+        Ok(unsafe { discovery::name_behind(handle.raw().cast(), thread_id.into()) })
     })
     .map_err(Into::into)
 }

@@ -182,9 +182,12 @@ impl From<JoinError> for StartError {
     }
 }
 
-/// Lets the calling JavaScript thread, which knows that it is called `name`, take part in the session under way. False if none
-/// is, or it is not about worker threads.
-pub fn join(name: &str) -> Result<bool, StartError> {
+/// Lets the calling JavaScript thread, which is called `name`, take part in the session under way. False if none is, or it is not about
+/// worker threads. `is_sure`: the thread knows its name; otherwise whoever made it may know better.
+pub fn join(name: &str, is_sure: bool) -> Result<bool, StartError> {
+    // SAFETY: gettid has no preconditions.
+    let told = discovery::told_name(unsafe { libc::gettid() }).filter(|_| !is_sure);
+    let name = told.as_deref().unwrap_or(name);
     if let Some((_, slot)) = thread::current() {
         thread::rename(slot, name);
     }

@@ -17,6 +17,9 @@ mod handshake;
 mod names;
 mod policy;
 mod tasks;
+mod worker_object;
+
+pub use worker_object::name_behind;
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -115,12 +118,17 @@ pub fn announce(tid: i32, name: &str) {
     ticker::wake();
 }
 
+/// What whoever made thread `tid` called it.
+pub(crate) fn told_name(tid: i32) -> Option<Arc<str>> {
+    STATE.get().names.get(tid)
+}
+
 /// What the calling worker thread is called.
 fn own_name(tid: i32) -> Arc<str> {
-    let state = STATE.get();
-    if let Some(name) = state.names.get(tid) {
+    if let Some(name) = told_name(tid) {
         return name;
     }
+    let state = STATE.get();
     let main = state.main_name.lock().with(|name| name.clone());
     Arc::from(names::of_own_thread(&main).as_deref().unwrap_or("worker"))
 }

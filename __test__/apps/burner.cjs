@@ -1,0 +1,32 @@
+// A worker that never loads the package. It computes in a function of a name of its own whenever it is told to, and says what its CPU
+// clock says. workerData: fixture (path), does (the function's name), nests (workerData of a worker of its own, and its name).
+'use strict';
+const { parentPort, threadId, Worker, workerData } = require('node:worker_threads');
+
+const fixture = require(workerData.fixture);
+// oxlint-disable-next-line no-new-func -- the function is to have the name that the test looks for
+const work = new Function(`return function ${workerData.does}() {
+  let sink = 1;
+  for (let index = 0; index < 100000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+  return sink;
+}`)();
+
+let nested;
+if (workerData.nests !== undefined) {
+  nested = new Worker(__filename, { name: workerData.nests.name, workerData: workerData.nests.data });
+  nested.on('message', (message) => parentPort.postMessage({ of: 'nested', ...message }));
+}
+
+function burn(ms) {
+  const before = fixture.threadCpuNanos();
+  const end = process.hrtime.bigint() + BigInt(Math.round(ms * 1e6));
+  while (process.hrtime.bigint() < end) work();
+  return fixture.threadCpuNanos() - before;
+}
+
+parentPort.on('message', ({ type, ms }) => {
+  nested?.postMessage({ type, ms });
+  if (type === 'burn') parentPort.postMessage({ type: 'burnt', cpu: burn(ms) });
+  if (type === 'end') parentPort.close();
+});
+parentPort.postMessage({ type: 'online', tid: fixture.threadId(), threadId });
