@@ -42,7 +42,7 @@ function checkAll(run, { file }, cpu, major) {
 for (const major of majors) {
   describe(`worker threads on Node ${major}`, () => {
     it(`each is found, under its own name, with its own functions (Node ${major})`, async () => {
-      const run = await runScenario('workers', major, { ms: long ? 2_000 : 400, options: { intervalMicros: 2_000 } }, { deadlineMs: 60_000 });
+      const run = await runScenario('workers', major, { ms: long ? 1_000 : 250, options: { intervalMicros: 2_000 } }, { deadlineMs: 60_000 });
       checkAll(run, run.first, run.cpu, major);
       assert.deepEqual(run.reasons, []);
 

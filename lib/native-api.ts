@@ -202,7 +202,7 @@ export interface NativeApi {
    * Lets the calling worker thread take part if the profiler runs. `name` is its label, unless it is not sure of it and whoever made it
    * has said another. Returns whether it takes part.
    */
-  joinThread(name: string, isSure: boolean): boolean;
+  joinThread(name: string, isSure?: boolean): boolean;
   /** The calling thread has made the worker thread `tid` (the kernel's id), called `name`: the profiler looks for it. */
   nameThread(tid: number, name: string): void;
   /**

@@ -5,10 +5,11 @@ const { parentPort, threadId, Worker, workerData } = require('node:worker_thread
 
 const fixture = require(workerData.fixture);
 // oxlint-disable-next-line no-new-func -- the function is to have the name that the test looks for
-const work = new Function(`return function ${workerData.does}() {
-  let sink = 1;
-  for (let index = 0; index < 100000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
-  return sink;
+const work = new Function(`let sink = 1;
+return function ${workerData.does}(clock, until) {
+  while (clock() < until) {
+    for (let index = 0; index < 100000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+  }
 }`)();
 
 let nested;
@@ -17,10 +18,10 @@ if (workerData.nests !== undefined) {
   nested.on('message', (message) => parentPort.postMessage({ of: 'nested', ...message }));
 }
 
+/** Computes for that much CPU time, however long it takes to get it. */
 function burn(ms) {
   const before = fixture.threadCpuNanos();
-  const end = process.hrtime.bigint() + BigInt(Math.round(ms * 1e6));
-  while (process.hrtime.bigint() < end) work();
+  work(fixture.threadCpuNanos, before + ms * 1e6);
   return fixture.threadCpuNanos() - before;
 }
 

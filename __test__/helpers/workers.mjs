@@ -12,7 +12,7 @@ export const burnerData = (does) => ({ fixture: settings.fixture, does });
  * Starts a worker that computes in a function called `does`. Options: its `name`, the name and function of a worker that it `nests`, and
  * another `file`.
  *
- * Output: the Worker, with `online` (a promise of its ids), `burn(ms)` (resolves with the CPU nanoseconds it took by its own clock),
+ * Output: the Worker, with `online` (a promise of its ids), `burn(ms)` (for that much CPU time; resolves with the nanoseconds it took by its own clock),
  * `end()`, and the same as `nested` if it has one.
  */
 export function burning(does, { name, nests, file = burner, ...options } = {}) {

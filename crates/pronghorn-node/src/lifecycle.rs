@@ -230,10 +230,10 @@ pub fn start(
 /// Lets the calling thread, a worker's, take part if a profiler runs in this process. `name` is its label in profiles, unless it is not
 /// sure of it and whoever made it has said another. False if none runs.
 #[napi]
-pub fn join_thread(name: String, is_sure: bool) -> Result<bool> {
+pub fn join_thread(name: String, is_sure: Option<bool>) -> Result<bool> {
     guarded(|| {
         in_own_process()?;
-        collector::join(&name, is_sure).map_err(Failure::from)
+        collector::join(&name, is_sure.unwrap_or(true)).map_err(Failure::from)
     })
     .map_err(Into::into)
 }
