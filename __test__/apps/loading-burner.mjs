@@ -1,3 +1,3 @@
 // The burner as a worker that loads the package: it takes part by itself, and says what it is called.
-import 'pronghorn';
-import './burner.cjs';
+await import('pronghorn');
+await import('./burner.cjs');

@@ -5,6 +5,9 @@ import { settings } from './scenario.mjs';
 
 const burner = fileURLToPath(new URL('../apps/burner.cjs', import.meta.url));
 
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker of Node's, not a window
+const tell = (worker, message) => worker.postMessage(message);
+
 /** What a worker of {@link burning} is given. */
 export const burnerData = (does) => ({ fixture: settings.fixture, does });
 
@@ -42,11 +45,11 @@ export function burning(does, { name, nests, file = burner, ...options } = {}) {
   return Object.assign(worker, {
     online,
     async burn(ms) {
-      worker.postMessage({ type: 'burn', ms });
+      tell(worker, { type: 'burn', ms });
       return (await burnt()).cpu;
     },
     end() {
-      worker.postMessage({ type: 'end' });
+      tell(worker, { type: 'end' });
       return worker.ended;
     },
   });

@@ -52,7 +52,7 @@ pub unsafe fn name_behind(handle: *mut c_void, thread_id: u64) -> Option<String>
 }
 
 fn find(memory: &impl Memory, object: u64, thread_id: u64) -> Option<String> {
-    if object == 0 || object % 8 != 0 {
+    if object == 0 || !object.is_multiple_of(8) {
         return None;
     }
     (0..WORDS)
