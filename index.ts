@@ -5,19 +5,27 @@
  * half is loaded by the first call. A worker thread that imports it takes part in the session that runs.
  */
 import { createApi } from './lib/api.js';
+import { createClusterApi } from './lib/cluster-api.js';
+import { prepareCluster } from './lib/cluster-hook.js';
 import { loadNative } from './lib/native.js';
 import { workers } from './lib/threads.js';
 import { joinAsWorker } from './lib/worker.js';
 
 workers.watch();
 joinAsWorker(loadNative);
+prepareCluster();
 
 export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
+export const { startCluster, profileCluster } = createClusterApi(loadNative);
 
 export type { ProfileOptions } from './lib/api.js';
+export type { ClusterOptions, ProfileClusterOptions } from './lib/cluster-api.js';
+export type { ClusterPart, ClusterProcess, ClusterProfile } from './lib/cluster-profile.js';
+export type { ClusterSession } from './lib/cluster-session.js';
 export type { FailureMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
 export { AbortedError, AlreadyStartedError, type ErrorCode, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/errors.js';
 export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, Stats, Threads } from './lib/native-api.js';
 export type { AfterFork, ResolvedOptions, StartOptions } from './lib/options.js';
-export type { Profile } from './lib/profile.js';
+export type { Origin, Profile } from './lib/profile.js';
+export type { ProfileFile } from './lib/profile-file.js';
 export type { Profiler } from './lib/profiler.js';

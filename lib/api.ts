@@ -6,7 +6,7 @@ import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork.js';
 import type { NativeApi } from './native-api.js';
-import { optionsKey, type StartOptions, testOptions, validateOptions } from './options.js';
+import { optionsKey, type ResolvedOptions, type StartOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
 import { type Entry, Registry } from './registry.js';
@@ -51,7 +51,7 @@ export interface Api {
   resetAfterFork(): boolean;
 }
 
-const LONGEST_TIMER = 2 ** 31 - 1;
+export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Builds the functions.
@@ -96,15 +96,12 @@ function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOpt
   const durationMs = checkDuration(options?.durationMs);
   const signal = checkSignal(options.signal);
   if (signal?.aborted) throw new AbortedError(signal.reason);
-  const native = ready(load);
-  const current = new Registry(native).current;
-  if (current !== undefined) throw alreadyStarted(current);
-  const profiler = new Profiler({ native, options: resolved, test, startedBy, exclusive: true });
+  const profiler = startExclusively(load, startedBy, resolved, test);
   const wait = sleep(durationMs, signal);
   const checkAborted = (): void => {
     if (signal?.aborted) throw new AbortedError(signal.reason);
   };
-  return forkAware(native).promises.track(
+  return forkAware(load()).promises.track(
     wait.over.then(() => profiler.stop()),
     {
       deliver: (last) => {
@@ -115,6 +112,18 @@ function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOpt
       abandon: wait.end,
     },
   );
+}
+
+/**
+ * Starts a profiler that is shared with nobody.
+ *
+ * @param startedBy as below
+ */
+export function startExclusively(load: () => NativeApi, startedBy: string, options: ResolvedOptions, test: TestOptions): Profiler {
+  const native = ready(load);
+  const current = new Registry(native).current;
+  if (current !== undefined) throw alreadyStarted(current);
+  return new Profiler({ native, options, test, startedBy, exclusive: true });
 }
 
 /**
@@ -171,16 +180,18 @@ function alreadyStarted(current: Entry): AlreadyStartedError {
 function whyNotShared(current: Entry): string {
   if (current.failed !== undefined) return `and has failed (${current.failed}); stop() it first`;
   if (current.stopping === true) return 'and is just stopping; await stop() first';
-  if (current.exclusive) return 'through profile(), which shares it with nobody; await that first';
+  if (current.exclusive) return 'through profile() or for a whole cluster, which share it with nobody; await that first';
   return 'and still runs; only start() with equal options shares it';
 }
 
-function checkDuration(value: unknown): number {
+/** @throws InvalidOptionError */
+export function checkDuration(value: unknown): number {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LONGEST_TIMER) return value as number;
   throw new InvalidOptionError('durationMs', value, `an integer from 1 to ${LONGEST_TIMER.toLocaleString('en-US')}`);
 }
 
-function checkSignal(value: unknown): AbortSignal | undefined {
+/** @throws InvalidOptionError */
+export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   const like = value as Partial<AbortSignal> | null;
   if (typeof like?.aborted === 'boolean' && typeof like.addEventListener === 'function') return value as AbortSignal;
@@ -188,7 +199,7 @@ function checkSignal(value: unknown): AbortSignal | undefined {
 }
 
 /** Waits, at most until the signal is aborted or `end` is called. Leaves neither timer nor listener behind. */
-function sleep(ms: number, signal: AbortSignal | undefined): { over: Promise<void>; end: () => void } {
+export function sleep(ms: number, signal: AbortSignal | undefined): { over: Promise<void>; end: () => void } {
   let end = (): void => undefined;
   const over = new Promise<void>((resolve) => {
     end = () => {

@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'ERR_PRONGHORN_FORKED'
   | 'ERR_PRONGHORN_FORKED_IN_WORKER'
   | 'ERR_PRONGHORN_WORKER_UNREACHABLE'
+  | 'ERR_PRONGHORN_WORKER_LOST'
+  | 'ERR_PRONGHORN_WORKER_TIMEOUT'
   | 'ERR_PRONGHORN_INTERNAL';
 
 /** Codes that the native half uses; any other code it might send becomes ERR_PRONGHORN_INTERNAL. */

@@ -23,6 +23,7 @@ export const ORDER = [
   'execve',
   'workers',
   'whole program',
+  'cluster',
   'promises',
   'profiler',
 ] as const;

@@ -1,6 +1,7 @@
 /**
  * Where the chain of this thread is found, with the components that are always in it.
  */
+import { clusterComponent } from './cluster-fork.js';
 import { Exporter } from './exporter.js';
 import { openFiles } from './open-files.js';
 import { ForkChain } from './fork-chain.js';
@@ -26,9 +27,10 @@ export interface ForkAware {
 export function forkAware(native: NativeApi): ForkAware {
   const shared = native.registry() as { forkAware?: ForkAware };
   const aware = (shared.forkAware ??= make(native));
-  // Each copy of the package has files of its own, and hears of workers by itself.
+  // Each copy of the package has files and cluster sessions of its own, and hears of workers by itself.
   aware.chain.join(openFiles);
   aware.chain.join(workers);
+  aware.chain.join(clusterComponent);
   return aware;
 }
 

@@ -237,7 +237,10 @@ export interface NativeApi {
   resume(): void;
   /** One object per process and JavaScript thread, whichever copy of this package asks. */
   registry(): object;
-  /** Installs handlers that write the profile to `path` and let the process die. Returns the signals that were armed. */
-  armTermination(options: { signals: number[]; path: string }): number[];
+  /**
+   * Installs handlers that write the profile to `path` and let the process die. It must not exist, or with `existing` it must, and is overwritten.
+   * Returns the signals that were armed.
+   */
+  armTermination(options: { signals: number[]; path: string; existing?: boolean }): number[];
   disarmTermination(): void;
 }

@@ -5,10 +5,11 @@
  * descriptors are closed, and the promises reject. Descriptors are plain numbers here, since a FileHandle would close a
  * number that is somebody else's by then. Bytes are written at explicit positions: parent and child share the descriptor's own.
  */
-import { close, closeSync, fstatSync, openSync, readlinkSync, rename, rm, write } from 'node:fs';
+import { close, closeSync, fstatSync, openSync, rename, rm, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { PronghornError } from './errors.js';
 import type { ForkComponent } from './fork-component.js';
+import { realPid } from './real-pid.js';
 
 const renamed = promisify(rename);
 const removed = promisify(rm);
@@ -77,15 +78,6 @@ function writeAt(file: number, data: Uint8Array, position: number): Promise<numb
   return new Promise((resolve, reject) => {
     write(file, data, position, data.length - position, position, (error, written) => (error === null ? resolve(written) : reject(error)));
   });
-}
-
-/** The kernel's answer; `process.pid` is the parent's in a child. Without /proc, every process looks alike. */
-function realPid(): string {
-  try {
-    return readlinkSync('/proc/self');
-  } catch {
-    return '';
-  }
 }
 
 /** This module's part in the reset after a fork. */

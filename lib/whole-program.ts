@@ -7,7 +7,7 @@
  * Nothing here ever throws or changes how the program ends.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { constants, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { startAs } from './api.js';
 import { EXEC_CHANNEL, FAILURE_CHANNEL, type FailureMessage, type ProfileMessage } from './channels.js';
 import { readEnvironment } from './environment.js';
@@ -20,11 +20,9 @@ import type { Profile } from './profile.js';
 import type { Profiler } from './profiler.js';
 import { Registry } from './registry.js';
 import { say } from './stderr.js';
+import { armTermination } from './termination.js';
 
 const STARTED_BY = 'pronghorn/register';
-
-/** Signals that end a program which does not handle them, and that people send to end programs. */
-const TERMINATING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Starts the profiler and arranges for the file.
@@ -93,9 +91,7 @@ class WholeProgram implements ForkComponent {
   started(): void {
     const { native, directory, identity } = this.#setup;
     try {
-      const free = TERMINATING.filter((name) => process.listenerCount(name) === 0);
-      const path = freeProfilePath(directory, this.#state.when, identity.pid);
-      native.armTermination({ signals: free.map((name) => constants.signals[name]), path });
+      armTermination(native, freeProfilePath(directory, this.#state.when, identity.pid));
     } catch (error) {
       say(`a profile will be written at exit, but not when a signal ends the program: ${messageOf(error)}`);
     }

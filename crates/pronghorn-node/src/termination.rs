@@ -41,7 +41,15 @@ struct State {
     watching: AtomicBool,
     parking: Parking,
     /// The file to write, while armed.
-    path: Guarded<Option<PathBuf>>,
+    target: Guarded<Option<Target>>,
+}
+
+/// Where the last profile goes.
+#[derive(Clone)]
+struct Target {
+    path: PathBuf,
+    /// The file is there and is overwritten; otherwise it must not exist.
+    existing: bool,
 }
 
 impl State {
@@ -50,7 +58,7 @@ impl State {
             arrived: AtomicI32::new(0),
             watching: AtomicBool::new(false),
             parking: Parking::new(),
-            path: Guarded::new(None),
+            target: Guarded::new(None),
         }
     }
 
@@ -60,7 +68,7 @@ impl State {
             arrived: _,
             watching: _,
             parking: _,
-            path: _,
+            target: _,
         } = self;
         Self::new()
     }
@@ -84,6 +92,8 @@ pub struct TerminationOptions {
     pub signals: Vec<i32>,
     /// The file to write.
     pub path: String,
+    /// Whether it is there and is to be overwritten. Otherwise it must not exist.
+    pub existing: Option<bool>,
 }
 
 /// Installs the handler for those of the signals that the process does not ignore, and returns their numbers.
@@ -91,17 +101,20 @@ pub struct TerminationOptions {
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {
         in_own_process()?;
-        let path = PathBuf::from(&options.path);
-        let armed = STATE.get().path.lock().with(|place| {
+        let target = Target {
+            path: PathBuf::from(&options.path),
+            existing: options.existing.unwrap_or(false),
+        };
+        let armed = STATE.get().target.lock().with(|place| {
             let free = place.is_none();
-            place.get_or_insert(path);
+            place.get_or_insert(target);
             free
         });
         if !armed {
             return Err(Failure::new(Code::Internal, "termination is armed already"));
         }
         if let Err(failure) = watch() {
-            STATE.get().path.lock().with(|place| *place = None);
+            STATE.get().target.lock().with(|place| *place = None);
             return Err(failure);
         }
         let signals = options.signals.iter().copied();
@@ -121,7 +134,7 @@ pub fn disarm_termination() -> Result<()> {
         while state.arrived.load(SeqCst) != 0 && clock::monotonic_ns() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        state.path.lock().with(|place| *place = None);
+        state.target.lock().with(|place| *place = None);
         restore();
         Ok(())
     })
@@ -269,19 +282,30 @@ fn watch() -> std::result::Result<(), Failure> {
 }
 
 fn write_last_profile() {
-    let Some(path) = STATE.get().path.lock().with(|place| place.clone()) else {
+    let target = STATE.get().target.lock().with(|place| place.clone());
+    let Some(Target { path, existing }) = target else {
         return;
     };
+    let write = if existing { write_over } else { write_new };
     let flushed = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS);
     let written = flushed
         .map_err(|failure| failure.message)
-        .and_then(|data| write_new(&path, &data).map_err(|error| error.to_string()));
+        .and_then(|data| write(&path, &data).map_err(|error| error.to_string()));
     if let Err(reason) = written {
         eprintln!(
             "pronghorn: the profile could not be written to {}: {reason}",
             path.display()
         );
     }
+}
+
+/// Writes over a file that is there. Whoever reads it sees by the format whether it is whole.
+fn write_over(path: &Path, data: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)?;
+    file.write_all(data)
 }
 
 /// Writes a new file that is there whole or not at all, and replaces nothing.

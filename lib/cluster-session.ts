@@ -1,0 +1,183 @@
+/**
+ * Profiles a cluster from its primary: this process, every worker that has the agent (cluster-hook.ts), and those that are forked while it runs.
+ *
+ * A worker that does not answer is waited for as long as `workerTimeoutMs` says, once per result; it never delays the others' data beyond that. What it
+ * delivers later is part of the next result.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { onFork } from './cluster-fork.js';
+import type { ClusterHook, Link } from './cluster-hook.js';
+import { ClusterMember, type Harvest } from './cluster-member.js';
+import { type ClusterProfile, composeClusterProfile, type Gathered } from './cluster-profile.js';
+import type { StartOrder } from './cluster-wire.js';
+import { fromNative, PronghornError, WorkerUnreachableError } from './errors.js';
+import { forkAware } from './fork.js';
+import { LastWill } from './last-will.js';
+import type { NativeApi } from './native-api.js';
+import type { ResolvedOptions, TestOptions } from './options.js';
+import type { Profile } from './profile.js';
+import { notStarted, type Profiler } from './profiler.js';
+import { randomId } from './random-id.js';
+
+/** What a session is made of. */
+export interface ClusterSetup {
+  native: NativeApi;
+  hook: ClusterHook;
+  /** This process's own, just started. */
+  profiler: Profiler;
+  options: ResolvedOptions;
+  test: TestOptions;
+  workerTimeoutMs: number;
+}
+
+/** The profiler of a whole cluster. `startCluster()` makes it. */
+export class ClusterSession {
+  readonly #setup: ClusterSetup;
+  readonly #id = randomId();
+  readonly #members = new Set<ClusterMember>();
+  /** Files of workers whose fork has not come back yet, by their paths. */
+  readonly #wills = new Map<string, LastWill>();
+  readonly #keep: () => void;
+  #requests = 0;
+  #rotation: Promise<ClusterProfile> | undefined;
+  #stopped: Promise<ClusterProfile> | undefined;
+
+  /** @internal programs call `startCluster()` */
+  constructor(setup: ClusterSetup) {
+    this.#setup = setup;
+    this.#keep = onFork(() => this.#abandon());
+    const { hook } = setup;
+    hook.orderForNew = () => this.#order();
+    hook.onLink = (link) => this.#join(link);
+    for (const link of hook.links.values()) this.#join(link);
+  }
+
+  /**
+   * Ends the current period in every process and begins the next one. A rotation loses no sample; the periods of different processes end within
+   * the time that a message takes.
+   *
+   * Rejects with ERR_PRONGHORN_ROTATION_IN_PROGRESS while another rotation runs, with ERR_PRONGHORN_NOT_STARTED after stop(), with
+   * ERR_PRONGHORN_FORKED in a child that was forked off in the meantime, and with the primary's own error if no process delivered anything.
+   * What a single worker could not deliver is no reason to reject: `processes` of the result names it.
+   */
+  rotate(): Promise<ClusterProfile> {
+    if (this.#stopped !== undefined) return Promise.reject(notStarted());
+    if (this.#rotation !== undefined) {
+      const message = 'a rotation of the cluster is under way; await it before the next rotate()';
+      return Promise.reject(new PronghornError('ERR_PRONGHORN_ROTATION_IN_PROGRESS', message));
+    }
+    const rotation = this.#track(this.#collect('rotate', this.#setup.profiler.rotate()));
+    this.#rotation = rotation;
+    const settled = (): void => {
+      this.#rotation = undefined;
+    };
+    rotation.finally(settled).catch(() => undefined);
+    return rotation;
+  }
+
+  /**
+   * Stops the profiler in every process and resolves with the last period. If a rotation is under way, it comes to its end first. A
+   * second call gives the same promise.
+   */
+  stop(): Promise<ClusterProfile> {
+    this.#stopped ??= this.#track(this.#stop());
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<ClusterProfile> {
+    if (this.#rotation !== undefined) await this.#rotation.catch(() => undefined);
+    const { hook, profiler } = this.#setup;
+    hook.orderForNew = undefined;
+    hook.onLink = undefined;
+    try {
+      return await this.#collect('stop', profiler.stop());
+    } finally {
+      this.#abandon();
+      this.#keep();
+    }
+  }
+
+  /** Asks every process, waits for the answers, and puts together what there is. */
+  async #collect(what: 'rotate' | 'stop', own: Promise<Profile>): Promise<ClusterProfile> {
+    const request = ++this.#requests;
+    const { workerTimeoutMs } = this.#setup;
+    const members = [...this.#members];
+    const answers = Promise.all(members.map((member) => member.ask(what, request)));
+    const [primary] = await Promise.all([harvestOf(own), within(answers, workerTimeoutMs)]);
+    const workers = members.map((member): Gathered => {
+      if (member.over) this.#leave(member);
+      const { workerId, processId } = member;
+      return { process: { role: 'worker', workerId, processId }, harvest: member.take(request, workerTimeoutMs) };
+    });
+    const all = [...workers, ...this.#unreachable()].sort((a, b) => a.process.workerId! - b.process.workerId!);
+    return composeClusterProfile([{ process: { role: 'primary', workerId: undefined, processId: process.pid }, harvest: primary }, ...all]);
+  }
+
+  /** Workers that live and have no agent. */
+  #unreachable(): Gathered[] {
+    const { cluster, links } = this.#setup.hook;
+    const alive = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined && !worker.isDead() && !links.has(worker.id));
+    return alive.map((worker): Gathered => {
+      const { id, process } = worker!;
+      const error = new WorkerUnreachableError(id, process.pid, "it was forked before the primary imported pronghorn, or Node's permission model is in force");
+      return { process: { role: 'worker', workerId: id, processId: process.pid }, harvest: { deliveries: [], errors: [error] } };
+    });
+  }
+
+  #order(): StartOrder {
+    const { options, test } = this.#setup;
+    // What a test does to the reset after a fork is the primary's.
+    const { failResetStep: _step, resetReading: _reading, ...forWorkers } = test;
+    return { session: this.#id, options, test: forWorkers, lastWill: this.#newWill()?.address };
+  }
+
+  /** Without it a signal costs the worker's last profile, which is then named as lost. */
+  #newWill(): LastWill | undefined {
+    try {
+      const will = new LastWill();
+      this.#wills.set(will.address.path, will);
+      return will;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #join(link: Link): void {
+    const order = link.order?.session === this.#id ? link.order : this.#order();
+    const path = order.lastWill?.path ?? '';
+    this.#members.add(new ClusterMember(link, order, this.#wills.get(path)));
+    this.#wills.delete(path);
+  }
+
+  #leave(member: ClusterMember): void {
+    this.#members.delete(member);
+    member.dispose();
+  }
+
+  /** Lets go of everything that belongs to the session. */
+  #abandon(): void {
+    for (const member of this.#members) this.#leave(member);
+    for (const will of this.#wills.values()) will.close();
+    this.#wills.clear();
+  }
+
+  /** In a child of a fork these promises reject. */
+  #track(work: Promise<ClusterProfile>): Promise<ClusterProfile> {
+    return forkAware(this.#setup.native).promises.track(work, { deliver: (profile) => profile, unwatched: true });
+  }
+}
+
+async function harvestOf(own: Promise<Profile>): Promise<Harvest> {
+  try {
+    return { deliveries: [await own], errors: [] };
+  } catch (error) {
+    return { deliveries: [], errors: [fromNative(error)] };
+  }
+}
+
+/** Waits for all of them, or for a while: the timer keeps the process alive, so that the result does come. */
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  const end = new AbortController();
+  await Promise.race([work, wait(ms, undefined, { signal: end.signal }).catch(() => undefined)]);
+  end.abort();
+}
