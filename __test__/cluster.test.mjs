@@ -1,0 +1,183 @@
+// A cluster that its primary profiles: everything that a worker may do meanwhile, and nothing that the application sees of it.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { sleep } from './helpers/child.mjs';
+import { majors } from './helpers/nodes.mjs';
+import { describe as stacks, has, readProfile, share, total } from './helpers/pprof.mjs';
+import { launchScenario, runScenario } from './helpers/scenarios.mjs';
+import { scratch } from './helpers/scratch.mjs';
+
+const cluster = (major, name, settings = {}, options = {}) =>
+  runScenario('cluster', major, { case: name, options: { intervalMicros: 2_000 }, ...settings }, { deadlineMs: 25_000, ...options });
+
+/** The part of one worker, or of the primary (0). */
+const partOf = (result, id) => result.processes.find((part) => (part.workerId ?? 0) === id);
+
+/** The merged profile holds what the parts hold, to the last nanosecond, and each sample says whose it is. */
+function isTheSum(result) {
+  const whole = readProfile(result.file);
+  const parts = result.processes.filter((part) => part.file !== undefined).map((part) => ({ ...part, profile: readProfile(part.file) }));
+  assert.ok(parts.length > 1);
+  for (const value of ['count', 'cpu', 'wall']) {
+    const sum = parts.reduce((so, { profile }) => so + total(profile.samples, value), 0);
+    assert.equal(total(whole.samples, value), sum, value);
+    for (const { processId, profile } of parts) {
+      const own = whole.samples.filter((sample) => sample.labels['process id'] === BigInt(processId));
+      assert.equal(total(own, value), total(profile.samples, value), `${value} of ${processId}`);
+    }
+  }
+  for (const { workerId, processId, profile } of parts) {
+    for (const { labels } of profile.samples) {
+      assert.equal(labels['process id'], BigInt(processId));
+      assert.equal(labels['cluster worker id'], workerId === undefined ? undefined : BigInt(workerId));
+    }
+  }
+  assert.equal(whole.timeNanos, BigInt(result.startTimeNanos));
+  return whole;
+}
+
+/** A part shows that a function ran. */
+function shows(part, name) {
+  assert.ok(part?.file !== undefined, JSON.stringify(part));
+  const { samples } = readProfile(part.file);
+  assert.ok(share(samples, 'cpu', has(name)) > 0.2, `${name}:\n${stacks(samples, 'cpu')}`);
+}
+
+for (const major of majors) {
+  describe(`cluster on Node ${major}`, { concurrency: 2 }, () => {
+    it(`four workers under load: one killed, one ended by SIGTERM, one disconnected, one respawned (Node ${major})`, async () => {
+      const { pids, first, last, again, afterStop, answered } = await cluster(major, 'load');
+      assert.ok(answered > 20, `${answered} requests`);
+      isTheSum(first);
+      assert.deepEqual(first.processes.map((part) => [part.role, part.workerId, part.code]), [['primary', undefined, undefined], ...[1, 2, 3, 4].map((id) => ['worker', id, undefined])]);
+      assert.deepEqual(first.processes.slice(1).map((part) => part.processId), pids.slice(0, 4));
+      for (const id of [1, 2, 3, 4]) shows(partOf(first, id), 'handleRequest');
+
+      isTheSum(last);
+      assert.deepEqual(last.processes.map((part) => [part.workerId, part.code]), [[undefined, undefined], [1, 'ERR_PRONGHORN_WORKER_LOST'], [2, undefined], [3, undefined], [4, undefined], [5, undefined]]);
+      assert.match(partOf(last, 1).message, new RegExp(`cluster worker 1 \\(process ${pids[0]}\\) ended \\(SIGKILL\\)`));
+      assert.equal(partOf(last, 1).file, undefined);
+      for (const id of [2, 3, 4, 5]) shows(partOf(last, id), 'handleRequest');
+      assert.equal(partOf(last, 5).processId, pids[4]);
+      assert.deepEqual(again.processes.map((part) => part.code), last.processes.map((part) => part.code), 'a second stop() gives the same');
+      assert.equal(afterStop, 'ERR_PRONGHORN_NOT_STARTED');
+    });
+
+    it(`the application sees nothing: messages, settings, flags, variables, descriptors, children (Node ${major})`, async () => {
+      const { setups, messages, views, answers, rotated, stopped, stdio, listeners, names } = await cluster(major, 'unseen');
+      const ids = [1, 2, 3, 4, 5];
+      for (const id of ids) for (const result of [rotated, stopped]) shows(partOf(result, id), 'workerHums');
+      isTheSum(stopped);
+      // Messages: the application's own, in both directions.
+      const expected = ids.flatMap((id) => [[id, 'seen'], [id, 'echo']]);
+      const sorted = (list) => list.map((entry) => JSON.stringify(entry)).sort();
+      assert.deepEqual(sorted(messages), sorted(expected));
+      // Settings.
+      const untouched = (seen) => assert.doesNotMatch(JSON.stringify(seen), /cluster-agent|PRONGHORN_CLUSTER/);
+      untouched([setups, views, answers.map((answer) => ({ ...answer, children: undefined }))]);
+      assert.equal(setups.length, 9, 'one for each call of setupPrimary, fork or not');
+      assert.deepEqual(setups.filter((seen) => !seen.current).length, 8, 'each has been replaced since, but for the last');
+      assert.deepEqual(views.map((view) => [view.execArgv, view.stdio?.length, view.args?.length, view.variable]), [
+        [undefined, undefined, undefined, false],
+        [[], undefined, 1, false],
+        [['--stack-size=900'], undefined, 2, false],
+        [[], undefined, 2, false],
+        [[], undefined, 2, false],
+      ]);
+      assert.deepEqual(stdio, [4, 4, 5, 4, 4]);
+      assert.equal(listeners, 0);
+      assert.deepEqual(names, ['cluster.fork', 'cluster.setupPrimary'].flatMap((name, index) => (index === 0 ? [names[0], 1] : [names[2]])));
+      // Workers.
+      assert.deepEqual(answers.map((answer) => answer.execArgv), [[], ['--stack-size=900'], [], [], []]);
+      assert.deepEqual(answers.map((answer) => answer.argv), [[], ['extra'], ['extra'], ['extra'], ['extra']]);
+      assert.deepEqual(answers.map((answer) => answer.own), [undefined, 'yes', undefined, undefined, undefined]);
+      for (const answer of answers) assert.deepEqual([answer.environment, answer.preloaded], [[], []]);
+      // Their children.
+      const { spawned, forked, threads, inherited } = answers[0].children;
+      for (const child of [spawned, forked, ...threads]) {
+        assert.deepEqual([child.environment, child.agent, (child.preloaded ?? []).filter((path) => path.includes('pronghorn'))], [[], [], []]);
+        assert.doesNotMatch(child.execArgv.join(), /cluster-agent/);
+      }
+      assert.equal(inherited, 1, 'no socket reaches what a worker starts but its own standard output');
+    });
+
+    it(`a dormant agent is one socket and nothing else (Node ${major})`, async () => {
+      const [with_, without] = await Promise.all([cluster(major, 'dormant'), cluster(major, 'dormant', { without: true })]);
+      const { out, ...measure } = without;
+      assert.deepEqual({ ...with_, out, sockets: with_.sockets - 1 }, { out, ...measure });
+      assert.equal(with_.native, false);
+    });
+
+    it(`an idle worker ends, dormant or profiled, and so does the primary (Node ${major})`, async () => {
+      const { codes, rotated } = await cluster(major, 'idle', {}, { deadlineMs: 10_000 });
+      assert.deepEqual(codes, [0, 0]);
+      assert.equal(partOf(rotated, 1), undefined, 'it had ended before the session began');
+      shows(partOf(rotated, 2), 'burnFor');
+    });
+
+    it(`a worker that hangs costs a bounded wait and its own part, which comes later (Node ${major})`, async () => {
+      const { ids, first, tookMs, second, last, after } = await cluster(major, 'hang');
+      const [hanging, other] = ids;
+      assert.ok(tookMs < 1_200, `rotate() took ${tookMs.toFixed(0)} ms`);
+      assert.equal(partOf(first, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
+      assert.match(partOf(first, hanging).message, /did not answer within 400 ms/);
+      assert.equal(partOf(first, hanging).file, undefined);
+      assert.equal(partOf(second, hanging).code, undefined);
+      shows(partOf(second, hanging), 'burnFor');
+      isTheSum(second);
+      for (const result of [first, second, last, after]) assert.equal(partOf(result, other).code, undefined);
+      for (const result of [last, after]) assert.equal(partOf(result, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
+    });
+
+    it(`what a worker cannot deliver is named with its reason (Node ${major})`, async () => {
+      const { ids, second, plain, nested, overlapping, rotation, result } = await cluster(major, 'reasons');
+      for (const each of [rotation, result]) {
+        assert.equal(partOf(each, ids.early).code, 'ERR_PRONGHORN_WORKER_UNREACHABLE');
+        assert.match(partOf(each, ids.early).message, /forked before the primary imported/);
+        assert.equal(partOf(each, ids.busy).code, 'ERR_PRONGHORN_ALREADY_STARTED');
+        assert.equal(partOf(each, 0).code, undefined);
+      }
+      // The worker's own code has called stop(): that is said, and what it had collected comes with the session's stop().
+      assert.equal(partOf(rotation, ids.stopping).code, 'ERR_PRONGHORN_NOT_STARTED');
+      shows(partOf(result, ids.stopping), 'workerHums');
+      assert.equal(second[0], 'ERR_PRONGHORN_ALREADY_STARTED');
+      assert.match(second[1], /scenarios\/cluster\.mjs:\d+:\d+ through profile\(\) or for a whole cluster/);
+      assert.equal(plain[0], 'ERR_PRONGHORN_ALREADY_STARTED');
+      assert.equal(nested, 'ERR_PRONGHORN_UNSUPPORTED_RUNTIME');
+      assert.equal(overlapping, 'ERR_PRONGHORN_ROTATION_IN_PROGRESS');
+    });
+
+    it(`profileCluster() covers workers forked meanwhile, from their first line on (Node ${major})`, async () => {
+      const { wrong, reason, result, id } = await cluster(major, 'duration');
+      assert.deepEqual(wrong, wrong.map(() => 'ERR_PRONGHORN_INVALID_OPTION'));
+      assert.deepEqual(reason, ['AbortError', 'ERR_PRONGHORN_ABORTED', 'because']);
+      isTheSum(result);
+      const late = readProfile(partOf(result, id).file);
+      assert.ok(total(late.samples.filter(has('firstLines')), 'cpu') > 20e6, stacks(late.samples, 'cpu'));
+    });
+
+    it(`a primary that is killed leaves no file and no worker behind (Node ${major})`, async () => {
+      const temporary = scratch();
+      const primary = await launchScenario('cluster', major, { case: 'killed', options: {} }, { env: { TMPDIR: temporary } });
+      const text = await primary.waitFor('REPORT');
+      const { pids, files } = JSON.parse(/REPORT (.*)/.exec(text)[1]);
+      assert.equal(pids.length, 2);
+      assert.deepEqual(files, []);
+      // Its group lives on for a moment, so that the workers can be seen to end by themselves.
+      process.kill(primary.pid, 'SIGSTOP');
+      primary.kill('SIGKILL');
+      const alive = () => pids.filter((pid) => existsSync(`/proc/${pid}`));
+      for (let tries = 0; tries < 200 && alive().length > 0; tries++) await sleep(20);
+      assert.deepEqual(alive(), []);
+      assert.deepEqual(readdirSync(temporary), []);
+    });
+
+    it(`sessions can follow each other, and leave nothing behind (Node ${major})`, async () => {
+      const { counts, warnings, descriptors } = await cluster(major, 'often');
+      assert.deepEqual(counts, counts.map(() => 3));
+      assert.deepEqual(warnings, []);
+      assert.ok(descriptors <= 1, `${descriptors} descriptors more`);
+    });
+  });
+}
