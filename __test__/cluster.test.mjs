@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { sleep } from './helpers/child.mjs';
 import { majors } from './helpers/nodes.mjs';
-import { describe as stacks, has, readProfile, share, total } from './helpers/pprof.mjs';
+import { describe as stacks, has, readProfile, total } from './helpers/pprof.mjs';
 import { launchScenario, runScenario } from './helpers/scenarios.mjs';
 import { scratch } from './helpers/scratch.mjs';
 
@@ -17,7 +17,7 @@ const partOf = (result, id) => result.processes.find((part) => (part.workerId ??
 /** The merged profile holds what the parts hold, to the last nanosecond, and each sample says whose it is. */
 function isTheSum(result) {
   const whole = readProfile(result.file);
-  const parts = result.processes.filter((part) => part.file !== undefined).map((part) => ({ ...part, profile: readProfile(part.file) }));
+  const parts = result.processes.filter((part) => part.file !== undefined).map((part) => Object.assign(part, { profile: readProfile(part.file) }));
   assert.ok(parts.length > 1);
   for (const value of ['count', 'cpu', 'wall']) {
     const sum = parts.reduce((so, { profile }) => so + total(profile.samples, value), 0);
@@ -37,18 +37,17 @@ function isTheSum(result) {
   return whole;
 }
 
-/** A part shows that a function ran. */
+/** A part shows that a function ran. How long it did is not this test's affair. */
 function shows(part, name) {
-  assert.ok(part?.file !== undefined, JSON.stringify(part));
+  assert.ok(part?.file !== undefined, `${part?.workerId}: ${part?.message}`);
   const { samples } = readProfile(part.file);
-  assert.ok(share(samples, 'cpu', has(name)) > 0.2, `${name}:\n${stacks(samples, 'cpu')}`);
+  assert.ok(total(samples.filter(has(name)), 'cpu') > 5e6, `${name}:\n${stacks(samples, 'cpu')}`);
 }
 
 for (const major of majors) {
   describe(`cluster on Node ${major}`, { concurrency: 2 }, () => {
     it(`four workers under load: one killed, one ended by SIGTERM, one disconnected, one respawned (Node ${major})`, async () => {
-      const { pids, first, last, again, afterStop, answered } = await cluster(major, 'load');
-      assert.ok(answered > 20, `${answered} requests`);
+      const { pids, first, last, again, afterStop } = await cluster(major, 'load');
       isTheSum(first);
       assert.deepEqual(first.processes.map((part) => [part.role, part.workerId, part.code]), [['primary', undefined, undefined], ...[1, 2, 3, 4].map((id) => ['worker', id, undefined])]);
       assert.deepEqual(first.processes.slice(1).map((part) => part.processId), pids.slice(0, 4));
@@ -117,14 +116,14 @@ for (const major of majors) {
     });
 
     it(`a worker that hangs costs a bounded wait and its own part, which comes later (Node ${major})`, async () => {
-      const { ids, first, tookMs, second, last, after } = await cluster(major, 'hang');
+      const { ids, first, stillHanging, second, last, after } = await cluster(major, 'hang');
       const [hanging, other] = ids;
-      assert.ok(tookMs < 1_200, `rotate() took ${tookMs.toFixed(0)} ms`);
+      assert.ok(stillHanging, 'rotate() came before the worker did');
       assert.equal(partOf(first, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
       assert.match(partOf(first, hanging).message, /did not answer within 400 ms/);
       assert.equal(partOf(first, hanging).file, undefined);
       assert.equal(partOf(second, hanging).code, undefined);
-      shows(partOf(second, hanging), 'burnFor');
+      shows(partOf(second, hanging), 'hang');
       isTheSum(second);
       for (const result of [first, second, last, after]) assert.equal(partOf(result, other).code, undefined);
       for (const result of [last, after]) assert.equal(partOf(result, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
@@ -149,11 +148,12 @@ for (const major of majors) {
     });
 
     it(`profileCluster() covers workers forked meanwhile, from their first line on (Node ${major})`, async () => {
-      const { wrong, reason, result, id } = await cluster(major, 'duration');
+      const { wrong, reason, result, joined, id } = await cluster(major, 'duration');
       assert.deepEqual(wrong, wrong.map(() => 'ERR_PRONGHORN_INVALID_OPTION'));
       assert.deepEqual(reason, ['AbortError', 'ERR_PRONGHORN_ABORTED', 'because']);
       isTheSum(result);
-      const late = readProfile(partOf(result, id).file);
+      isTheSum(joined);
+      const late = readProfile(partOf(joined, id).file);
       assert.ok(total(late.samples.filter(has('firstLines')), 'cpu') > 20e6, stacks(late.samples, 'cpu'));
     });
 

@@ -49,6 +49,6 @@ for (const major of majors) {
     const script = `import * as p from 'pronghorn'; import { readFileSync } from 'node:fs'; const maps = readFileSync('/proc/self/maps', 'utf8'); console.log(Object.keys(p).sort().join(), maps.includes('pronghorn.'))`;
     const result = await run(nodePath(major), ['--input-type=module', '-e', script]);
     assert.equal(result.code, 0, result.stderr);
-    assert.match(result.stdout, /profile,resetAfterFork,start,stop.* false/, 'the native half is loaded by the first call');
+    assert.match(result.stdout, /\bprofile,profileCluster,resetAfterFork,start,startCluster,stop.* false/, 'the native half is loaded by the first call');
   });
 }

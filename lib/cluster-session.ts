@@ -38,6 +38,8 @@ export class ClusterSession {
   /** Files of workers whose fork has not come back yet, by their paths. */
   readonly #wills = new Map<string, LastWill>();
   readonly #keep: () => void;
+  /** Ends the wait for workers. */
+  readonly #over = new AbortController();
   #requests = 0;
   #rotation: Promise<ClusterProfile> | undefined;
   #stopped: Promise<ClusterProfile> | undefined;
@@ -45,7 +47,7 @@ export class ClusterSession {
   /** @internal programs call `startCluster()` */
   constructor(setup: ClusterSetup) {
     this.#setup = setup;
-    this.#keep = onFork(() => this.#abandon());
+    this.#keep = onFork(() => this.#end());
     const { hook } = setup;
     hook.orderForNew = () => this.#order();
     hook.onLink = (link) => this.#join(link);
@@ -86,13 +88,11 @@ export class ClusterSession {
 
   async #stop(): Promise<ClusterProfile> {
     if (this.#rotation !== undefined) await this.#rotation.catch(() => undefined);
-    const { hook, profiler } = this.#setup;
-    hook.orderForNew = undefined;
-    hook.onLink = undefined;
+    this.#takeNoMore();
     try {
-      return await this.#collect('stop', profiler.stop());
+      return await this.#collect('stop', this.#setup.profiler.stop());
     } finally {
-      this.#abandon();
+      this.#end();
       this.#keep();
     }
   }
@@ -103,7 +103,7 @@ export class ClusterSession {
     const { workerTimeoutMs } = this.#setup;
     const members = [...this.#members];
     const answers = Promise.all(members.map((member) => member.ask(what, request)));
-    const [primary] = await Promise.all([harvestOf(own), within(answers, workerTimeoutMs)]);
+    const [primary] = await Promise.all([harvestOf(own), within(answers, workerTimeoutMs, this.#over.signal)]);
     const workers = members.map((member): Gathered => {
       if (member.over) this.#leave(member);
       const { workerId, processId } = member;
@@ -154,8 +154,16 @@ export class ClusterSession {
     member.dispose();
   }
 
-  /** Lets go of everything that belongs to the session. */
-  #abandon(): void {
+  #takeNoMore(): void {
+    const { hook } = this.#setup;
+    hook.orderForNew = undefined;
+    hook.onLink = undefined;
+  }
+
+  /** Lets go of everything that belongs to the session. In a child of a fork its promises reject after this. */
+  #end(): void {
+    this.#takeNoMore();
+    this.#over.abort();
     for (const member of this.#members) this.#leave(member);
     for (const will of this.#wills.values()) will.close();
     this.#wills.clear();
@@ -176,8 +184,9 @@ async function harvestOf(own: Promise<Profile>): Promise<Harvest> {
 }
 
 /** Waits for all of them, or for a while: the timer keeps the process alive, so that the result does come. */
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  const end = new AbortController();
-  await Promise.race([work, wait(ms, undefined, { signal: end.signal }).catch(() => undefined)]);
-  end.abort();
+async function within(work: Promise<unknown>, ms: number, over: AbortSignal): Promise<void> {
+  const done = new AbortController();
+  const signal = AbortSignal.any([done.signal, over]);
+  await Promise.race([work, wait(ms, undefined, { signal }).catch(() => undefined)]);
+  done.abort();
 }

@@ -14,10 +14,24 @@ import { root } from '../helpers/nodes.mjs';
 const EXEMPT = {
   'api.ts': 'the timer of profile() goes with its promise (promises.ts)',
   'caller.ts': 'Error is as it was when the function returns',
+  'cluster-hook.ts': 'cluster-fork.ts closes the sockets; what is wrapped may go on in a child, which can fork workers of its own',
+  'cluster-member.ts': 'goes with its session',
+  'cluster-pipe.ts': 'writes nothing once cluster-fork.ts has closed its socket',
+  'cluster-session.ts': 'cluster-fork.ts makes it let go of everything',
+  'cluster-wire.ts': 'goes with the socket that it reads from',
+  'cluster-worker.ts': 'cluster-fork.ts makes it let go of everything',
   'fork-chain.ts': 'the chain itself: what it decided has to outlive an attempt',
   'fork.ts': 'finds the chain',
+  'last-will.ts': 'goes with its session',
+  'merge.ts': 'lives as long as one merge, whose promise is known to the chain',
+  'merge-tables.ts': 'as merge.ts',
   'native.ts': 'the native half stays loaded in a child',
+  'pprof-fields.ts': 'as merge.ts',
+  'pprof-reader.ts': 'as merge.ts',
+  'protobuf.ts': 'as merge.ts',
+  'protobuf-writer.ts': 'as merge.ts',
   'registry.ts': 'the chain or the profiler replace its entry',
+  'termination.ts': 'the native half takes back what it arms',
 };
 
 /** Calls that leave something in the process. */

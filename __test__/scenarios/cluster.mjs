@@ -1,7 +1,7 @@
 // Cluster applications that are profiled from their primary. `settings.case` says which; workers run this file too.
 import { execFileSync, fork as forkChild, spawnSync } from 'node:child_process';
 import cluster from 'node:cluster';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { get, createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { Worker as Thread } from 'node:worker_threads';
@@ -13,18 +13,56 @@ const code = (error) => error?.code ?? (error === undefined ? undefined : String
 // ---- what workers compute, by names that a profile shows
 
 let sink = 1;
+const chunk = () => {
+  for (let index = 0; index < 20_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+};
+/** Computes for some milliseconds of CPU time, however busy the machine is. */
 function burnFor(ms) {
-  const end = performance.now() + ms;
-  while (performance.now() < end) for (let index = 0; index < 20_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+  const before = process.cpuUsage();
+  do chunk();
+  while (spent(before) < ms);
 }
-const handleRequest = () => burnFor(4);
+function spent(before) {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
+}
+/** Does nothing else until the primary has taken the file away. */
+function hang() {
+  writeFileSync(HANGING, '');
+  while (existsSync(HANGING)) chunk();
+}
+const HANGING = `${settings.out}/hanging`;
 const firstLines = () => burnFor(60);
-const workerHums = () => burnFor(8);
+let hums = 0;
+/** What a worker does all the time, and counts where the primary can see it. */
+const hummed = () => writeFileSync(humsOf(cluster.worker.id), `${++hums}`);
+function workerHums() {
+  burnFor(8);
+  hummed();
+}
+function handleRequest() {
+  burnFor(4);
+  hummed();
+}
+const humsOf = (id) => `${settings.out}/hums-${id}`;
 
 // ---- what primaries do
 
 /** Waits until every one of these workers has said that it runs. */
 const online = (workers) => Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
+/** Waits until each of these workers has done some work from now on. */
+async function humming(...ids) {
+  const count = (id) => (existsSync(humsOf(id)) ? Number(readFileSync(humsOf(id), 'utf8')) : 0);
+  const before = new Map(ids.map((id) => [id, count(id)]));
+  await until(() => ids.every((id) => count(id) >= before.get(id) + 4));
+}
+async function until(condition) {
+  const end = performance.now() + 15_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`time ran out: ${condition}`);
+    await rest(10);
+  }
+}
 const ended = (worker) => (worker.isDead() ? undefined : new Promise((resolve) => worker.process.once('exit', resolve)));
 const forkWorkers = (count, env) => Array.from({ length: count }, () => cluster.fork(env));
 async function forkOnline(count, env) {
@@ -54,16 +92,12 @@ async function shown(profile) {
 /** Keeps so many requests to a port under way until told to stop. */
 function load(port, atATime) {
   let running = true;
-  let answered = 0;
   const open = new Set();
   const one = () => {
     if (!running) return;
     const request = get({ port, host: '127.0.0.1', agent: false }, (response) => {
       response.resume();
-      response.on('end', () => {
-        answered += 1;
-        one();
-      });
+      response.on('end', one);
       response.on('error', one);
     });
     // A worker that is killed takes its connections with it.
@@ -75,7 +109,6 @@ function load(port, atATime) {
   return () => {
     running = false;
     for (const request of open) request.destroy();
-    return answered;
   };
 }
 
@@ -84,24 +117,25 @@ const primaries = {
   async load(pronghorn) {
     const workers = forkWorkers(4);
     const [{ port }] = await online(workers);
-    const stopLoad = load(port, 8);
+    const endLoad = load(port, 8);
     const before = workers.map((worker) => worker.process.pid);
     const session = pronghorn.startCluster(startOptions());
-    await rest(600);
+    await rest(100);
+    await humming(1, 2, 3, 4);
     const first = await shown(await session.rotate());
-    await rest(300);
+    await humming(1, 2, 3, 4);
     workers[0].process.kill('SIGKILL');
     workers[1].process.kill('SIGTERM');
     workers[2].disconnect();
     const respawned = cluster.fork();
     await Promise.all([...workers.slice(0, 3).map(ended), online([respawned])]);
-    await rest(600);
+    await humming(4, 5);
     const last = await shown(await session.stop());
-    const answered = stopLoad();
+    endLoad();
     const again = await session.stop().then(shown);
     const afterStop = await session.rotate().catch(code);
     await endAll();
-    return { pids: [...before, respawned.process.pid], first, last, answered, again, afterStop };
+    return { pids: [...before, respawned.process.pid], first, last, again, afterStop };
   },
 
   /** Nothing that the application sees is different. */
@@ -133,10 +167,12 @@ const primaries = {
     const answers = (await online(workers)).map((message) => message.seen);
     look();
     const session = pronghorn.startCluster(startOptions());
-    await rest(400);
+    await rest(100);
+    await humming(1, 2, 3, 4, 5);
     const rotated = await shown(await session.rotate());
     for (const worker of workers) worker.send({ echo: worker.id });
-    await rest(200);
+    await humming(1, 2, 3, 4, 5);
+    await until(() => messages.length >= 10);
     const stopped = await shown(await session.stop());
     const stdio = workers.map((worker) => worker.process.stdio.length);
     const listeners = cluster.listenerCount('fork') + cluster.listenerCount('online') + cluster.listenerCount('exit');
@@ -169,24 +205,25 @@ const primaries = {
   async hang(pronghorn) {
     const [hanging, other] = await forkOnline(2);
     const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 400 }));
-    await rest(300);
-    hanging.send({ hang: 1_300 });
-    await rest(150);
-    const began = performance.now();
+    await humming(1, 2);
+    hanging.send('hang');
+    await until(() => existsSync(HANGING));
+    await humming(2);
     const first = await shown(await session.rotate());
-    const tookMs = performance.now() - began;
-    await rest(1_500);
+    const stillHanging = existsSync(HANGING);
+    rmSync(HANGING);
+    await humming(1, 2);
     const second = await shown(await session.rotate());
-    hanging.send({ hang: 60_000 });
-    await rest(150);
+    hanging.send('hang');
+    await until(() => existsSync(HANGING));
     const last = await shown(await session.stop());
     // A new session finds it hanging, and is not stopped by it either.
-    const next = pronghorn.startCluster(startOptions({ workerTimeoutMs: 200 }));
-    await rest(100);
+    const next = pronghorn.startCluster(startOptions({ workerTimeoutMs: 400 }));
+    await humming(2);
     const after = await shown(await next.stop());
     const ids = [hanging.id, other.id];
     await endAll();
-    return { ids, first, tookMs, second, last, after };
+    return { ids, first, stillHanging, second, last, after };
   },
 
   /** Workers forked before the import, ones whose profiler refuses, ones that stop it themselves. */
@@ -205,7 +242,7 @@ const primaries = {
     };
     const second = started(() => pronghorn.startCluster());
     const plain = started(() => pronghorn.start(startOptions()));
-    await rest(300);
+    await humming(stopping.id);
     stopping.send({ stop: true });
     await online([stopping]);
     const nested = await new Promise((resolve) => {
@@ -219,7 +256,7 @@ const primaries = {
     return { ids, second, plain, nested: nested.answer, overlapping, rotation, result };
   },
 
-  /** profileCluster(), and a worker that is forked meanwhile: it is profiled from its first line on. */
+  /** profileCluster(); and a worker that is forked while a session runs, which is profiled from its first line on. */
   async duration(pronghorn) {
     await forkOnline(1);
     const wrong = await Promise.all(
@@ -230,12 +267,13 @@ const primaries = {
     await rest(50);
     abort.abort('because');
     const reason = await aborted;
-    const work = pronghorn.profileCluster(startOptions({ durationMs: 900 }));
+    const result = await shown(await pronghorn.profileCluster(startOptions({ durationMs: 400 })));
+    const session = pronghorn.startCluster(startOptions());
     const [late] = await forkOnline(1);
-    const result = await shown(await work);
+    const joined = await shown(await session.stop());
     const id = late.id;
     await endAll();
-    return { wrong, reason, result, id };
+    return { wrong, reason, result, joined, id };
   },
 
   /** The test kills the primary in the middle of a session. */
@@ -287,7 +325,7 @@ const seen = () => {
     tasks: readdirSync('/proc/self/task').length,
     caught: /SigCgt:\s*(\w+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1],
     resources: process.getActiveResourcesInfo().filter((name) => name !== 'TTYWrap'),
-    preloaded: process._preload_modules ?? [],
+    preloaded: process['_preload_modules'] ?? [],
   };
 };
 
@@ -334,7 +372,7 @@ const workers = {
     process.disconnect();
   },
   hang() {
-    process.on('message', ({ hang }) => burnFor(hang));
+    process.on('message', hang);
     process.send('online');
     setInterval(workerHums, 30);
   },
