@@ -80,7 +80,7 @@ export async function asChild(main) {
  *
  * @template T
  * @param {() => T | Promise<T>} main
- * @param {{ kind?: 'fork' | '_Fork' | 'clone', parts?: number, deadlineMs?: number }} [how]
+ * @param {{ kind?: 'fork' | '_Fork' | 'clone', parts?: number, deadlineMs?: number, pollMs?: number }} [how] `pollMs`: how often to look whether it has ended
  * @returns {Promise<{ pid: number, status: number, value: T }>} once the child has ended
  */
 export async function inChild(main, how = {}) {
@@ -97,10 +97,10 @@ export const never = (work) => new Promise((_resolve, reject) => work.catch(reje
  *
  * @param {number} pid
  */
-export async function outcome(pid, { deadlineMs = 10_000 } = {}) {
+export async function outcome(pid, { deadlineMs = 10_000, pollMs = 1 } = {}) {
   const end = performance.now() + deadlineMs;
   let status;
-  while ((status = forker.waitpid(pid, 1)) === -1 && performance.now() < end) await rest(1);
+  while ((status = forker.waitpid(pid, 1)) === -1 && performance.now() < end) await rest(pollMs);
   if (status === -1) {
     const where = threadStates(pid);
     forker.kill(pid, 9);

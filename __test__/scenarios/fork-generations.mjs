@@ -1,0 +1,75 @@
+// Many forks: side by side, and one inside the other. What each generation costs, counted.
+import { readdirSync, readFileSync } from 'node:fs';
+import { childOnly, digest, fixture, forker, inChild, native, parentOnly, pronghorn, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
+
+const { start, resetAfterFork } = pronghorn;
+const api = native();
+
+/** What this process has, by the kernel's word and by the accessors'. */
+function counted() {
+  const { liveBytes, mappings, mappedBytes, signal, handlerInstalled, slots, tickerThreadId } = api.inspect();
+  const names = readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/comm`, 'utf8').trim());
+  const ours = (number) => /pronghorn[^/]*\.node$/.test(fixture.dispositionOf(number));
+  return {
+    liveBytes,
+    mappings,
+    mappedBytes,
+    signal,
+    handlerInstalled,
+    signals: Array.from({ length: 31 }, (_, index) => 34 + index).filter(ours),
+    armed: slots.filter((slot) => slot.armed).length,
+    slots: slots.length,
+    ticker: tickerThreadId,
+    tickers: names.filter((name) => name === 'pronghorn').length,
+    threads: names.length,
+    descriptors: readdirSync('/proc/self/fd').length,
+  };
+}
+
+/** A generation's life: it is reset, is sampled, and delivers a period; and is counted at the end of it, still running. */
+async function live(profiler, index) {
+  if (index % 2 === 0) resetAfterFork();
+  else await turn();
+  untilSampled(() => profiler.stats().samples, childOnly);
+  return { forks: profiler.stats().forks, generation: api.forkState().generation, pid: forker.getpid(), counted: counted() };
+}
+
+await scenarios({
+  async siblings() {
+    const profiler = start({ intervalMicros: 1_000 });
+    untilSampled(() => profiler.stats().samples, parentOnly);
+    await profiler.rotate();
+    const children = [];
+    const parent = [];
+    for (let index = 0; index < settings.count; index++) {
+      const { value } = await inChild(async () => {
+        const lived = await live(profiler, index);
+        const { names } = digest(profiler.stopSync());
+        return { ...lived, names };
+      });
+      children.push(value);
+      untilSampled(() => profiler.stats().samples, parentOnly, { atLeast: 1 });
+      await turn();
+      parent.push(counted());
+    }
+    const { forks, lateForks } = profiler.stats();
+    const { names } = digest(await profiler.stop());
+    return { children, parent, forks, lateForks, names };
+  },
+
+  async nested() {
+    const profiler = start({ intervalMicros: 1_000 });
+    untilSampled(() => profiler.stats().samples, parentOnly);
+    const deeper = async (depth) => {
+      const lived = await live(profiler, depth);
+      const below = depth === settings.count ? [] : (await inChild(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
+      // The only one who is counted after the children have ended.
+      const after = counted();
+      const profile = profiler.stopSync();
+      return [{ ...lived, after, names: digest(profile).names, sequence: profile.sequence, processId: profile.processId }, ...below];
+    };
+    const generations = (await inChild(() => deeper(1), { deadlineMs: 55_000, pollMs: 20 })).value;
+    const { names } = digest(await profiler.stop());
+    return { generations, names };
+  },
+});
