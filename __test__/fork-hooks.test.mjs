@@ -1,0 +1,88 @@
+// Hooks around a fork, observed in the process itself: off before anything is reset, quiet in between, on again once, and off for good after a stop.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runFork } from './helpers/fork.mjs';
+import { majors } from './helpers/nodes.mjs';
+
+const run = (scenario, major, settings = {}) => runFork('hooks', scenario, major, settings, { failpoints: true });
+const NOTHING = { handler: 0, collection: 0, poll: 0, call: 0, interrupt: 0 };
+
+/** The hooks that are on, of those that a reset has to take off. */
+function on({ faults, termination, collection, execve, running }) {
+  return { faults, termination, collection, execve, running };
+}
+
+for (const major of majors) {
+  describe(`hooks around a fork, Node ${major}`, { concurrency: 2 }, () => {
+    it(`all hooks are off before anything is reset, and all is reset before anything starts (Node ${major})`, async () => {
+      const { report } = await run('order', major);
+      const { order, seen } = report;
+      const execve = major > 20;
+      const off = { faults: false, termination: [], collection: 0, execve: false, running: false };
+      assert.deepEqual(on(report.parent), { faults: true, termination: [15], collection: 2, execve, running: true });
+      // The hooks have survived the fork; the gate is closed.
+      assert.deepEqual(on(report.before), { faults: true, termination: [15], collection: 2, execve, running: false });
+      assert.equal(report.before.forked, true);
+
+      const rounds = ['hooks off', 'reset', 'start', 'started'];
+      assert.deepEqual(
+        seen.map(({ round, name }) => `${round}: ${name}`),
+        rounds.flatMap((round) => order.map((name) => `${round}: ${name}`)),
+      );
+      const [hooksOff, reset, start] = rounds.map((round) => seen.filter((look) => look.round === round));
+      const last = hooksOff.at(-1);
+      assert.deepEqual(on(last), off);
+      assert.ok(last.buffered > 0 && last.buffered === report.before.buffered, 'nothing has been reset by then');
+      assert.equal(last.session, report.parent.session);
+      for (const look of reset) assert.deepEqual(on(look), off, `during "reset: ${look.name}"`);
+      const { buffered, ticker, thread, forked } = reset.at(-1);
+      assert.deepEqual({ buffered, ticker, thread, forked }, { buffered: 0, ticker: false, thread: true, forked: true });
+      assert.ok(reset.at(-1).session > report.parent.session);
+      for (const look of start.slice(0, -1)) assert.deepEqual([look.running, look.ticker, look.collection], [false, false, 0], `during "start: ${look.name}"`);
+      // The last of all makes the process its own.
+      assert.deepEqual([start.at(-1).running, start.at(-1).forked], [true, false]);
+      assert.deepEqual(on(report.after), { faults: true, termination: [], collection: 2, execve, running: true });
+      assert.deepEqual(report.names, ['childOnly']);
+      assert.deepEqual(on(report.still), on(report.parent), 'in the parent nothing changes');
+    });
+
+    it(`between fork and reset nothing is recorded and no lock is taken, and the reset says for how long (Node ${major})`, async () => {
+      const { report } = await run('limbo', major);
+      assert.equal(report.gaveUp, 0);
+      for (const { moment, counts, unprofiled, message, stats, names } of report.results) {
+        assert.ok(counts.collection >= 20 && counts.handler >= 5, `hooks were provoked: ${JSON.stringify(counts)}`);
+        assert.deepEqual(names, ['childOnly'], `what ran before the reset is in no profile (${moment})`);
+        assert.ok(stats.samples <= 3 && stats.recorded <= 3, JSON.stringify(stats));
+        assert.equal(stats.gcSamples, 0);
+        const [said, least] = [BigInt(message.unprofiledNanos), BigInt(unprofiled)];
+        assert.ok(said >= least && said < least + 2_000_000_000n, `${said} ns unprofiled, measured at least ${least}`);
+        assert.equal(message.restarted, true);
+      }
+    });
+
+    for (const afterFork of ['restart', 'stop']) {
+      it(`after ${afterFork === 'stop' ? "a fork with afterFork: 'stop'" : 'stop()'} nothing of ours runs, and a late signal kills nobody (Node ${major})`, async () => {
+        const { report } = await run('off', major, { afterFork });
+        for (const process of [report.child, report.parent]) {
+          const { counts, disposition, byHand, pending, running, ticker, hooked } = process;
+          assert.deepEqual(counts, NOTHING);
+          assert.match(disposition, /^pronghorn.*\.node$/, 'an empty handler stays');
+          assert.ok(byHand >= 4, `${byHand} of 6 signals by hand`);
+          assert.equal(pending, '0', 'a signal was sent by somebody');
+          assert.deepEqual({ running, ticker, hooked }, { running: false, ticker: 0, hooked: false });
+        }
+      });
+    }
+
+    it(`nothing is enabled twice, three forks deep (Node ${major})`, async () => {
+      const { report } = await run('once', major);
+      const { parent, children } = report;
+      assert.ok(parent.minor > 0 && parent.major > 0);
+      assert.equal(children.length, 3);
+      for (const child of children) {
+        assert.deepEqual([child.minor, child.major, child.armed], [parent.minor, parent.major, 1]);
+        assert.ok(child.poll >= 10 && child.poll < 20, `${child.poll} polls in ten turns`);
+      }
+    });
+  });
+}
