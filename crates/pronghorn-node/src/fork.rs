@@ -12,7 +12,7 @@ use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use pronghorn_sampler::clock::{self, Reading};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{collector, failure};
+use pronghorn_sampler::{collector, failure, reset};
 use pronghorn_sync::{Alone, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
@@ -99,7 +99,7 @@ pub fn fork_state() -> ForkState {
         pid,
         parent_pid,
         late: fork::late(),
-        worker: forked && collector::forked_in_worker(),
+        worker: forked && reset::forked_in_worker(),
         forked_at_monotonic_nanos: BigInt::from(if forked { forked_at() } else { 0 }),
     }
 }
@@ -156,7 +156,7 @@ pub(crate) fn in_own_process() -> std::result::Result<OwnProcess, Failure> {
     if !fork::forked() {
         return Ok(OwnProcess { generation });
     }
-    if collector::forked_in_worker() {
+    if reset::forked_in_worker() {
         return Err(Failure::new(
             Code::ForkedInWorker,
             "this process was forked off by a worker thread; the profiler stays off in it",
@@ -178,7 +178,7 @@ pub(crate) fn check_start() -> Outcome {
 }
 
 fn check_thread_and_fork() -> Outcome {
-    if collector::forked_in_worker() {
+    if reset::forked_in_worker() {
         return in_own_process().map(|_| ());
     }
     if fork::late() {
@@ -233,7 +233,7 @@ fn step(name: &'static str, bit: u64, work: impl FnOnce(&Alone)) -> Result<()> {
 #[napi]
 pub fn hooks_off() -> Result<()> {
     step("hooksOff", HOOKS_OFF, |_| {
-        collector::hooks_off();
+        reset::hooks_off();
         termination::hooks_off();
     })
 }
@@ -241,14 +241,14 @@ pub fn hooks_off() -> Result<()> {
 /// Step two: threads, accounts, buffers, statistics, breaker.
 #[napi]
 pub fn reset_collector() -> Result<()> {
-    step("resetCollector", COLLECTOR, collector::reset_after_fork)
+    step("resetCollector", COLLECTOR, reset::reset_after_fork)
 }
 
 /// Step three: the recorder begins at `reading`, with nothing in it.
 #[napi]
 pub fn reset_recorder(reading: ClockReading) -> Result<()> {
     step("resetRecorder", RECORDER, |alone| {
-        collector::reset_recorder(alone, Reading::from(&reading));
+        reset::reset_recorder(alone, Reading::from(&reading));
     })
 }
 
@@ -268,7 +268,7 @@ pub fn acknowledge_fork() -> Result<()> {
     guarded(|| {
         if fork::forked() {
             require(ALL)?;
-            collector::acknowledge_fork();
+            reset::acknowledge_fork();
         }
         Ok(())
     })
@@ -299,9 +299,9 @@ pub fn resume() -> Result<()> {
 /// Before the child's loop first polls, on the loop's thread: JavaScript is told, which runs the chain. If that does not come to its
 /// end, the loop goes on looking.
 pub(crate) fn tell_of_fork(slot: &ThreadSlot) {
-    if collector::forked_in_worker() {
+    if reset::forked_in_worker() {
         // Nothing can be started here: once and for all.
-        collector::hooks_off();
+        reset::hooks_off();
         termination::hooks_off();
         return;
     }
@@ -312,6 +312,6 @@ pub(crate) fn tell_of_fork(slot: &ThreadSlot) {
         drop(called);
     });
     if fork::forked() && !fork::late() {
-        collector::watch_for_fork();
+        reset::watch_for_fork();
     }
 }

@@ -19,7 +19,7 @@ use napi::bindgen_prelude::{
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{clock, collector, discovery, event_loop, failure, proof, session};
+use pronghorn_sampler::{clock, collector, discovery, event_loop, failure, proof, session, settle};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
@@ -293,7 +293,7 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new(process)?;
-        let waiting = collector::settle();
+        let waiting = settle::settle();
         process.check()?;
         Ok(AsyncTask::new(Flush::rotation(claim, session, waiting)))
     })
@@ -307,7 +307,7 @@ pub fn rotate_sync() -> Result<NativeProfile> {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
-        Flush::rotation(claim, session, collector::settle())
+        Flush::rotation(claim, session, settle::settle())
             .run()
             .map(Flushed::into_profile)
     })
@@ -341,9 +341,9 @@ pub fn stop_sync() -> Result<NativeProfile> {
 /// Settles, stops the sampler, and takes the session out. The caller has claimed the rotation.
 fn end_session(process: OwnProcess) -> std::result::Result<Arc<Session>, Failure> {
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
-    collector::settle_for_good().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
+    settle::settle_for_good().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
     // Once more, for what was sampled while the others were waited for.
-    collector::settle_own();
+    settle::settle_own();
     process.check()?;
     collector::stop();
     process.check()?;
@@ -361,7 +361,7 @@ pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failur
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     let waiting = {
         let _section = fork::enter();
-        collector::settle()
+        settle::settle()
     };
     waiting.finish(deadline);
     session::disarm();

@@ -11,7 +11,7 @@ use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileTime, SerializedProfile};
 use pronghorn_sampler::clock;
-use pronghorn_sampler::collector::Waiting;
+use pronghorn_sampler::settle::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 

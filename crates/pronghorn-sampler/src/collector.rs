@@ -1,21 +1,17 @@
 //! The collector: the one switch of the sampler.
 //!
 //! Threads: all of it is called by the binding, one at a time (its own state sees to that): on the thread that controls the
-//! profiler, `join` on a worker's, `Waiting::finish` on a thread that rotates. What handlers and safe points share lies in
-//! `session.rs`.
+//! profiler, `join` on a worker's. What handlers and safe points share lies in `session.rs`.
 //!
 //! Order of a start: faults, signal, fork handlers, images, layout, thread, proof, fresh counters, clocks and recorder, then the
 //! gate, then the ticker. Order of a stop: gate, ticker, hooks, what is left is counted, faults.
 //!
-//! Fork, in the child, each step complete before the next: [`hooks_off`], [`reset_after_fork`], [`reset_recorder`], and then a
-//! [`start`], whose last step but the ticker acknowledges the fork. Before that nothing of ours runs, see
-//! [`pronghorn_sync::fork`]; the proof that a step takes says that it is so.
+//! Fork: a [`start`] in the child is the last step of the reset (`reset.rs`); before it starts the ticker it acknowledges the fork.
 
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use pronghorn_recorder::{ProfileTime, Recorder};
-use pronghorn_sync::mapping::{Kind, unmap_inherited};
-use pronghorn_sync::{Alone, fork};
+use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, Symbols, Version};
 
 use crate::clock::Reading;
@@ -24,9 +20,7 @@ use crate::session::{self, Found, Settings, disarm, found, is_running, recorder}
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
 use crate::statistics::{self, LeftBehind};
-use crate::{
-    clock, discovery, event_loop, failure, host, proof, signal, stack_bounds, thread, ticker,
-};
+use crate::{clock, discovery, failure, host, proof, signal, stack_bounds, thread, ticker};
 
 /// What a start is asked for.
 #[derive(Clone, Debug)]
@@ -261,74 +255,6 @@ fn enter(
     })
 }
 
-/// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
-pub fn settle() -> Waiting {
-    settle_all(false)
-}
-
-/// The same at a session's end: each thread takes a last sample and takes no part any more.
-pub fn settle_for_good() -> Waiting {
-    settle_all(true)
-}
-
-fn settle_all(ending: bool) -> Waiting {
-    if own_is_main() {
-        session::refresh_images();
-    }
-    settle_own();
-    let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
-    let others = slot::all()
-        .filter(|(_, slot)| slot.armed.load(Acquire) && Some(std::ptr::from_ref(*slot)) != own)
-        .map(|(index, slot)| {
-            let drains = slot.drains.load(Acquire);
-            slot.ending.store(ending, Release);
-            let has_some = ending || !slot.buffer.is_empty();
-            let asked = has_some && ticker::request_drain(index, slot);
-            (slot, drains, asked)
-        })
-        .collect();
-    Waiting { others }
-}
-
-fn own_is_main() -> bool {
-    thread::current().is_some_and(|(_, slot)| session::is_main(slot))
-}
-
-/// Brings only the calling thread up to date.
-pub fn settle_own() {
-    if let Some((_, slot)) = thread::current() {
-        thread::settle(slot);
-    }
-}
-
-/// Threads that were asked to resolve what they have.
-pub struct Waiting {
-    others: Vec<(&'static ThreadSlot, u32, bool)>,
-}
-
-impl Waiting {
-    /// Waits until every thread that was asked has resolved its samples, at most until `deadline` (monotonic). A thread that
-    /// sleeps in its loop's poll has nothing to resolve; its idle time is recorded from here.
-    pub fn finish(self, deadline: u64) {
-        let pause = std::time::Duration::from_micros(200);
-        for (slot, drains, asked) in &self.others {
-            while *asked
-                && slot.drains.load(Acquire) == *drains
-                && slot.account.poll_since() == 0
-                && clock::monotonic_ns() < deadline
-            {
-                std::thread::sleep(pause);
-            }
-        }
-        let Some(recorder) = recorder() else {
-            return;
-        };
-        for (slot, ..) in &self.others {
-            thread::record_idle_of_poller(slot, &recorder);
-        }
-    }
-}
-
 /// Stops sampling, on a JavaScript thread: the gate, the ticker, this thread's hooks, then what cannot be resolved any more
 /// is counted and named. The recorder stays for the last flush.
 pub fn stop() -> Vec<LeftBehind> {
@@ -392,61 +318,4 @@ pub fn resume() -> Result<(), StartError> {
     }
     ticker::start(session::interval_ns())
         .map_err(|error| StartError::Failed(format!("the ticker thread could not start: {error}")))
-}
-
-/// In a forked process: whether the thread that forked is another than the one that controls the profiler.
-pub fn forked_in_worker() -> bool {
-    session::has_main() && !event_loop::own_slot().is_some_and(session::is_main)
-}
-
-/// In a forked process, step one: gate and hooks off, handlers of faults back to what they were. Safe to repeat. The handler of
-/// the sampling signal stays, and does nothing: a signal that somebody sends by hand must not kill.
-pub fn hooks_off() {
-    disarm();
-    if let Some(slot) = event_loop::own_slot() {
-        thread::hooks_off(slot);
-    }
-    pronghorn_v8::fault::reset_after_fork();
-    pronghorn_v8::fault::restore();
-}
-
-/// In a forked process, step two: threads, accounts, buffers, then statistics, breaker and failure. The calling thread's hooks are
-/// off.
-pub fn reset_after_fork(alone: &Alone) {
-    // SAFETY: gettid has no preconditions.
-    let tid = unsafe { libc::gettid() };
-    if let Some(slot) = event_loop::own_slot() {
-        thread::reset_after_fork(slot, tid);
-        slot::reset_after_fork(alone, slot, tid);
-    }
-    ticker::reset_after_fork(alone);
-    discovery::reset_after_fork(alone);
-    statistics::reset_after_fork(alone);
-    failure::reset_after_fork(alone);
-    session::reset_after_fork(alone);
-}
-
-/// In a forked process, step three: the recorder begins at `reading`, with nothing in either slot.
-pub fn reset_recorder(alone: &Alone, reading: Reading) {
-    let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
-    match recorder() {
-        Some(recorder) => recorder.reset_after_fork(alone, start),
-        None => {
-            // That of a session which was stopped in the parent.
-            unmap_inherited(Kind::Slot, alone);
-        }
-    }
-}
-
-/// In a forked process in which nothing shall be started, last step: it is its own.
-pub fn acknowledge_fork() {
-    session::release_recorder();
-    fork::acknowledge();
-}
-
-/// In a forked process whose reset failed: the calling thread's loop keeps looking, so that it is tried again.
-pub fn watch_for_fork() {
-    if let Some(slot) = event_loop::own_slot() {
-        thread::watch_for_fork(slot);
-    }
 }

@@ -4,7 +4,8 @@
 //! Read it in the order of a sample's way: [`ticker`] (when), [`signal`] (how the thread is told), [`handler`] and [`walk`]
 //! (the sample), [`account`] and [`buffer`] (what it carries and where it waits), [`thread`] (its safe points), [`stack`]
 //! (from raw frames to a stack). [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
-//! [`session`] holds the gate, [`collector`] switches it on and off.
+//! [`session`] holds the gate, [`collector`] switches it on and off, [`settle`] ends a period,
+//! [`reset`] is what happens in a forked process.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(
     clippy::new_without_default,
@@ -29,7 +30,9 @@ pub mod observed;
 pub mod park;
 pub mod proof;
 pub mod registers;
+pub mod reset;
 pub mod session;
+pub mod settle;
 pub mod signal;
 pub mod slot;
 pub mod stack;

@@ -1,0 +1,71 @@
+//! The native steps after a fork, in the child, in their order: [`hooks_off`], [`reset_after_fork`], [`reset_recorder`], and then a
+//! start (`collector::start`), whose last step but the ticker acknowledges the fork, or [`acknowledge_fork`].
+//!
+//! Threads: the JavaScript thread that forked; there is no other of ours. Each step is complete before the next. Until the fork is
+//! acknowledged no hook or handler of ours does anything, see [`pronghorn_sync::fork`]; the proof that a step takes says that
+//! nobody else is there.
+
+use pronghorn_recorder::ProfileTime;
+use pronghorn_sync::mapping::{Kind, unmap_inherited};
+use pronghorn_sync::{Alone, fork};
+
+use crate::clock::Reading;
+use crate::session::{self, disarm, recorder};
+use crate::{discovery, event_loop, failure, slot, statistics, thread, ticker};
+
+/// In a forked process: whether the thread that forked is another than the one that controls the profiler.
+pub fn forked_in_worker() -> bool {
+    session::has_main() && !event_loop::own_slot().is_some_and(session::is_main)
+}
+
+/// In a forked process, step one: gate and hooks off, handlers of faults back to what they were. Safe to repeat. The handler of
+/// the sampling signal stays, and does nothing: a signal that somebody sends by hand must not kill.
+pub fn hooks_off() {
+    disarm();
+    if let Some(slot) = event_loop::own_slot() {
+        thread::hooks_off(slot);
+    }
+    pronghorn_v8::fault::reset_after_fork();
+    pronghorn_v8::fault::restore();
+}
+
+/// In a forked process, step two: threads, accounts, buffers, then statistics, breaker and failure. The calling thread's hooks are
+/// off.
+pub fn reset_after_fork(alone: &Alone) {
+    // SAFETY: gettid has no preconditions.
+    let tid = unsafe { libc::gettid() };
+    if let Some(slot) = event_loop::own_slot() {
+        thread::reset_after_fork(slot, tid);
+        slot::reset_after_fork(alone, slot, tid);
+    }
+    ticker::reset_after_fork(alone);
+    discovery::reset_after_fork(alone);
+    statistics::reset_after_fork(alone);
+    failure::reset_after_fork(alone);
+    session::reset_after_fork(alone);
+}
+
+/// In a forked process, step three: the recorder begins at `reading`, with nothing in either slot.
+pub fn reset_recorder(alone: &Alone, reading: Reading) {
+    let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
+    match recorder() {
+        Some(recorder) => recorder.reset_after_fork(alone, start),
+        None => {
+            // That of a session which was stopped in the parent.
+            unmap_inherited(Kind::Slot, alone);
+        }
+    }
+}
+
+/// In a forked process in which nothing shall be started, last step: it is its own.
+pub fn acknowledge_fork() {
+    session::release_recorder();
+    fork::acknowledge();
+}
+
+/// In a forked process whose reset failed: the calling thread's loop keeps looking, so that it is tried again.
+pub fn watch_for_fork() {
+    if let Some(slot) = event_loop::own_slot() {
+        thread::watch_for_fork(slot);
+    }
+}
