@@ -1,0 +1,71 @@
+// Forks that fail, children that stay native, daemons, and profilers that had failed or are replaced.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runFork } from './helpers/fork.mjs';
+import { long, majors } from './helpers/nodes.mjs';
+
+const EAGAIN = -11;
+
+for (const major of majors) {
+  describe(`other forks, Node ${major}`, { concurrency: 2 }, () => {
+    it(`forks that fail leave the parent sampling (Node ${major})`, async () => {
+      const { report } = await runFork('others', 'failing', major);
+      assert.equal(report.denied, 0, 'this system cannot refuse forks');
+      assert.equal(report.errors.length, 90);
+      assert.ok(
+        report.errors.every((error) => error === EAGAIN),
+        `${report.errors}`,
+      );
+      assert.equal(report.spawned, 'EAGAIN');
+      assert.deepEqual([report.forked, report.generation, report.reset, report.late], [false, 0, false, 0]);
+      // 300 ms of work among 90 failures.
+      assert.ok(report.samples > 50, `${report.samples} samples`);
+      assert.deepEqual(report.names, ['parentOnly']);
+      assert.deepEqual(report.threads, [report.own]);
+      assert.ok(report.cpu >= 300e6 * 0.97, `${report.cpu / 1e6} ms of cpu time in the profile`);
+    });
+
+    it(`a child that stays native lives to its end, and nobody signals it (Node ${major})`, async () => {
+      const { report } = await runFork('others', 'nativeOnly', major, { count: long ? 100 : 10 });
+      assert.ok(
+        report.statuses.every((status) => status === 0),
+        `${report.statuses}`,
+      );
+      assert.deepEqual(report.names, ['parentOnly']);
+      assert.equal(report.stats.forgedSignals, 0);
+    });
+
+    for (const kind of ['fork', '_Fork']) {
+      it(`a daemon, whose parents end at once, is profiled: ${kind} (Node ${major})`, async () => {
+        const run = await runFork('others', 'daemon', major, { kind }, { daemon: true });
+        assert.equal(run.code, 0);
+        const [daemon] = run.lines.filter((line) => line.kind === 'daemon').map((line) => line.value);
+        assert.equal(daemon.result, 0);
+        assert.ok(daemon.generation > daemon.before);
+        for (const { names, threads, child } of [daemon.first, daemon.last].filter(Boolean)) {
+          assert.deepEqual(names, ['childOnly']);
+          assert.deepEqual(threads, [daemon.tid]);
+          assert.ok(child > 0);
+        }
+        assert.equal(daemon.processId, daemon.pid);
+        assert.ok(!run.lines.some((line) => line.kind === 'error'), JSON.stringify(run.lines));
+      });
+    }
+
+    it(`what failed in the parent starts afresh in the child (Node ${major})`, async () => {
+      const { report } = await runFork('others', 'failed', major);
+      assert.equal(report.before, 'ERR_PRONGHORN_INTERNAL');
+      assert.equal(report.still, report.before);
+      assert.equal(report.child.failure, undefined);
+      assert.deepEqual(report.child.names, ['childOnly']);
+      assert.deepEqual(report.child.threads, [report.child.tid]);
+    });
+
+    it(`the child can stop what it has inherited and start another (Node ${major})`, async () => {
+      const { report } = await runFork('others', 'instances', major);
+      assert.deepEqual(report.child, { different: true, numbers: [0, 1, 2], names: [[], ['childOnly'], ['childOnly']], inOrder: true });
+      assert.equal(report.running, true);
+      assert.deepEqual(report.parent, ['parentOnly']);
+    });
+  });
+}

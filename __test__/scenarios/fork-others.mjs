@@ -1,0 +1,116 @@
+// Forks of other kinds: those that fail, children that never run JavaScript again, a daemon, a profiler that had failed, another instance.
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { asChild, childOnly, DIES_WITH_PARENT, digest, emit, forker, inChild, LOOP, native, never, outcome, PAGES, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
+
+const { start, resetAfterFork } = pronghorn;
+const options = { intervalMicros: 1_000 };
+setFlagsFromString('--expose-gc');
+const sampled = (profiler, burn = parentOnly) => untilSampled(() => profiler.stats().samples, burn);
+
+await scenarios({
+  // The system refuses every fork: the parent goes on as if nothing had been tried.
+  async failing() {
+    const profiler = start(options);
+    parentOnly(100);
+    const before = profiler.stats();
+    const denied = forker.denyForks();
+    const errors = [];
+    const began = process.hrtime.bigint();
+    const cpuBegan = forker.threadCpuNanos(0);
+    for (let index = 0; index < 30; index++) {
+      for (const kind of ['fork', '_Fork', 'clone']) errors.push(forker.fork(kind, PAGES | LOOP | DIES_WITH_PARENT));
+      parentOnly(10);
+    }
+    const wall = Number(process.hrtime.bigint() - began);
+    const cpu = forker.threadCpuNanos(0) - cpuBegan;
+    const spawned = spawnSync(process.execPath, ['--version']).error?.code;
+    const after = profiler.stats();
+    const { forked, generation } = native().forkState();
+    const profile = await profiler.stop();
+    return { denied, errors, spawned, forked, generation, wall, cpu, samples: after.samples - before.samples, forks: after.forks - before.forks, late: after.lateForks, reset: resetAfterFork(), ...digest(profile), own: forker.gettid() };
+  },
+
+  // Children that sleep, compute and call libc natively, with our signal raised by hand a hundred times.
+  async nativeOnly() {
+    const profiler = start(options);
+    const { signal } = profiler.capabilities;
+    sampled(profiler);
+    const statuses = [];
+    for (let index = 0; index < settings.count; index++) {
+      const pids = ['fork', '_Fork', 'clone'].map((kind) => forker.forkNativeOnly(kind, 40, index % 2 === 0 ? signal : 0));
+      sampled(profiler);
+      for (const pid of pids) statuses.push((await outcome(pid)).status);
+    }
+    const profile = await profiler.stop();
+    return { statuses, ...digest(profile), stats: profile.stats };
+  },
+
+  // A classical daemon: two forks, whose parents end at once.
+  async daemon() {
+    const profiler = start(options);
+    sampled(profiler);
+    const { generation } = native().forkState();
+    const result = forker.daemonize(settings.kind, PAGES | LOOP);
+    // Only the daemon comes here.
+    await never(
+      asChild(async () => {
+        await turn();
+        sampled(profiler, childOnly);
+        const one = await (settings.kind === 'fork' ? profiler.rotate() : undefined);
+        sampled(profiler, childOnly);
+        const two = profiler.stopSync();
+        emit('daemon', { result, before: generation, generation: native().forkState().generation, first: one && digest(one), last: digest(two), processId: two.processId, pid: forker.getpid(), tid: forker.gettid(), parent: forker.getppid() });
+        writeFileSync(join(settings.out, 'done'), '');
+      }),
+    );
+  },
+
+  // A hook panicked in the parent, which switched the profiler off there; the child starts afresh. The options make the same hook panic there
+  // too, so no garbage is collected in it.
+  async failed() {
+    const collect = runInNewContext('gc');
+    const profiler = start({ ...options, [TEST_OPTIONS]: { injectPanic: 'the garbage collection prologue' } });
+    sampled(profiler);
+    collect();
+    await rest(2);
+    collect();
+    const before = profiler.failure?.code;
+    const child = await inChild(async () => {
+      await turn();
+      const { failure } = profiler;
+      sampled(profiler, childOnly);
+      const last = await profiler.stop();
+      return { failure: failure?.code, ...digest(last), tid: forker.gettid() };
+    });
+    const still = profiler.failure?.code;
+    await profiler.stop();
+    return { before, still, child: child.value };
+  },
+
+  // The child stops what it has inherited and starts another; and the same again.
+  async instances() {
+    const profiler = start(options);
+    sampled(profiler);
+    const child = await inChild(async () => {
+      const inherited = await profiler.stop();
+      const another = start({ intervalMicros: 2_000 });
+      sampled(another, childOnly);
+      const second = await another.stop();
+      const same = start(options);
+      sampled(same, childOnly);
+      const third = await same.stop();
+      return {
+        different: another !== profiler && same !== another,
+        numbers: [inherited.sequence, second.sequence, third.sequence],
+        names: [inherited, second, third].map((profile) => digest(profile).names),
+        inOrder: inherited.endTimeNanos <= second.startTimeNanos && second.endTimeNanos <= third.startTimeNanos,
+      };
+    });
+    const running = start(options) === profiler;
+    return { child: child.value, running, parent: digest(await profiler.stop()).names };
+  },
+});
