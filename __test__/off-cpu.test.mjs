@@ -1,12 +1,12 @@
 // Off-CPU truths: the time of a blocked thread goes to the call it waits in, which is interrupted once at most.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { describe, it } from 'node:test';
 import { sleep } from './helpers/child.mjs';
 import { long, majors } from './helpers/nodes.mjs';
 import { describe as describeStacks, has, readProfile, share, total } from './helpers/pprof.mjs';
 import { launchScenario, runScenario } from './helpers/scenarios.mjs';
+import { switches } from './helpers/switches.mjs';
 
 const request = (port, path) =>
   new Promise((resolve, reject) => {
@@ -21,16 +21,6 @@ const request = (port, path) =>
 
 async function portOf(child) {
   return Number(/PORT (\d+)/.exec(await child.waitFor('PORT '))[1]);
-}
-
-/** Voluntary context switches of every task of a process: a thread that sleeps and wakes makes one. */
-function switches(pid) {
-  const tasks = {};
-  for (const task of readdirSync(`/proc/${pid}/task`)) {
-    const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
-    tasks[`${/Name:\s+(.*)/.exec(status)[1]} ${task}`] = Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)[1]);
-  }
-  return tasks;
 }
 
 async function idleSwitches(major, profile) {

@@ -342,3 +342,44 @@ fn serve(state: &State) {
 pub(crate) fn reset_after_fork(alone: &Alone) {
     STATE.reset(alone, STATE.get().inherited());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_nothing_of_what_was_set() {
+        let state = State::new();
+        // SAFETY: gettid has no preconditions.
+        let own = unsafe { libc::gettid() };
+        assert_eq!(state.asks.open(own, libc::SIGRTMAX()), Opened::Yes);
+        state.names.put(own, "main");
+        state.builtins.0.store(1, Relaxed);
+        state.builtins.1.store(2, Relaxed);
+        state.main_name.lock().with(|name| name.push_str("node"));
+        state.changed.store(true, Relaxed);
+        state.without_slot.store(3, Relaxed);
+        state.timers_refused.store(true, Relaxed);
+        // Held by a thread that is gone.
+        std::mem::forget(state.main_name.lock());
+
+        let State {
+            asks,
+            names,
+            builtins,
+            main_name,
+            changed,
+            without_slot,
+            timers_refused,
+        } = state.inherited();
+        assert!(asks.is_empty());
+        assert_eq!(names.get(own), None);
+        assert_eq!((builtins.0.load(Relaxed), builtins.1.load(Relaxed)), (0, 0));
+        assert_eq!(main_name.lock().with(|name| name.clone()), "");
+        assert!(!changed.load(Relaxed));
+        assert_eq!(without_slot.load(Relaxed), 0);
+        assert!(!timers_refused.load(Relaxed));
+        state.asks.close_if(|_| true);
+        assert!(state.asks.is_empty());
+    }
+}

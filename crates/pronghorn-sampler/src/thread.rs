@@ -134,6 +134,8 @@ unsafe extern "C" fn on_environment_end(data: *mut c_void) {
     failure::guarded("the end of an environment", || leave(slot));
 }
 
+/// On the thread itself, in its environment's cleanup hook. In a forked process that has not been reset it takes no lock and lets
+/// go of nothing but the loop's handle.
 fn leave(slot: &'static ThreadSlot) {
     if let Some(_busy) = slot.work_in_session() {
         if let Some(context) = slot.context() {
@@ -146,6 +148,10 @@ fn leave(slot: &'static ThreadSlot) {
     let _busy = slot.work();
     with(slot, JsThread::unhook);
     with(slot, |thread| thread.hook.close());
+    if fork::forked() {
+        // An environment that ends in a child before anything was reset: the record holds what was the parent's, and is abandoned.
+        return;
+    }
     let _guard = slot::registration();
     slot.armed.store(false, Release);
     slot.isolate.store(std::ptr::null_mut(), Release);

@@ -6,6 +6,7 @@
 //! on purpose, so that a profile also shows whether names are demangled.
 
 mod faults;
+mod foreign;
 mod napi;
 mod signals;
 mod stack;
@@ -43,6 +44,10 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("installSegvHandler", faults::install_segv_handler),
         ("segvHandlerCalls", faults::segv_handler_calls),
         ("dereferenceNull", faults::dereference_null),
+        ("startForeignThreads", foreign::start_foreign_threads),
+        ("stopForeignThreads", foreign::stop_foreign_threads),
+        ("runForeignIsolate", foreign::run_foreign_isolate),
+        ("foreignIsolate", foreign::foreign_isolate),
     ];
     for (name, callback) in functions {
         export(env, object, name, *callback);

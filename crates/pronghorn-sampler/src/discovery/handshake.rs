@@ -212,6 +212,13 @@ impl Asks {
         all
     }
 
+    /// Whether nobody is asked.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let is_free = |ask: &Ask| ask.state.load(Acquire) == FREE;
+        !self.any_held() && self.table.iter().all(is_free)
+    }
+
     /// Whether a thread is held and waits to be served. Sequentially consistent.
     pub(super) fn any_held(&self) -> bool {
         self.held.load(SeqCst) > 0
