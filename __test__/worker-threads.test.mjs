@@ -53,5 +53,13 @@ for (const major of majors) {
       // All of them were registered in the first session, and come back without being asked for their environments again.
       checkAll(run, run.third, run.cpuAgain, major);
     });
+
+    it(`a worker beyond those that can be profiled is counted, and takes the next place that is free (Node ${major})`, async () => {
+      const run = await runScenario('worker-slots', major, { options: { intervalMicros: 2_000 }, hook: { maxThreads: 3 } });
+      const seenIn = ({ file }) => run.threads.filter((tid) => readProfile(file).samples.some((sample) => sample.threadId === tid));
+      assert.equal(seenIn(run.full).length, 2, 'the main thread and two workers');
+      assert.deepEqual(run.reasons, ['threads that found no place, or only later: 1 (3 can be profiled at a time)']);
+      assert.deepEqual(seenIn(run.later).filter((tid) => tid !== run.ended), run.threads.filter((tid) => tid !== run.ended));
+    });
   });
 }

@@ -27,6 +27,8 @@ export interface NativeStartOptions {
   labels?: NumberLabel[];
   /** When the first period begins; now if it is missing. */
   reading?: ClockReading;
+  /** Tests only: how many threads can be profiled at a time. */
+  maxThreads?: number;
   /** Tests only: pretend to run in this V8 version. */
   v8Version?: [number, number];
   /** Tests only: the place in the native half whose next entry panics. */

@@ -43,6 +43,8 @@ export interface ForkTest {
 export interface TestOptions extends ForkTest {
   /** Overrides `intervalMicros`, below its minimum too. */
   intervalNanos?: number;
+  /** How many threads can be profiled at a time. */
+  maxThreads?: number;
   /** Pretend to run in this V8 version. */
   v8Version?: [number, number];
   /** The place in the native half whose next entry panics. */
@@ -163,7 +165,7 @@ export function parseOption<Name extends keyof ResolvedOptions>(name: Name, text
   return value;
 }
 
-const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'v8Version', 'injectPanic', 'failResetStep', 'resetReading'];
+const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'maxThreads', 'v8Version', 'injectPanic', 'failResetStep', 'resetReading'];
 
 /** The test options inside a caller's object, if there are any. Their values are checked by the native half. */
 export function testOptions(options: unknown): TestOptions {

@@ -38,6 +38,8 @@ pub struct StartOptions {
     pub labels: Option<Vec<NumberLabel>>,
     /// When the first period begins; now if it is missing.
     pub reading: Option<ClockReading>,
+    /// Tests only: how many threads can be profiled at a time.
+    pub max_threads: Option<u32>,
     /// Tests only: the V8 version to act for.
     #[napi(ts_type = "[number, number]")]
     pub v8_version: Option<Vec<u32>>,
@@ -112,6 +114,7 @@ impl StartOptions {
             native_frames,
             all_threads,
             reading: self.reading.as_ref().map(Reading::from),
+            max_threads: self.max_threads.map(|most| most as usize),
             v8_version,
         })
     }

@@ -35,6 +35,8 @@ pub struct Options {
     pub all_threads: bool,
     /// When the first period begins; `None`: now.
     pub reading: Option<Reading>,
+    /// Test only: how many threads can be profiled at a time.
+    pub max_threads: Option<usize>,
     /// Test only: the V8 version to act for.
     pub v8_version: Option<(u32, u32)>,
 }
@@ -104,6 +106,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         all_threads: options.all_threads,
     });
 
+    slot::set_limit(options.max_threads.unwrap_or(slot::SLOTS));
     let slot = set_up_thread(host, &symbols, layout, name)?;
     session::set_main(slot);
     proof::run(slot, prove)
@@ -169,7 +172,7 @@ impl From<JoinError> for StartError {
             }
             JoinError::NoSlot => Self::Failed(format!(
                 "{} threads are profiled already, or there is no memory for another",
-                slot::SLOTS
+                slot::limit()
             )),
             JoinError::Unsupported(reason) => Self::Unsupported(reason),
         }

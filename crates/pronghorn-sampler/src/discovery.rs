@@ -145,8 +145,8 @@ pub(crate) fn reasons() -> Vec<String> {
     let beyond = state.without_slot.load(Relaxed);
     if beyond > 0 {
         reasons.push(format!(
-            "{beyond} threads were not profiled, or later than others: {} can be at a time",
-            slot::SLOTS
+            "threads that found no place, or only later: {beyond} ({} can be profiled at a time)",
+            slot::limit()
         ));
     }
     if state.timers_refused.load(Relaxed) {

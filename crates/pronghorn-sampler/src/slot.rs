@@ -213,6 +213,8 @@ impl Drop for Busy<'_> {
 struct State {
     /// Slots in use lie below this index.
     high_water: AtomicU32,
+    /// Slots that may be used: all, unless a test says otherwise.
+    limit: AtomicU32,
     registration: RawLock,
 }
 
@@ -220,6 +222,7 @@ impl State {
     const fn new() -> Self {
         Self {
             high_water: AtomicU32::new(0),
+            limit: AtomicU32::new(SLOTS as u32),
             registration: RawLock::new_unlocked(),
         }
     }
@@ -228,6 +231,7 @@ impl State {
     fn inherited(&self) -> Self {
         let Self {
             high_water,
+            limit: _,
             registration: _,
         } = self;
         Self {
@@ -252,6 +256,16 @@ pub fn registration() -> Option<RawLockGuard<'static>> {
 #[cfg(feature = "failpoints")]
 pub fn is_registration_locked() -> bool {
     STATE.get().registration.is_locked()
+}
+
+/// How many threads can be profiled at a time.
+pub fn limit() -> usize {
+    STATE.get().limit.load(Relaxed) as usize
+}
+
+/// Tests only: lets no more than `slots` be used from now on; those in use stay.
+pub fn set_limit(slots: usize) {
+    STATE.get().limit.store(slots.min(SLOTS) as u32, Relaxed);
 }
 
 /// The slot with this index, if there is one. Async-signal-safe.
@@ -291,6 +305,7 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
         .iter()
         .map(Resettable::get)
         .enumerate()
+        .take(limit())
         .find(|(_, slot)| slot.tid.load(Relaxed) == 0)?;
     if !slot.buffer.map() || !slot.gc_stack.map() || !map_cache(slot) {
         return None;
