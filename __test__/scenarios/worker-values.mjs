@@ -13,16 +13,16 @@ const threads = (await Promise.all(all.map(({ online }) => online))).map(({ tid 
 await Promise.all(all.map((worker) => worker.burn(100)));
 await profiler.rotate();
 
-let over = false;
+const state = { over: false };
 const files = [];
 const rotating = (async () => {
-  while (!over) {
+  while (!state.over) {
     await rest(60);
     files.push(keep(await profiler.rotate(), `rotation-${files.length}`).file);
   }
 })();
 const cpu = await Promise.all(all.map((worker) => worker.burn(settings.ms)));
-over = true;
+state.over = true;
 await rotating;
 const last = keep(await profiler.stop(), 'last');
 await Promise.all(all.map((worker) => worker.end()));
