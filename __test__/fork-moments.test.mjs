@@ -23,8 +23,28 @@ function checkParentsPart({ delivered, sampledOn }) {
   assert.ok(sampledOn > 0, 'the parent is sampled after the fork');
 }
 
+/**
+ * All forks of a run. On a busy machine the ticker may lose its turn for a millisecond inside a section: that fork is late, which is allowed and
+ * counted, and its child says so. `most` of them may be.
+ */
+function checkForks(result, most = Math.ceil(0.1 * COUNT)) {
+  const { results } = result.report;
+  const late = results.filter((fork) => !fork.restarted);
+  for (const fork of late) checkLate(fork);
+  for (const fork of results) if (fork.restarted) checkFork(fork);
+  assert.ok(late.length <= most, `${late.length} of ${COUNT} forks were late`);
+  checkEnd(result, late.filter((fork) => fork.kind === 'fork').length);
+}
+
+function checkLate(fork) {
+  assert.equal(fork.restarted, false, JSON.stringify(fork));
+  assert.equal(fork.forked, false);
+  assert.match(fork.why, /^ERR_PRONGHORN_FORKED: nothing can be profiled in this forked process: .*native thread/);
+  checkParentsPart(fork);
+}
+
 /** In all, too, the parent has lost nothing. */
-function checkEnd({ report }, late = 0) {
+function checkEnd({ report }, late) {
   assert.equal(report.results.length, COUNT);
   assert.equal(report.gaveUp, 0, 'a held thread was not released');
   const { stats, last } = report;
@@ -53,9 +73,7 @@ for (const major of majors) {
   describe(`forks at the worst moments, Node ${major}`, { concurrency: 2 }, () => {
     for (const [moment, words] of Object.entries(MOMENTS)) {
       it(`${COUNT} forks while ${words} (Node ${major})`, async () => {
-        const result = await run('fork', major, { moment });
-        for (const fork of result.report.results) checkFork(fork);
-        checkEnd(result);
+        checkForks(await run('fork', major, { moment }));
       });
     }
 
@@ -65,13 +83,7 @@ for (const major of majors) {
     ]) {
       it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
         const result = await run('fork', major, { moment, released: true });
-        const { results, stats } = result.report;
-        // A machine that gives the ticker no turn for a millisecond makes a fork late, which is allowed and counted.
-        const restarted = results.filter((fork) => fork.restarted);
-        for (const fork of restarted) checkFork(fork);
-        assert.equal(stats.lateForks, results.length - restarted.length);
-        assert.ok(restarted.length > 0.5 * COUNT, `${restarted.length} of ${COUNT} forks found it gone`);
-        checkEnd(result, stats.lateForks);
+        checkForks(result, 0.5 * COUNT);
       });
 
       for (const kind of ['fork', '_Fork', 'clone']) {
@@ -79,12 +91,7 @@ for (const major of majors) {
         const how = handlers ? 'past their patience' : `by ${kind}, which waits for nobody`;
         it(`${COUNT} forks ${how}, while the ticker holds ${words}: the child stays off and says why (Node ${major})`, async () => {
           const result = await run('fork', major, { moment, kinds: [kind] });
-          for (const fork of result.report.results) {
-            assert.equal(fork.restarted, false, JSON.stringify(fork));
-            assert.equal(fork.forked, false);
-            assert.match(fork.why, /^ERR_PRONGHORN_FORKED: nothing can be profiled in this forked process: .*native thread/);
-            checkParentsPart(fork);
-          }
+          for (const fork of result.report.results) checkLate(fork);
           checkEnd(result, handlers ? COUNT : 0);
         });
       }
@@ -100,9 +107,7 @@ for (const major of majors) {
 
     for (const moment of ['mid-flip', 'mid-sample', 'gc']) {
       it(`${COUNT} forks with physical frames alone while ${MOMENTS[moment]} (Node ${major})`, async () => {
-        const result = await run('fork', major, { moment, v8Version: [99, 9] });
-        for (const fork of result.report.results) checkFork(fork);
-        checkEnd(result);
+        checkForks(await run('fork', major, { moment, v8Version: [99, 9] }));
       });
     }
   });

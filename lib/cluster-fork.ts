@@ -34,7 +34,6 @@ export const clusterComponent = {
     for (const abandon of all) abandon();
   },
   resetAfterFork(): void {
-    // A child has no session; all that was one went with its hooks.
-    abandons = new Set();
+    // A child has no session; all that was one went with its hooks. What is registered by now is the child's own.
   },
 } as const;

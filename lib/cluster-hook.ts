@@ -76,10 +76,13 @@ export function hookCluster(): ClusterHook | undefined {
   const hook: ClusterHook = { cluster, links: new Map(), orderForNew: undefined, onLink: undefined };
   Object.defineProperty(cluster, HOOK, { value: hook });
   wrap(hook);
-  onFork(() => {
+  const abandon = (): void => {
     for (const { socket } of hook.links.values()) socket.destroy();
     hook.links.clear();
-  });
+    // The hook goes on in the child, which may fork workers, and itself, too.
+    onFork(abandon);
+  };
+  onFork(abandon);
   return hook;
 }
 

@@ -4,10 +4,13 @@
  * It writes to the descriptor itself and not through the stream: at the `exit` event nothing asynchronous happens any more, and what is left of a
  * message must go out then, from exactly where it stopped. The pipe does not block, so a full one is tried again: by a timer that keeps
  * nothing alive, or at the end by waiting, for a bounded time. A primary that does not read costs a worker nothing but that.
+ *
+ * A child of fork(2) has the descriptor, the queue and the timer of its parent, and may come here before it is reset: it writes nothing.
  */
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type Answer, encodeFrame } from './cluster-wire.js';
+import { realPid } from './real-pid.js';
 
 /** Between two attempts to write into a full pipe, in milliseconds. */
 const RETRY_MS = 5;
@@ -18,6 +21,8 @@ export class AnswerPipe {
   readonly #fd: number;
   readonly #queue: Buffer[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** Whose pipe it is. */
+  readonly #pid = realPid();
 
   /** @param fd the socket's; it is written to only while the socket holds it open */
   constructor(socket: Socket, fd: number) {
@@ -50,6 +55,7 @@ export class AnswerPipe {
 
   /** @returns whether nothing is left */
   #write(): boolean {
+    if (realPid() !== this.#pid) this.#queue.length = 0;
     while (this.#queue.length > 0) {
       if (this.#socket.destroyed) {
         this.#queue.length = 0;

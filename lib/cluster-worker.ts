@@ -2,12 +2,14 @@
  * The worker's half of a cluster session: does what the primary says, one command after the other, and hands over the last profile when
  * the process ends. Loaded by the dormant agent when the primary first speaks.
  *
- * The last profile goes through the pipe at the `exit` event. Where a signal ends the process there is no such event: then the native half
- * writes it into a file that the primary holds open.
+ * The last profile goes through the pipe at the `exit` event, or before process.execve(). Where a signal ends the process there is no such event: then
+ * the native half writes it into a file that the primary holds open.
  */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { startExclusively } from './api.js';
+import { EXEC_CHANNEL, type ProfileMessage } from './channels.js';
 import { onFork } from './cluster-fork.js';
 import { AnswerPipe } from './cluster-pipe.js';
 import { type AgentSetting, type Answer, type Command, FrameReader, type StartOrder, toWire } from './cluster-wire.js';
@@ -129,6 +131,8 @@ class ClusterWorker {
   #arm(native: NativeApi, lastWill: LastWillAddress | undefined): () => void {
     const atExit = (): void => this.#lastWords();
     process.on('exit', atExit);
+    const onExec = (message: unknown): void => this.#beforeExec((message as ProfileMessage).profile);
+    subscribe(EXEC_CHANNEL, onExec);
     const file = openLastWill(lastWill);
     let armed = false;
     try {
@@ -141,10 +145,19 @@ class ClusterWorker {
     }
     return () => {
       process.removeListener('exit', atExit);
+      unsubscribe(EXEC_CHANNEL, onExec);
       // In a child of a fork the native half has taken back its own handlers.
       if (armed && !native.forkState().forked) native.disarmTermination();
       if (file !== undefined) closeSync(file);
     };
+  }
+
+  /** The process becomes another program: what it was until now is over. If it does not, the run goes on. */
+  #beforeExec(profile: Profile): void {
+    const session = this.#run?.session;
+    if (session === undefined) return;
+    this.#pipe.send(partOf(profile, { session }), profile.data);
+    this.#pipe.flushSync(LAST_WORDS_MS);
   }
 
   #lastWords(): void {

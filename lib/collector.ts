@@ -50,9 +50,12 @@ export class Collector {
     return capabilities;
   }
 
-  /** Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. */
+  /**
+   * Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. In a child of a fork without handlers there
+   * is no pool, and this thread serializes.
+   */
   rotate(): Promise<NativeProfile> {
-    return this.#async(() => this.#native.rotate());
+    return this.#async(async () => (this.#native.hasThreadPool() ? this.#native.rotate() : this.#native.rotateSync()));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -63,7 +66,7 @@ export class Collector {
   /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. */
   stop(): Promise<NativeProfile> {
     workers.silence();
-    return this.#async(() => this.#native.stop());
+    return this.#async(async () => (this.#native.hasThreadPool() ? this.#native.stop() : this.#native.stopSync()));
   }
 
   /** Switches sampling off and serializes on this thread. */

@@ -4,8 +4,9 @@
  *
  * While the profiler runs, process.execve is a function of ours around the original, which does both and then calls it.
  */
+import { syncBuiltinESMExports } from 'node:module';
 import { publishFailure } from './channels.js';
-import { fromNative } from './errors.js';
+import { fromNative, type PronghornError } from './errors.js';
 import type { ForkComponent } from './fork-component.js';
 import type { NativeApi } from './native-api.js';
 
@@ -24,16 +25,19 @@ export class ExecveGuard implements ForkComponent {
   readonly name = 'execve';
   readonly #native: NativeApi;
   readonly #flush: () => void;
+  readonly #fail: (error: PronghornError) => void;
   readonly #holder: { execve?: Execve };
   #state = fresh();
 
   /**
    * @param flush delivers the last period
+   * @param fail is told if sampling cannot go on after an execve that has failed
    * @param holder `process`, except in tests
    */
-  constructor(native: NativeApi, flush: () => void, holder: object = process) {
+  constructor(native: NativeApi, flush: () => void, fail: (error: PronghornError) => void, holder: object = process) {
     this.#native = native;
     this.#flush = flush;
+    this.#fail = fail;
     this.#holder = holder;
   }
 
@@ -42,44 +46,51 @@ export class ExecveGuard implements ForkComponent {
     if (typeof original !== 'function' || this.#state.ours !== undefined) return;
     const inPlace = (): boolean => this.#state.ours === ours;
     const before = (): void => this.#before();
-    const afterFailure = (): void => this.#quietly(() => this.#native.resume());
+    const afterFailure = (): void => this.#quietly(() => this.#native.resume(), this.#fail);
     const ours = function execve(this: unknown, ...args: unknown[]): unknown {
       if (!inPlace()) return original.apply(this, args);
       before();
       try {
         return original.apply(this, args);
-      } catch (error) {
+      } finally {
+        // It has thrown, or something that stands between us and Node has not called it.
         afterFailure();
-        throw error;
       }
     };
     Object.defineProperty(ours, 'length', { value: original.length, configurable: true });
-    this.#holder.execve = ours;
+    this.#set(ours);
     this.#state = { original, ours };
   }
 
   /** Leaves a function alone that somebody else has put around ours. That one goes on calling ours, which then does nothing of its own. */
   hooksOff(): void {
     const { original, ours } = this.#state;
-    if (original !== undefined && this.#holder.execve === ours) this.#holder.execve = original;
+    if (original !== undefined && this.#holder.execve === ours) this.#set(original);
     this.#state = fresh();
   }
 
   resetAfterFork(): void {
     this.#state = fresh();
   }
+
+  /** For `import { execve } from 'node:process'` too. */
+  #set(execve: Execve): void {
+    this.#holder.execve = execve;
+    if (this.#holder === process) syncBuiltinESMExports();
+  }
+
   #before(): void {
     this.#quietly(this.#flush);
     this.#quietly(() => this.#native.suspend());
   }
 
   /** What fails here fails the profile, not the program. A child that has not been reset has no profile, and sends no signal. */
-  #quietly(act: () => void): void {
+  #quietly(act: () => void, fail = (error: PronghornError): void => publishFailure({ error })): void {
     if (this.#native.forkState().forked) return;
     try {
       act();
     } catch (error) {
-      publishFailure({ error: fromNative(error) });
+      fail(fromNative(error));
     }
   }
 }

@@ -89,7 +89,7 @@ export class ForkChain {
   resetAfterFork(): boolean {
     const fork = this.#native.forkState();
     if (!fork.forked) return false;
-    if (fork.worker) throw this.#forkedInWorker(fork);
+    if (fork.worker || (fork.forkingThread && !isMainThread)) throw this.#forkedInWorker(fork);
     // A worker thread that was started in the child before the main thread has reset it.
     if (!isMainThread) throw new PronghornError('ERR_PRONGHORN_FORKED', 'the main thread of this forked process has not reset the profiler yet');
     if (this.#state.running) {

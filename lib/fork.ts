@@ -3,7 +3,7 @@
  */
 import { clusterComponent } from './cluster-fork.js';
 import { Exporter } from './exporter.js';
-import { openFiles } from './open-files.js';
+import { connect as connectFiles, openFiles } from './open-files.js';
 import { ForkChain } from './fork-chain.js';
 import { Identity } from './identity.js';
 import type { NativeApi } from './native-api.js';
@@ -28,6 +28,7 @@ export function forkAware(native: NativeApi): ForkAware {
   const shared = native.registry() as { forkAware?: ForkAware };
   const aware = (shared.forkAware ??= make(native));
   // Each copy of the package has files and cluster sessions of its own, and hears of workers by itself.
+  connectFiles({ hasThreadPool: () => native.hasThreadPool(), watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
   aware.chain.join(workers);
   aware.chain.join(clusterComponent);

@@ -63,8 +63,10 @@ export interface ForkState {
   parentPid: number;
   /** Whether the fork may have caught a native thread of ours inside V8: then nothing may be started. */
   late: boolean;
-  /** Whether the thread that forked is not the one that starts and stops the profiler. */
+  /** Whether the calling thread is the one that forked and not the one that starts and stops the profiler. */
   worker: boolean;
+  /** Whether the calling thread is the one that forked; false if `forked` is. */
+  forkingThread: boolean;
   /** When it was forked off, by the monotonic clock; 0 if `forked` is false. */
   forkedAtMonotonicNanos: bigint;
 }
@@ -226,6 +228,8 @@ export interface NativeApi {
   readClock(): ClockReading;
   /** Whether this process was forked off, and how. Works before any start; costs a few loads while it was not. */
   forkState(): ForkState;
+  /** Whether libuv's thread pool works: not in a child of a fork that ran no handlers. */
+  hasThreadPool(): boolean;
   /** The reset after a fork, in this order. Each step throws if those before it were not done; none does anything in a process of its own. */
   hooksOff(): void;
   resetCollector(): void;

@@ -5,7 +5,7 @@
  * descriptors are closed, and the promises reject. Descriptors are plain numbers here, since a FileHandle would close a
  * number that is somebody else's by then. Bytes are written at explicit positions: parent and child share the descriptor's own.
  */
-import { close, closeSync, fstatSync, openSync, rename, rm, write } from 'node:fs';
+import { close, closeSync, fstatSync, openSync, rename, renameSync, rm, rmSync, write, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { PronghornError } from './errors.js';
 import type { ForkComponent } from './fork-component.js';
@@ -16,15 +16,34 @@ const removed = promisify(rm);
 const closed = promisify(close);
 
 interface Writing {
+  /** The process that writes it. */
+  readonly pid: number;
   readonly file: number;
   /** What the descriptor points at, however the parent has called it since. */
   readonly inode: string;
   readonly promise: Promise<string>;
   reject(error: PronghornError): void;
+  endWatch(): void;
 }
 
 /** Files that are being written. */
 let writing = new Set<Writing>();
+
+/** What the process is asked, once the native half is loaded: {@link connect}. */
+interface Surroundings {
+  /** Whether libuv's thread pool works here. */
+  hasThreadPool(): boolean;
+  /** Looks for a fork from now on, until the function that it returns is called. */
+  watch(): () => void;
+}
+
+// Fork: kept; they are functions, which ask anew.
+let surroundings: Surroundings = { hasThreadPool: () => true, watch: () => () => undefined };
+
+/** Tells this module what a fork has made of the process, and has forks looked for while a file is written. */
+export function connect(to: Surroundings): void {
+  surroundings = to;
+}
 
 /**
  * Writes a file whole or not at all.
@@ -35,6 +54,7 @@ let writing = new Set<Writing>();
  * @returns the target; in a child of a fork made in the meantime the promise rejects with ERR_PRONGHORN_FORKED
  */
 export function replaceFile(target: string, temporary: string, data: Uint8Array, failed: (cause: unknown) => Error): Promise<string> {
+  if (!surroundings.hasThreadPool()) return replaceHere(target, temporary, data).catch((error: unknown) => Promise.reject(failed(error)));
   // On this thread, so that a fork never finds a file open of which nothing is known here.
   const file = openSync(temporary, 'wx');
   let reject: (error: Error) => void = () => undefined;
@@ -43,10 +63,13 @@ export function replaceFile(target: string, temporary: string, data: Uint8Array,
     resolve = onResolve;
     reject = onReject;
   });
-  const entry: Writing = { file, inode: inodeOf(file), promise, reject };
+  const entry: Writing = { pid: realPid(), file, inode: inodeOf(file), promise, reject, endWatch: surroundings.watch() };
   writing.add(entry);
   replace(entry, temporary, target, data)
-    .finally(() => writing.delete(entry))
+    .finally(() => {
+      writing.delete(entry);
+      entry.endWatch();
+    })
     .then(
       () => resolve(target),
       (error: unknown) => reject(failed(error)),
@@ -54,9 +77,20 @@ export function replaceFile(target: string, temporary: string, data: Uint8Array,
   return promise;
 }
 
+/** Without a thread pool: on this thread. */
+async function replaceHere(target: string, temporary: string, data: Uint8Array): Promise<string> {
+  try {
+    writeFileSync(temporary, data, { flag: 'wx' });
+    renameSync(temporary, target);
+    return target;
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
 async function replace(entry: Writing, temporary: string, target: string, data: Uint8Array): Promise<void> {
-  const { file } = entry;
-  const pid = realPid();
+  const { file, pid } = entry;
   // Between a fork and its reset a step that the thread pool had finished may still be delivered in the child.
   const go = <T>(step: () => Promise<T>): Promise<T> => (writing.has(entry) && realPid() === pid ? step() : new Promise<T>(() => undefined));
   try {
@@ -87,9 +121,13 @@ export const openFiles: ForkComponent = {
     // It has none.
   },
   resetAfterFork() {
+    const here = realPid();
     const all = writing;
-    writing = new Set();
-    for (const { file, inode, promise, reject } of all) {
+    // A child may have begun to write before it was reset.
+    writing = new Set([...all].filter(({ pid }) => pid === here));
+    for (const { pid, file, inode, promise, reject, endWatch } of all) {
+      if (pid === here) continue;
+      endWatch();
       // The parent's thread pool may have closed it just before the fork, and the number be somebody else's by now.
       if (inodeOf(file) === inode) closeSync(file);
       // As everywhere: a program that does not look at it in the parent shall not die of it in the child.

@@ -67,7 +67,11 @@ export class Profiler {
     this.#collector = new Collector(setup.native);
     this.#registry = new Registry(setup.native);
     this.#aware = forkAware(setup.native);
-    this.#execve = new ExecveGuard(setup.native, () => this.#deliverBeforeExec());
+    this.#execve = new ExecveGuard(
+      setup.native,
+      () => this.#deliverBeforeExec(),
+      (error) => this.#failed(error),
+    );
     const component: ForkComponent = {
       name: 'profiler',
       // The native half's hooks are its own component.

@@ -21,8 +21,10 @@ export interface Ending<Result, T> {
   unwatched?: boolean;
 }
 
-/** How often an unwatched promise looks whether it is in a child, in milliseconds. */
+/** How often an unwatched promise looks whether it is in a child, in milliseconds; after a reset that failed, after twice as long, and so on. */
 const WATCH_MS = 20;
+/** The longest such pause. */
+const LONGEST_WATCH_MS = 60_000;
 
 /** One promise that is not settled. */
 interface Pending {
@@ -44,9 +46,9 @@ export class Promises implements ForkComponent {
   /** A promise for work that is under way. */
   track<Result, T>(work: Promise<Result>, ending: Ending<Result, T>): Promise<T> {
     const { promise, resolve, reject } = withResolvers<T>();
-    const watch = ending.unwatched === true ? setInterval(() => this.#inOwnProcess(), WATCH_MS).unref() : undefined;
+    const endWatch = ending.unwatched === true ? this.watch() : () => undefined;
     const abandon = (): void => {
-      clearInterval(watch);
+      endWatch();
       ending.abandon?.();
     };
     const pending: Pending = { promise, reject, abandon };
@@ -54,7 +56,7 @@ export class Promises implements ForkComponent {
     const settle = (how: () => void): void => {
       // A fork may lie between the end of the work and this.
       if (!this.#inOwnProcess() || !this.#pending.delete(pending)) return;
-      clearInterval(watch);
+      endWatch();
       try {
         how();
       } catch (error) {
@@ -66,6 +68,30 @@ export class Promises implements ForkComponent {
       (error: unknown) => settle(() => reject(ending.fail?.(error) ?? error)),
     );
     return promise;
+  }
+
+  /**
+   * Looks for a fork now and then, for work that goes on while the profiler is off, and nothing else would notice one.
+   *
+   * @returns a function that ends it
+   */
+  watch(): () => void {
+    let pause = WATCH_MS;
+    let timer: NodeJS.Timeout | undefined;
+    let over = false;
+    const wait = (): void => {
+      timer = setTimeout(look, pause).unref();
+    };
+    const look = (): void => {
+      pause = this.#inOwnProcess() ? WATCH_MS : Math.min(2 * pause, LONGEST_WATCH_MS);
+      // The reset may have ended it.
+      if (!over) wait();
+    };
+    wait();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
   }
 
   #inOwnProcess(): boolean {

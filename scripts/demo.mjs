@@ -1,4 +1,5 @@
-// `npm run demo`: profiles a real program, the TypeScript 5.9 compiler, while it checks a real code base, and shows what the profile says.
+// `npm run demo`: profiles a real program, the TypeScript 5.9 compiler, while it checks a real code base, and shows what the profile says; then a
+// cluster under load, as a whole.
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,10 +32,16 @@ try {
   const file = relative(process.cwd(), output + name);
   await stage(`pronghorn top ${file}`, () => run(process.execPath, ['dist/cli.js', 'top', file, '--count', '20']));
 
-  console.log(`
-The profile: ${output}${name}
+  const cluster = relative(process.cwd(), `${output}cluster.pb.gz`);
+  const example = ['examples/cluster.mjs', '--seconds', '5', '--output-dir', relative(fileURLToPath(root), output)];
+  await stage(`node ${example.join(' ')}`, () => run(process.execPath, example));
+  await stage(`pronghorn top ${cluster} --by process`, () => run(process.execPath, ['dist/cli.js', 'top', cluster, '--by', 'process']));
 
-Look at it:
+  console.log(`
+The profile of the compiler: ${output}${name}
+The profile of the cluster:  ${output}cluster.pb.gz
+
+Look at one:
   go tool pprof -http=: ${file}
       flame graph, call graph and more, in a browser
   https://www.speedscope.app

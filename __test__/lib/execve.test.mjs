@@ -13,7 +13,7 @@ function setup(t, { fails = false } = {}) {
     if (fails) throw new Error('no such program');
   };
   const holder = { execve: original };
-  const guard = new ExecveGuard(native, () => log.push('flush'), holder);
+  const guard = new ExecveGuard(native, () => log.push('flush'), (error) => log.push(`failed: ${error.message}`), holder);
   const failures = [];
   const listener = ({ error }) => failures.push(error.message);
   subscribe('pronghorn:failure', listener);
@@ -27,7 +27,8 @@ test('the profile is delivered and signals stop before the original is called', 
   assert.equal(holder.execve.length, original.length);
   assert.equal(holder.execve.name, 'execve');
   holder.execve('/bin/true', ['true'], {});
-  assert.deepEqual(log, ['flush', 'suspend', ['original', true, '/bin/true', 2]]);
+  // The stand-in comes back, as something might that wraps the original and swallows its error: then sampling goes on.
+  assert.deepEqual(log, ['flush', 'suspend', ['original', true, '/bin/true', 2], 'resume']);
 });
 
 test('if it throws, sampling resumes and the program gets the error', (t) => {
@@ -44,12 +45,23 @@ test('a profile that cannot be delivered does not keep the program from becoming
     () => {
       throw nativeError('ERR_PRONGHORN_SERIALIZE_FAILED', 'no memory');
     },
+    () => undefined,
     holder,
   );
   refuses.start();
   holder.execve('/bin/true');
   assert.deepEqual(failures, ['no memory']);
-  assert.deepEqual(log.map(String), ['suspend', 'original,true,/bin/true,0']);
+  assert.deepEqual(log.map(String), ['suspend', 'original,true,/bin/true,0', 'resume']);
+});
+
+test('sampling that cannot go on is a failure of the profiler', (t) => {
+  const { log, native, holder, guard } = setup(t, { fails: true });
+  native.resume = () => {
+    throw nativeError('ERR_PRONGHORN_INTERNAL', 'no thread');
+  };
+  guard.start();
+  assert.throws(() => holder.execve('/nowhere'), /no such program/);
+  assert.equal(log.at(-1), 'failed: no thread');
 });
 
 test('it is taken away once, put back once, and left alone where somebody else has wrapped it', (t) => {
@@ -86,7 +98,7 @@ test('in a child that has not been reset it does nothing of its own', (t) => {
 test('where there is no process.execve nothing is added', (t) => {
   const { native } = setup(t);
   const holder = {};
-  const guard = new ExecveGuard(native, () => undefined, holder);
+  const guard = new ExecveGuard(native, () => undefined, () => undefined, holder);
   guard.start();
   guard.hooksOff();
   assert.deepEqual(Object.keys(holder), []);

@@ -15,7 +15,7 @@ export function fakeNative() {
   const calls = [];
   let running = false;
   let clock = 1_700_000_000_000_000_000n;
-  let fork = { forked: false, generation: 0, pid: 4_000, parentPid: 1, late: false, worker: false, forkedAtMonotonicNanos: 0n };
+  let fork = { forked: false, generation: 0, pid: 4_000, parentPid: 1, late: false, worker: false, forkingThread: false, forkedAtMonotonicNanos: 0n };
   let done = [];
   const here = () => {
     if (fork.forked) throw nativeError('ERR_PRONGHORN_FORKED', 'this process has not been reset');
@@ -109,6 +109,7 @@ export function fakeNative() {
       return { walk: true, reasons: [], signal: 40, v8Version: '13.6', frames: 'full' };
     },
     forkState: () => ({ ...fork }),
+    hasThreadPool: () => true,
     readClock: () => ({ realtimeNanos: clock, monotonicNanos: 5_000n, cpuNanos: 200n }),
     hooksOff: () => step('hooksOff'),
     resetCollector: () => step('resetCollector'),

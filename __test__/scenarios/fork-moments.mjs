@@ -24,13 +24,12 @@ async function prove(profiler, index, kind) {
   const { forked } = api.forkState();
   try {
     untilSampled(() => profiler.stats().samples, childOnly);
-    // Without fork handlers libuv's pool is the parent's, and dead.
-    const profile = kind === 'fork' && index % 3 === 0 ? await profiler.stop() : profiler.stopSync();
+    const profile = index % 3 === 0 ? await profiler.stop() : profiler.stopSync();
     const { parent, child, names, threads } = digest(profile);
     const own = threads.every((thread) => thread === forker.gettid());
-    return { restarted: true, forked, parent, child, names, own, sequence: profile.sequence };
+    return { restarted: true, kind, forked, parent, child, names, own, sequence: profile.sequence };
   } catch (error) {
-    return { restarted: false, forked, code: error.code, why: whyNot() };
+    return { restarted: false, kind, forked, code: error.code, why: whyNot() };
   }
 }
 

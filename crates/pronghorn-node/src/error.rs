@@ -67,6 +67,10 @@ impl From<StartError> for Failure {
         match error {
             StartError::Unsupported(reason) => Self::new(Code::UnsupportedRuntime, reason),
             StartError::Failed(reason) => Self::new(Code::Internal, reason),
+            StartError::Forked => Self::new(
+                Code::Forked,
+                "this process was forked off while its parent started the profiler",
+            ),
         }
     }
 }

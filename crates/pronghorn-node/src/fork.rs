@@ -75,8 +75,10 @@ pub struct ForkState {
     pub parent_pid: i32,
     /// Whether the fork may have caught a native thread of ours inside V8: then nothing may be started.
     pub late: bool,
-    /// Whether the thread that forked is not the one that starts and stops the profiler.
+    /// Whether the calling thread is the one that forked and not the one that starts and stops the profiler.
     pub worker: bool,
+    /// Whether the calling thread is the one that forked; false if `forked` is.
+    pub forking_thread: bool,
     /// When it was forked off, by the monotonic clock; 0 if `forked` is false.
     pub forked_at_monotonic_nanos: BigInt,
 }
@@ -100,8 +102,16 @@ pub fn fork_state() -> ForkState {
         parent_pid,
         late: fork::late(),
         worker: forked && reset::forked_in_worker(),
+        forking_thread: forked && reset::is_forking_thread(),
         forked_at_monotonic_nanos: BigInt::from(if forked { forked_at() } else { 0 }),
     }
+}
+
+/// Whether libuv's thread pool works in this process. In a child of a fork that ran no handlers libuv believes in the threads of the
+/// parent's pool, and what it gives them is never done.
+#[napi]
+pub fn has_thread_pool() -> bool {
+    !fork::was_silent()
 }
 
 /// The prepare handler's reading, or, after a fork without handlers, when the kernel says this process began.
@@ -301,7 +311,7 @@ pub fn resume() -> Result<()> {
 pub(crate) fn tell_of_fork(slot: &ThreadSlot) {
     if reset::forked_in_worker() {
         // Nothing can be started here: once and for all.
-        reset::hooks_off();
+        reset::give_up();
         termination::hooks_off();
         return;
     }
@@ -311,7 +321,4 @@ pub(crate) fn tell_of_fork(slot: &ThreadSlot) {
         // It reports its errors itself; there is no JavaScript below this to throw to.
         drop(called);
     });
-    if fork::forked() && !fork::late() {
-        reset::watch_for_fork();
-    }
 }

@@ -48,6 +48,8 @@ pub enum StartError {
     Unsupported(String),
     /// Something that should work did not; the sentence says what.
     Failed(String),
+    /// The process was forked in the middle of it, and this is the child.
+    Forked,
 }
 
 /// What this process lacks, before anything is touched; `Ok` does not promise that a start succeeds.
@@ -83,6 +85,8 @@ pub fn start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
 
 fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(), StartError> {
     let unsupported = StartError::Unsupported;
+    // The proof below runs JavaScript, which may fork; what was found until then is the parent's.
+    let process = (fork::generation(), fork::forked());
     pronghorn_v8::fault::install().map_err(|error| StartError::Failed(error.to_string()))?;
     let host =
         host::get().map_err(|name| unsupported(format!("this runtime does not export {name}")))?;
@@ -128,6 +132,9 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     session::begin(recorder);
     thread::begin(slot, reading.monotonic_ns, reading.cpu_ns);
     discovery::begin(slot);
+    if process != (fork::generation(), fork::forked()) {
+        return Err(StartError::Forked);
+    }
     session::open();
     if limbo {
         // Before the ticker: its first signal must find a process that is its own.

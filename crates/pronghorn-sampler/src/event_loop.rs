@@ -216,5 +216,5 @@ unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {
     if let Some(_busy) = slot.work_in_session() {
         slot.account.leave_poll(clock::monotonic_ns());
     }
-    ticker::wake();
+    ticker::unpark();
 }

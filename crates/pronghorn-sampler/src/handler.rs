@@ -38,7 +38,7 @@ pub(crate) extern "C" fn on_sampling_signal(
         // Its own timer's, or one sent to the process that happened to reach this thread.
         // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
         signal::count_unless_timer(unsafe { &*info });
-        ticker::wake();
+        ticker::unpark();
     } else if let Some(value) = signal::value_of_timer(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context; gettid has no preconditions.
         let (tid, context) = unsafe { (libc::gettid(), &*context.cast::<libc::ucontext_t>()) };

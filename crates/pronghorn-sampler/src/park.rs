@@ -1,39 +1,67 @@
 //! A word to sleep on: a futex that one thread waits for and others, signal handlers included, wake it from.
 //!
+//! Two kinds of sleep, since most of those who could wake the ticker must not: a thread that comes back from its poll while the ticker
+//! merely waits for its next tick would be sampled there and then, always at the same place of the program, which is no sample at all.
+//!
 //! Threads: one sleeper, any number of wakers. Protocol: the sleeper announces itself (`announce`), looks once more
-//! whether there is work, and waits; a waker publishes its work first and then calls `wake`. Announcing and looking are
+//! whether there is work, and waits; a waker publishes its work first and then calls `wake` or `unpark`. Announcing and looking are
 //! sequentially consistent with publishing and waking, so one of the two sees the other. After a fork the child has no
 //! sleeper; the word is made anew with the thread.
 
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
+use crate::clock::monotonic_ns;
+
+const AWAKE: u32 = 0;
+
+/// How deep the sleep is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Sleep {
+    /// Until something happens.
+    Parked = 1,
+    /// Until the next tick: only what cannot wait ends it.
+    Ticking = 2,
+}
+
 /// See the module documentation.
 pub struct Parking {
-    asleep: AtomicU32,
+    word: AtomicU32,
 }
 
 impl Parking {
     /// Nobody sleeps.
     pub const fn new() -> Self {
         Self {
-            asleep: AtomicU32::new(0),
+            word: AtomicU32::new(AWAKE),
         }
     }
 
     /// The sleeper is about to wait.
-    pub fn announce(&self) {
-        self.asleep.store(1, SeqCst);
+    pub fn announce(&self, sleep: Sleep) {
+        self.word.store(sleep as u32, SeqCst);
     }
 
     /// The sleeper will not wait after all.
     pub fn withdraw(&self) {
-        self.asleep.store(0, SeqCst);
+        self.word.store(AWAKE, SeqCst);
     }
 
-    /// Waits until somebody wakes it, a signal arrives, or the monotonic clock reaches `until` (nanoseconds; `None`: for
-    /// ever). Returns at once if somebody woke it since it announced itself.
-    pub fn wait(&self, until: Option<u64>) {
+    /// Waits until somebody wakes it or the monotonic clock reaches `until` (nanoseconds; `None`: for ever); a signal ends the
+    /// sleep of one who is parked. Returns at once if somebody woke it since it announced itself. True if it slept until `until`.
+    pub fn wait(&self, sleep: Sleep, until: Option<u64>) -> bool {
+        loop {
+            self.wait_once(sleep, until);
+            let is_over = until.is_some_and(|until| monotonic_ns() >= until);
+            if is_over || sleep == Sleep::Parked || self.word.load(SeqCst) == AWAKE {
+                self.withdraw();
+                return is_over;
+            }
+        }
+    }
+
+    fn wait_once(&self, sleep: Sleep, until: Option<u64>) {
         let deadline = until.map(|nanos| libc::timespec {
             tv_sec: (nanos / 1_000_000_000) as i64,
             tv_nsec: (nanos % 1_000_000_000) as i64,
@@ -43,30 +71,47 @@ impl Parking {
         unsafe {
             libc::syscall(
                 libc::SYS_futex,
-                self.asleep.as_ptr(),
+                self.word.as_ptr(),
                 libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
-                1u32,
+                sleep as u32,
                 deadline,
                 ptr::null::<u32>(),
                 libc::FUTEX_BITSET_MATCH_ANY,
             );
         }
-        self.withdraw();
     }
 
-    /// Wakes the sleeper, if it sleeps; one load if it does not. Async-signal-safe.
+    /// Wakes the sleeper, however deep it sleeps; one load if it does not. Async-signal-safe.
     #[inline]
     pub fn wake(&self) {
-        if self.asleep.load(SeqCst) == 1 && self.asleep.swap(0, SeqCst) == 1 {
-            // SAFETY: the word is valid; waking has no other effect.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_futex,
-                    self.asleep.as_ptr(),
-                    libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-                    1u32,
-                );
-            }
+        if self.word.load(SeqCst) != AWAKE && self.word.swap(AWAKE, SeqCst) != AWAKE {
+            self.notify();
+        }
+    }
+
+    /// Wakes the sleeper if it is parked; one load if it is not. Async-signal-safe.
+    #[inline]
+    pub fn unpark(&self) {
+        let parked = Sleep::Parked as u32;
+        if self.word.load(SeqCst) == parked
+            && self
+                .word
+                .compare_exchange(parked, AWAKE, SeqCst, SeqCst)
+                .is_ok()
+        {
+            self.notify();
+        }
+    }
+
+    fn notify(&self) {
+        // SAFETY: the word is valid; waking has no other effect.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.word.as_ptr(),
+                libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+                1u32,
+            );
         }
     }
 }
@@ -74,32 +119,61 @@ impl Parking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::monotonic_ns;
+    use std::sync::atomic::AtomicBool;
+
+    const BOTH: [Sleep; 2] = [Sleep::Parked, Sleep::Ticking];
 
     #[test]
     fn a_wake_between_announcing_and_waiting_is_not_lost() {
         let parking = Parking::new();
-        parking.announce();
-        parking.wake();
-        parking.wait(None);
+        for sleep in BOTH {
+            parking.announce(sleep);
+            parking.wake();
+            assert!(!parking.wait(sleep, None));
+        }
+        parking.announce(Sleep::Parked);
+        parking.unpark();
+        assert!(!parking.wait(Sleep::Parked, None));
     }
 
     #[test]
     fn a_sleeper_is_woken_from_another_thread() {
         static PARKING: Parking = Parking::new();
-        PARKING.announce();
-        let waker = std::thread::spawn(|| PARKING.wake());
-        PARKING.wait(None);
-        waker.join().unwrap();
+        for sleep in BOTH {
+            PARKING.announce(sleep);
+            let waker = std::thread::spawn(|| PARKING.wake());
+            PARKING.wait(sleep, None);
+            waker.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn one_who_waits_for_a_tick_is_not_unparked() {
+        static PARKING: Parking = Parking::new();
+        static OVER: AtomicBool = AtomicBool::new(false);
+        let until = monotonic_ns() + 20_000_000;
+        PARKING.announce(Sleep::Ticking);
+        let other = std::thread::spawn(|| {
+            while !OVER.load(SeqCst) {
+                PARKING.unpark();
+                std::thread::yield_now();
+            }
+        });
+        assert!(PARKING.wait(Sleep::Ticking, Some(until)));
+        assert!(monotonic_ns() >= until);
+        OVER.store(true, SeqCst);
+        other.join().unwrap();
     }
 
     #[test]
     fn waiting_ends_at_the_deadline() {
         let parking = Parking::new();
         let until = monotonic_ns() + 2_000_000;
+        let mut slept = false;
         while monotonic_ns() < until {
-            parking.announce();
-            parking.wait(Some(until));
+            parking.announce(Sleep::Parked);
+            slept = parking.wait(Sleep::Parked, Some(until));
         }
+        assert!(slept);
     }
 }

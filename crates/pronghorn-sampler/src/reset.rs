@@ -13,13 +13,22 @@ use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
 use crate::{discovery, event_loop, failure, slot, statistics, thread, ticker};
 
-/// In a forked process: whether the thread that forked is another than the one that controls the profiler.
+/// In a forked process: whether the calling thread is the one that forked. Others have been made since.
+pub fn is_forking_thread() -> bool {
+    // SAFETY: neither has preconditions. The kernel gives the only thread of a child the child's own id.
+    unsafe { libc::gettid() == libc::getpid() }
+}
+
+/// In a forked process: whether the calling thread has forked it off, and is another than the one that controls the profiler.
 pub fn forked_in_worker() -> bool {
-    session::has_main() && !event_loop::own_slot().is_some_and(session::is_main)
+    is_forking_thread()
+        && session::has_main()
+        && !event_loop::own_slot().is_some_and(session::is_main)
 }
 
 /// In a forked process, step one: gate and hooks off, handlers of faults back to what they were. Safe to repeat. The handler of
-/// the sampling signal stays, and does nothing: a signal that somebody sends by hand must not kill.
+/// the sampling signal stays, and does nothing: a signal that somebody sends by hand must not kill. So does the look before the
+/// loop polls, which in limbo does nothing but try the reset again.
 pub fn hooks_off() {
     disarm();
     if let Some(slot) = event_loop::own_slot() {
@@ -57,15 +66,19 @@ pub fn reset_recorder(alone: &Alone, reading: Reading) {
     }
 }
 
-/// In a forked process in which nothing shall be started, last step: it is its own.
+/// In a forked process in which nothing shall be started, last step: it is its own, and its loop is not looked at any more.
 pub fn acknowledge_fork() {
     session::release_recorder();
+    if let Some(slot) = event_loop::own_slot() {
+        thread::end_watch(slot);
+    }
     fork::acknowledge();
 }
 
-/// In a forked process whose reset failed: the calling thread's loop keeps looking, so that it is tried again.
-pub fn watch_for_fork() {
+/// In a process that a worker thread has forked off, where nothing is ever reset: all hooks off, for good.
+pub fn give_up() {
+    hooks_off();
     if let Some(slot) = event_loop::own_slot() {
-        thread::watch_for_fork(slot);
+        thread::end_watch(slot);
     }
 }

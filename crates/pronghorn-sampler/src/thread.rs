@@ -368,24 +368,25 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     slot.armed.store(true, Release);
 }
 
-/// In a forked process, step one: takes the calling thread's hooks off. False if that has to wait: a handler of the thread
-/// was at work.
-pub(crate) fn hooks_off(slot: &ThreadSlot) -> bool {
+/// In a forked process, step one: takes the calling thread's hooks off. What is left, until [`end_watch`] or a start, is the look whether
+/// a reset is due: an attempt that fails, whoever made it, has to be made again.
+pub(crate) fn hooks_off(slot: &ThreadSlot) {
     // The fork may have happened inside one of our hooks, which then goes on in the child; it is over by now, since this is called
     // from JavaScript.
     slot.busy.store(false, Release);
     slot.armed.store(false, Release);
-    let Some(_busy) = slot.work() else {
-        return false;
-    };
-    with(slot, JsThread::unhook);
-    true
+    if let Some(_busy) = slot.work() {
+        with(slot, |thread| {
+            thread.unhook();
+            thread.hook.watch();
+        });
+    }
 }
 
-/// In a forked process: the calling thread's loop goes on looking whether a reset is due.
-pub(crate) fn watch_for_fork(slot: &ThreadSlot) {
+/// In a forked process in which nothing shall be started: the calling thread's loop does not look for a reset any more.
+pub(crate) fn end_watch(slot: &ThreadSlot) {
     if let Some(_busy) = slot.work() {
-        with(slot, |thread| thread.hook.watch());
+        with(slot, |thread| thread.hook.stop());
     }
 }
 

@@ -7,8 +7,12 @@
 //! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
 //! program's own timers. While threads stand still it looks less and less often (a hundredth of the time they have
 //! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
-//! it back: a thread that runs JavaScript after its poll (`wake`, see `event_loop.rs`), a timer on a watched thread's
+//! it back: a thread that runs JavaScript after its poll (`unpark`, see `event_loop.rs`), a timer on a watched thread's
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
+//!
+//! A sample must not fall where the program happens to wake the ticker: a server would be seen at the beginning of its callbacks
+//! and nowhere else, with all the CPU time of the callback before. So a ticker that is brought back waits for a random
+//! part of an interval before it looks, and one that waits for its next tick is not woken at all.
 //!
 //! It also asks a thread to resolve its buffer when that is half full, or has waited for a tenth of a second, through
 //! V8's RequestInterrupt, and calls it only under the registration lock, which a thread has to take before it leaves.
@@ -23,7 +27,7 @@
 
 use crate::discovery::{self, Discovery};
 use crate::handler::on_sampling_signal;
-use crate::park::Parking;
+use crate::park::{Parking, Sleep};
 use crate::slot::{self, ThreadSlot};
 use crate::waker::Waker;
 use crate::{buffer, clock, failure, host, session, signal, statistics, thread};
@@ -125,10 +129,17 @@ pub fn stop() {
     state.tid.store(0, Relaxed);
 }
 
-/// Ends the ticker's sleep, if it sleeps; one load if it does not. Async-signal-safe.
+/// Ends the ticker's sleep, if it sleeps, for something that cannot wait for the next tick; one load if it does not sleep.
+/// Async-signal-safe.
 #[inline]
 pub fn wake() {
     STATE.get().parking.wake();
+}
+
+/// A thread runs that may have been at rest: a ticker that is parked begins to tick. One load if it is not. Async-signal-safe.
+#[inline]
+pub fn unpark() {
+    STATE.get().parking.unpark();
 }
 
 /// In a forked process, step two: the thread is gone.
@@ -196,6 +207,15 @@ enum Look {
     Quiet,
 }
 
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slept {
+    /// It is time to look.
+    Enough,
+    /// Something has begun to run.
+    UnparkedEarly,
+}
+
 struct Ticker {
     interval_ns: u64,
     slack_ns: u64,
@@ -234,24 +254,41 @@ impl Ticker {
             if let Some(discovery) = &mut self.discovery {
                 discovery.look(now);
             }
-            let sleep_until = self.round(now);
+            let (sleep, until) = self.round(now);
             statistics::shared()
                 .ticker_cpu_ns
                 .store(clock::own_cpu_ns(), Relaxed);
-            state.parking.announce();
-            failpoint!("ticker-parking");
-            let wanted = self.discovery.is_some() && discovery::is_wanted();
-            let nobody_polls_yet = sleep_until.is_none() && !all_poll();
-            if state.stopping.load(SeqCst) || wanted || nobody_polls_yet {
-                state.parking.withdraw();
-                continue;
+            if self.sleep(sleep, until) == Slept::UnparkedEarly {
+                let first = clock::monotonic_ns() + self.random() % self.interval_ns.max(1);
+                self.sleep(Sleep::Ticking, Some(first));
             }
-            state.parking.wait(sleep_until);
         }
     }
 
-    /// Looks at every thread; returns until when to sleep, `None` for as long as nothing happens.
-    fn round(&mut self, now: u64) -> Option<u64> {
+    /// Sleeps as [`Ticker::round`] says, unless there is something to do.
+    fn sleep(&self, sleep: Sleep, until: Option<u64>) -> Slept {
+        let state = STATE.get();
+        state.parking.announce(sleep);
+        failpoint!("ticker-parking");
+        let wanted = self.discovery.is_some() && discovery::is_wanted();
+        let left_its_poll = until.is_none() && !all_poll();
+        if state.stopping.load(SeqCst) || wanted || left_its_poll {
+            state.parking.withdraw();
+            return if left_its_poll {
+                Slept::UnparkedEarly
+            } else {
+                Slept::Enough
+            };
+        }
+        let on_time = state.parking.wait(sleep, until);
+        if sleep == Sleep::Parked && !on_time {
+            return Slept::UnparkedEarly;
+        }
+        Slept::Enough
+    }
+
+    /// Looks at every thread; returns how to sleep, and until when, `None` for as long as nothing happens.
+    fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
         let mut running = false;
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
@@ -272,14 +309,14 @@ impl Ticker {
                 let _section = fork::enter();
                 session::refresh_images();
             }
-            return Some(self.next_tick(now));
+            return (Sleep::Ticking, Some(self.next_tick(now)));
         }
         let watch = match shortest_still {
-            None => return None,
+            None => return (Sleep::Parked, None),
             Some(_) if self.watches.iter().any(|watch| watch.waker_refused) => self.interval_ns,
             Some(nanos) => (nanos / 100).clamp(self.interval_ns, LONGEST_WATCH_NS),
         };
-        Some(now + watch)
+        (Sleep::Parked, Some(now + watch))
     }
 
     fn look(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) -> Look {
@@ -350,11 +387,16 @@ impl Ticker {
 
     /// The next tick: one interval on, give or take a tenth.
     fn next_tick(&mut self, now: u64) -> u64 {
+        let tenth = self.interval_ns / 10;
+        now + self.interval_ns - tenth + self.random() % (2 * tenth).max(1)
+    }
+
+    /// The next of a sequence of numbers that no program beats with (xorshift).
+    fn random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let tenth = self.interval_ns / 10;
-        now + self.interval_ns - tenth + self.random % (2 * tenth).max(1)
+        self.random
     }
 }
 

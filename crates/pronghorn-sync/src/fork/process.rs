@@ -59,6 +59,8 @@ static ACKNOWLEDGED: AtomicU32 = AtomicU32::new(0);
 static INSIDE: Inside = Inside::new();
 /// Forks under way whose prepare handler gave up waiting: written only then.
 static GAVE_UP: AtomicU32 = AtomicU32::new(0);
+/// Whether the fork that made this process ran no handlers: nobody else's either.
+static SILENT: AtomicBool = AtomicBool::new(false);
 /// When the last prepare handler ran (monotonic).
 static PREPARED_AT: AtomicU64 = AtomicU64::new(0);
 /// The process that acknowledged last, where there is no page; 0 before `install`.
@@ -219,6 +221,13 @@ pub fn forked_at() -> Option<u64> {
     (handlers_ran() && at != 0).then_some(at)
 }
 
+/// Whether the fork that made this process ran no fork handlers, those of the C library's other users included. Known once it
+/// is acknowledged.
+#[must_use]
+pub fn was_silent() -> bool {
+    SILENT.load(Relaxed)
+}
+
 /// Forks of this process that did not wait long enough for our native threads.
 #[must_use]
 pub fn late_forks() -> u64 {
@@ -248,6 +257,9 @@ pub fn clear_statistics() {
 /// Everything of the parent is reset: this process is its own. The last step of a reset.
 pub fn acknowledge() {
     let generation = generation();
+    if forked() {
+        SILENT.store(!handlers_ran(), Relaxed);
+    }
     let words = words();
     clear_statistics();
     if PAGE.load(Relaxed).is_null() {
