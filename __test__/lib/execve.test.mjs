@@ -84,7 +84,7 @@ test('it is taken away once, put back once, and left alone where somebody else h
   // Started again around theirs: once, not twice.
   guard.start();
   holder.execve('/bin/true');
-  assert.deepEqual(log.slice(1).map(String), ['flush', 'suspend', 'original,false,/bin/true,0']);
+  assert.deepEqual(log.slice(1).map(String), ['flush', 'suspend', 'original,false,/bin/true,0', 'resume']);
 });
 
 test('in a child that has not been reset it does nothing of its own', (t) => {

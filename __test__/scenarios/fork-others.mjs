@@ -60,10 +60,10 @@ await scenarios({
       asChild(async () => {
         await turn();
         sampled(profiler, childOnly);
-        const one = await (settings.kind === 'fork' ? profiler.rotate() : undefined);
+        const one = await profiler.rotate();
         sampled(profiler, childOnly);
         const two = profiler.stopSync();
-        emit('daemon', { result, before: generation, generation: native().forkState().generation, first: one && digest(one), last: digest(two), processId: two.processId, pid: forker.getpid(), tid: forker.gettid(), parent: forker.getppid() });
+        emit('daemon', { result, before: generation, generation: native().forkState().generation, first: digest(one), last: digest(two), processId: two.processId, pid: forker.getpid(), tid: forker.gettid(), parent: forker.getppid() });
         writeFileSync(join(settings.out, 'done'), '');
       }),
     );

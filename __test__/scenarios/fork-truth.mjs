@@ -8,13 +8,10 @@ const hook = settings.v8Version === undefined ? {} : { [TEST_OPTIONS]: { v8Versi
 const options = { intervalMicros: 1_000, ...hook };
 const nanos = () => process.hrtime.bigint();
 
-/**
- * Ends the profile, between two looks at the clock. After a fork without handlers libuv's pool is the parent's, and dead, so the child
- * serializes on its own thread.
- */
-async function end(profiler, kind) {
+/** Ends the profile, between two looks at the clock. */
+async function end(profiler) {
   const before = forker.clockNanos(0);
-  const last = kind === 'fork' ? profiler.stop() : profiler.stopSync();
+  const last = profiler.stop();
   const after = forker.clockNanos(0);
   return { profile: await last, before, after };
 }
@@ -47,7 +44,7 @@ await scenarios({
         // Lifetime statistics of the parent's would show here.
         const stats = profiler.stats();
         const work = measured(() => childOnly(settings.ms));
-        const { profile, before, after } = await end(profiler, kind);
+        const { profile, before, after } = await end(profiler);
         const cpu = forker.threadCpuNanos(0) - cpuBefore;
         return {
           ...digest(profile),
@@ -70,7 +67,7 @@ await scenarios({
     );
     const more = measured(() => parentOnly(150));
     parent = { wall: parent.wall + more.wall, cpu: parent.cpu + more.cpu };
-    const { profile: last, before, after } = await end(profiler, 'fork');
+    const { profile: last, before, after } = await end(profiler);
     return {
       child: child.value,
       parent: { ...digest(last), work: parent, sequence: last.sequence, runtimeId: last.runtimeId, tid: forker.gettid(), stopped: [before, after], rotated, firstEnd: first.endTimeNanos, statsBefore: statsBefore.samples, stats: last.stats },

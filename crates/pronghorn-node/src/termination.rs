@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
 use std::time::Duration;
 
 use napi_derive::napi;
-use pronghorn_sampler::park::Parking;
+use pronghorn_sampler::park::{Parking, Sleep};
 use pronghorn_sampler::{clock, failure};
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 
@@ -256,11 +256,11 @@ fn watch() -> std::result::Result<(), Failure> {
     }
     let spawned = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", || {
         while state.arrived.load(SeqCst) == 0 {
-            state.parking.announce();
+            state.parking.announce(Sleep::Parked);
             if state.arrived.load(SeqCst) != 0 {
                 break;
             }
-            state.parking.wait(None);
+            state.parking.wait(Sleep::Parked, None);
         }
         let signal = state.arrived.load(SeqCst);
         failpoint!("watcher");
