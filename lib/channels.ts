@@ -44,10 +44,11 @@ export interface ResetMessage {
 /** The channels that `register` listens to itself. */
 export const FAILURE_CHANNEL = 'pronghorn:failure';
 export const EXEC_CHANNEL = 'pronghorn:exec';
+export const STOP_CHANNEL = 'pronghorn:stop';
 
 const start = channel('pronghorn:start');
 const rotate = channel('pronghorn:rotate');
-const stop = channel('pronghorn:stop');
+const stop = channel(STOP_CHANNEL);
 const failure = channel(FAILURE_CHANNEL);
 const exec = channel(EXEC_CHANNEL);
 const reset = channel('pronghorn:reset');

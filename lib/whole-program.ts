@@ -9,7 +9,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { tmpdir } from 'node:os';
 import { startAs } from './api.js';
-import { EXEC_CHANNEL, FAILURE_CHANNEL, type FailureMessage, type ProfileMessage } from './channels.js';
+import { EXEC_CHANNEL, FAILURE_CHANNEL, STOP_CHANNEL, type FailureMessage, type ProfileMessage } from './channels.js';
 import { readEnvironment } from './environment.js';
 import { freeProfilePath, prepareDirectory, writeNewProfileSync } from './files.js';
 import { forkAware } from './fork.js';
@@ -63,15 +63,18 @@ interface Setup {
 interface State {
   /** The start of this process's profile, which its file is named after. */
   readonly when: Date;
+  /** The end has come, and this writes the profile. */
+  ending: boolean;
 }
 
-const fresh = (when: Date): State => ({ when });
+const fresh = (when: Date): State => ({ when, ending: false });
 
 /** The end of the program, and what is written then. */
 class WholeProgram implements ForkComponent {
   readonly name = 'whole program';
   readonly #setup: Setup;
   readonly #onExit = (): void => this.#writeAtExit();
+  readonly #onStop = (): void => this.#leaveSignalsAlone();
   readonly #onExec = (message: unknown): void => this.#writeBeforeExec((message as ProfileMessage).profile);
   #state: State;
 
@@ -85,6 +88,7 @@ class WholeProgram implements ForkComponent {
     this.hooksOff();
     process.on('exit', this.#onExit);
     subscribe(EXEC_CHANNEL, this.#onExec);
+    subscribe(STOP_CHANNEL, this.#onStop);
   }
 
   /** Leaves a signal alone that the program already handles; a listener it adds later replaces ours. */
@@ -101,6 +105,7 @@ class WholeProgram implements ForkComponent {
   hooksOff(): void {
     process.removeListener('exit', this.#onExit);
     unsubscribe(EXEC_CHANNEL, this.#onExec);
+    unsubscribe(STOP_CHANNEL, this.#onStop);
   }
 
   resetAfterFork({ reading, verdict }: Reset): void {
@@ -112,6 +117,7 @@ class WholeProgram implements ForkComponent {
     const { native, profiler } = this.#setup;
     // A child that ends before it was reset has no profile: nothing was sampled in it, and what there is is the parent's.
     if (native.forkState().forked) return;
+    this.#state.ending = true;
     try {
       const { current } = new Registry(native);
       if (current?.profiler !== profiler || current.stopping === true) {
@@ -119,13 +125,18 @@ class WholeProgram implements ForkComponent {
       } else {
         this.#write(profiler.stopSync());
       }
-    } catch (error) {
-      // A failure to serialize has been said already, by the channel.
-      if ((error as { code?: unknown } | null)?.code === 'ERR_PRONGHORN_NOT_STARTED') say(messageOf(error));
+    } catch {
+      // A failure to serialize has been said already, by the channel. If nothing runs any more, a signal has come just before, and the native half
+      // writes the file.
     } finally {
       // Only now: a signal that arrives while the file is written must not lose it.
       disarm(native);
     }
+  }
+
+  /** The program has stopped the profiler, and has the profile: nothing is left to be written when a signal ends it. */
+  #leaveSignalsAlone(): void {
+    if (!this.#state.ending) disarm(this.#setup.native);
   }
 
   #writeBeforeExec(profile: Profile): void {

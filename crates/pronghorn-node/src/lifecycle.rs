@@ -353,11 +353,11 @@ fn end_session(process: OwnProcess) -> std::result::Result<Arc<Session>, Failure
     Ok(session)
 }
 
-/// For the watcher, when a signal ends the process: takes what the JavaScript threads can give until `deadline`
-/// (monotonic) and returns the last profile.
-pub(crate) fn flush_at_end(deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
+/// For the watcher, when a signal ends the process: waits for a rotation that is under way until `by`, takes what the JavaScript threads
+/// can give until `deadline` (both monotonic), and returns the last profile.
+pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
     let process = in_own_process()?;
-    let claim = Claim::new_by(process, deadline)?;
+    let claim = Claim::new_by(process, by)?;
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     let waiting = {
         let _section = fork::enter();

@@ -5,6 +5,9 @@
 //! there before back (Node's own restores the terminal), and sends the signal again. A listener that the application adds
 //! later replaces the handler, and then nothing of this happens.
 //!
+//! A signal that comes while the main thread ends the profile itself, and writes it, waits for that: whoever armed disarms when the profile is
+//! where it belongs.
+//!
 //! Threads: `arm` and `disarm` on the main thread, the handler anywhere, the rest on the watcher, which sleeps on a
 //! futex until a signal comes. Everything is bounded: the process dies within a second even if it can give nothing.
 //!
@@ -123,18 +126,19 @@ pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     .map_err(Into::into)
 }
 
-/// Puts the handlers that were there before back, where ours are still in place. If a signal has arrived, this waits for
-/// the process to die of it.
+/// The profile is where it belongs: puts the handlers that were there before back, where ours are still in place. If a signal has
+/// arrived, this waits for the process to die of it.
 #[napi]
 pub fn disarm_termination() -> Result<()> {
     guarded(|| {
         in_own_process()?;
         let state = STATE.get();
+        // First: the watcher may be waiting for this.
+        state.target.lock().with(|place| *place = None);
         let deadline = clock::monotonic_ns() + DEATH_NS;
         while state.arrived.load(SeqCst) != 0 && clock::monotonic_ns() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        state.target.lock().with(|place| *place = None);
         restore();
         Ok(())
     })
@@ -287,15 +291,27 @@ fn write_last_profile() {
         return;
     };
     let write = if existing { write_over } else { write_new };
-    let flushed = lifecycle::flush_at_end(clock::monotonic_ns() + PATIENCE_NS);
-    let written = flushed
-        .map_err(|failure| failure.message)
-        .and_then(|data| write(&path, &data).map_err(|error| error.to_string()));
+    let now = clock::monotonic_ns();
+    let by = now + LONGEST_FLUSH.as_nanos() as u64;
+    let written = match lifecycle::flush_at_end(by, now + PATIENCE_NS) {
+        Ok(data) => write(&path, &data).map_err(|error| error.to_string()),
+        // The main thread has ended the profile, and is writing it.
+        Err(failure) if failure.code == Code::NotStarted => return wait_until_disarmed(by),
+        Err(failure) => Err(failure.message),
+    };
     if let Err(reason) = written {
         eprintln!(
             "pronghorn: the profile could not be written to {}: {reason}",
             path.display()
         );
+    }
+}
+
+/// Waits until whoever armed says that the profile is where it belongs, until `deadline` (monotonic).
+fn wait_until_disarmed(deadline: u64) {
+    let is_armed = || STATE.get().target.lock().with(|place| place.is_some());
+    while is_armed() && clock::monotonic_ns() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

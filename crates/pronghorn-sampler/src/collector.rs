@@ -20,7 +20,9 @@ use crate::session::{self, Found, Settings, disarm, found, is_running, recorder}
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
 use crate::statistics::{self, LeftBehind};
-use crate::{clock, discovery, failure, host, proof, signal, stack_bounds, thread, ticker};
+use crate::{
+    clock, discovery, failure, fault_users, host, proof, signal, stack_bounds, thread, ticker,
+};
 
 /// What a start is asked for.
 #[derive(Clone, Debug)]
@@ -54,22 +56,20 @@ pub enum StartError {
 
 /// What this process lacks, before anything is touched; `Ok` does not promise that a start succeeds.
 pub fn probe() -> Result<Version, String> {
-    pronghorn_v8::fault::install().map_err(|error| error.to_string())?;
-    let found = Symbols::find();
-    let result = found
-        .missing()
-        .map_err(|missing| missing.to_string())
-        .and_then(|()| host::get().map_err(|name| format!("the host does not export {name}")))
-        .and_then(|_| Layout::discover(&found, None).map_err(|unsupported| unsupported.reason))
-        .and_then(|_| {
-            found
-                .version
-                .ok_or_else(|| "V8 states no version".to_owned())
-        });
-    if !is_running() {
-        pronghorn_v8::fault::restore();
-    }
-    result
+    fault_users::while_looking(|| {
+        let found = Symbols::find();
+        found
+            .missing()
+            .map_err(|missing| missing.to_string())
+            .and_then(|()| host::get().map_err(|name| format!("the host does not export {name}")))
+            .and_then(|_| Layout::discover(&found, None).map_err(|unsupported| unsupported.reason))
+            .and_then(|_| {
+                found
+                    .version
+                    .ok_or_else(|| "V8 states no version".to_owned())
+            })
+    })
+    .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// Starts sampling: the calling JavaScript thread, called `name`. `prove` calls a JavaScript function of a known name that
@@ -78,7 +78,7 @@ pub fn start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     let result = try_start(options, name, prove);
     if result.is_err() {
         disarm();
-        pronghorn_v8::fault::restore();
+        fault_users::end_session();
     }
     result
 }
@@ -87,7 +87,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     let unsupported = StartError::Unsupported;
     // The proof below runs JavaScript, which may fork; what was found until then is the parent's.
     let process = (fork::generation(), fork::forked());
-    pronghorn_v8::fault::install().map_err(|error| StartError::Failed(error.to_string()))?;
+    fault_users::begin_session().map_err(|error| StartError::Failed(error.to_string()))?;
     let host =
         host::get().map_err(|name| unsupported(format!("this runtime does not export {name}")))?;
     let symbols = Symbols::find();
@@ -288,7 +288,7 @@ pub fn stop() -> Vec<LeftBehind> {
     }
     statistics::set_left_behind(&left);
     if all_out {
-        pronghorn_v8::fault::restore();
+        fault_users::end_session();
     }
     left
 }

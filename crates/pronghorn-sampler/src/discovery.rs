@@ -60,6 +60,8 @@ struct State {
     without_slot: AtomicU32,
     /// Whether the kernel has refused a timer, in this session.
     timers_refused: AtomicBool,
+    /// Whether the last listing found threads for which there was no place among those that are asked.
+    crowded: AtomicBool,
 }
 
 impl State {
@@ -72,6 +74,7 @@ impl State {
             changed: AtomicBool::new(false),
             without_slot: AtomicU32::new(0),
             timers_refused: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
         }
     }
 
@@ -85,6 +88,7 @@ impl State {
             changed: _,
             without_slot: _,
             timers_refused: _,
+            crowded: _,
         } = self;
         Self::new()
     }
@@ -97,6 +101,8 @@ pub(crate) fn begin(own: &ThreadSlot) {
     let state = STATE.get();
     state.without_slot.store(0, Relaxed);
     state.timers_refused.store(false, Relaxed);
+    state.crowded.store(false, Relaxed);
+    state.asks.begin();
     state.changed.store(true, Relaxed);
     let name = names::of_own_thread("").unwrap_or_default();
     state.main_name.lock().with(|place| *place = name);
@@ -152,6 +158,18 @@ pub(crate) fn reasons() -> Vec<String> {
     if state.timers_refused.load(Relaxed) {
         reasons.push(
             "the kernel grants no more timers (RLIMIT_SIGPENDING): worker threads that do not load pronghorn may be missing"
+                .to_owned(),
+        );
+    }
+    let given_up = state.asks.given_up();
+    if given_up > 0 {
+        reasons.push(format!(
+            "threads that may run JavaScript but were in native code whenever they were asked, and are missing: {given_up}"
+        ));
+    }
+    if state.crowded.load(Relaxed) {
+        reasons.push(
+            "there are more threads than can be asked at a time whether they run JavaScript: some may be missing"
                 .to_owned(),
         );
     }
@@ -283,15 +301,17 @@ impl Discovery {
     }
 
     fn list(&mut self, state: &State) {
+        let before = state.names.next_number();
         let living = {
             let _section = fork::enter();
             session::refresh_images();
             tasks::list()
         };
         self.known.retain(|tid, _| living.contains(tid));
-        state.names.retain(&living);
+        state.names.retain(&living, before);
         let is_over = |tid| !living.contains(&tid) || slot::of_thread(tid).is_some();
         state.asks.close_if(is_over);
+        let mut crowded = false;
         for tid in living {
             let Some(cpu) = clock::cpu_ns_of(tid) else {
                 continue;
@@ -300,9 +320,14 @@ impl Discovery {
             let is_new = self.known.get(&tid).is_none_or(|&before| cpu < before);
             let is_candidate = !ticker::is_ticker(tid) && slot::of_thread(tid).is_none();
             if is_new && is_candidate {
-                match state.asks.open(tid, signal::number()) {
+                let is_worker = state.names.get(tid).is_some();
+                match state.asks.open(tid, signal::number(), is_worker) {
                     Opened::Yes => {}
-                    Opened::Gone | Opened::Full => continue,
+                    Opened::Gone => continue,
+                    Opened::Full => {
+                        crowded = true;
+                        continue;
+                    }
                     Opened::Refused => {
                         state.timers_refused.store(true, Relaxed);
                         continue;
@@ -311,6 +336,7 @@ impl Discovery {
             }
             self.known.insert(tid, cpu);
         }
+        state.crowded.store(crowded, Relaxed);
     }
 }
 
@@ -352,7 +378,7 @@ mod tests {
         let state = State::new();
         // SAFETY: gettid has no preconditions.
         let own = unsafe { libc::gettid() };
-        assert_eq!(state.asks.open(own, libc::SIGRTMAX()), Opened::Yes);
+        assert_eq!(state.asks.open(own, libc::SIGRTMAX(), true), Opened::Yes);
         state.names.put(own, "main");
         state.builtins.0.store(1, Relaxed);
         state.builtins.1.store(2, Relaxed);
@@ -360,6 +386,7 @@ mod tests {
         state.changed.store(true, Relaxed);
         state.without_slot.store(3, Relaxed);
         state.timers_refused.store(true, Relaxed);
+        state.crowded.store(true, Relaxed);
         // Held by a thread that is gone.
         std::mem::forget(state.main_name.lock());
 
@@ -371,8 +398,11 @@ mod tests {
             changed,
             without_slot,
             timers_refused,
+            crowded,
         } = state.inherited();
         assert!(asks.is_empty());
+        assert_eq!(asks.given_up(), 0);
+        assert!(!crowded.load(Relaxed));
         assert_eq!(names.get(own), None);
         assert_eq!((builtins.0.load(Relaxed), builtins.1.load(Relaxed)), (0, 0));
         assert_eq!(main_name.lock().with(|name| name.clone()), "");

@@ -14,7 +14,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use crate::host::{Host, IsolatePtr};
+use crate::host::{self, Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::{clock, failure, session, thread, ticker};
@@ -76,7 +76,7 @@ impl LoopHook {
         slot: &'static ThreadSlot,
     ) -> Option<Self> {
         // SAFETY: the isolate is this thread's; sizes and calls follow uv.h; the handle's memory is zeroed, aligned, large
-        // enough and never freed. Its first word is `data`.
+        // enough and freed when libuv is done with it. Its first word is `data`.
         let handle = unsafe {
             let event_loop = (host.current_event_loop)(isolate);
             if event_loop.is_null() {
@@ -133,8 +133,23 @@ impl LoopHook {
     pub fn close(&self) {
         self.stop();
         SLOT.set(ptr::null());
-        // SAFETY: on the loop's thread; the handle's memory stays.
-        unsafe { (self.host.uv_close)(self.handle, None) };
+        // SAFETY: on the loop's thread; the handle's memory stays until libuv is done with it.
+        unsafe { (self.host.uv_close)(self.handle, Some(on_closed)) };
+    }
+}
+
+/// libuv is done with a handle.
+unsafe extern "C" fn on_closed(handle: *mut c_void) {
+    let Ok(host) = host::get_found() else {
+        return;
+    };
+    // SAFETY: as many words as `install` leaked; nobody refers to them any more.
+    unsafe {
+        let words = (host.uv_handle_size)(UV_PREPARE).div_ceil(8);
+        drop(Box::from_raw(ptr::slice_from_raw_parts_mut(
+            handle.cast::<u64>(),
+            words,
+        )));
     }
 }
 

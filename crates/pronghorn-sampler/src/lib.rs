@@ -22,6 +22,7 @@ mod cpu_timer;
 pub mod discovery;
 pub mod event_loop;
 pub mod failure;
+mod fault_users;
 pub mod gc;
 pub mod handler;
 pub mod host;

@@ -116,10 +116,11 @@ pub fn register(
         collection: None,
         backlog: Vec::new(),
     });
-    slot.isolate.store(isolate, Release);
     slot.thread.store(Box::into_raw(thread), Release);
     // SAFETY: on the isolate's thread; the slot lives for ever, and the hook is there as long as the environment.
     unsafe { (host.add_cleanup_hook)(isolate, on_environment_end, slot_data(slot)) };
+    // Last: whoever sees it may call the isolate, which from here on is told when that ends.
+    slot.isolate.store(isolate, Release);
     Ok((index, slot))
 }
 
@@ -131,29 +132,37 @@ fn slot_data(slot: &'static ThreadSlot) -> *mut c_void {
 unsafe extern "C" fn on_environment_end(data: *mut c_void) {
     // SAFETY: registered with a slot, which lives for ever.
     let slot = unsafe { &*data.cast::<ThreadSlot>() };
-    failure::guarded("the end of an environment", || leave(slot));
+    failure::guarded("the end of an environment", || say_last(slot));
+    // Whatever came of that: a loop with open handles would abort the process, and an isolate that is gone must not be called.
+    leave(slot);
 }
 
-/// On the thread itself, in its environment's cleanup hook. In a forked process that has not been reset it takes no lock and lets
-/// go of nothing but the loop's handle.
-fn leave(slot: &'static ThreadSlot) {
+/// On the thread itself, at its environment's end: a last sample, and everything recorded.
+fn say_last(slot: &'static ThreadSlot) {
     if let Some(_busy) = slot.work_in_session() {
         if let Some(context) = slot.context() {
             take_here(slot, context);
         }
         with(slot, JsThread::hand_over);
     }
+}
+
+/// On the thread itself, in its environment's cleanup hook. In a forked process that has not been reset it takes no lock and lets
+/// go of nothing but the loop's handle.
+fn leave(slot: &'static ThreadSlot) {
     // Nobody else works on the slot here: this is its thread, and not in one of our hooks. The handle has to be closed in
     // any case.
-    let _busy = slot.work();
+    let busy = slot.work();
     with(slot, JsThread::unhook);
     with(slot, |thread| thread.hook.close());
+    // Before the slot is given back: it may be another thread's at once. The handler does nothing on a slot that is not armed.
+    slot.armed.store(false, Release);
+    drop(busy);
     if fork::forked() {
         // An environment that ends in a child before anything was reset: the record holds what was the parent's, and is abandoned.
         return;
     }
     let _guard = slot::registration();
-    slot.armed.store(false, Release);
     slot.isolate.store(std::ptr::null_mut(), Release);
     let thread = slot.thread.swap(std::ptr::null_mut(), Release);
     if !thread.is_null() {
@@ -358,11 +367,15 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
     slot.account.restart(now, cpu);
-    if let Some(_busy) = slot.work() {
+    let hooked = slot.work().and_then(|_busy| {
         with(slot, |thread| {
             thread.begin_session();
             thread.hook();
-        });
+        })
+    });
+    if hooked.is_none() {
+        // Without its hooks pointers would outlive a collection. It can only be in the middle of its own end.
+        return;
     }
     slot.session.store(session::session(), Relaxed);
     slot.armed.store(true, Release);

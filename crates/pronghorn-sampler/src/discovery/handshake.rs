@@ -80,6 +80,8 @@ struct Ask {
     with: AtomicU32,
     /// Whether it has been counted as a thread without a slot.
     counted: AtomicBool,
+    /// Whether a parent has named it as a worker of its own: it runs JavaScript.
+    is_worker: AtomicBool,
 }
 
 impl Ask {
@@ -94,6 +96,7 @@ impl Ask {
             without: AtomicU32::new(0),
             with: AtomicU32::new(0),
             counted: AtomicBool::new(false),
+            is_worker: AtomicBool::new(false),
         }
     }
 
@@ -122,13 +125,14 @@ impl Ask {
         closed
     }
 
-    /// The thread's own, in ANSWERING: counts the answer, and lets the timer ask again if it is to.
-    fn conclude(&self, seen: Seen) {
+    /// The thread's own, in ANSWERING: counts the answer, and lets the timer ask again if it is to. True if that was given up although
+    /// the thread may run JavaScript.
+    fn conclude(&self, seen: Seen) -> bool {
         let tries = Tries {
             without: self.without.load(Relaxed),
             with: self.with.load(Relaxed),
         };
-        let (tries, next) = policy::next(seen, tries);
+        let (tries, next) = policy::next(seen, tries, self.is_worker.load(Relaxed));
         self.without.store(tries.without, Relaxed);
         self.with.store(tries.with, Relaxed);
         match next {
@@ -137,8 +141,12 @@ impl Ask {
                 let armed = self.timer().arm(nanos);
                 self.state
                     .store(if armed { WAITING } else { DONE }, Release);
+                !armed
             }
-            Next::Never => self.state.store(DONE, Release),
+            Next::Never => {
+                self.state.store(DONE, Release);
+                seen == Seen::Elsewhere || seen == Seen::Late
+            }
         }
     }
 }
@@ -148,6 +156,8 @@ pub(super) struct Asks {
     table: [Ask; ASKS],
     /// Questions that are HELD.
     held: AtomicU32,
+    /// Threads that have an isolate and were never in V8's code when they were asked.
+    given_up: AtomicU32,
 }
 
 /// What [`Asks::open`] came to.
@@ -168,11 +178,23 @@ impl Asks {
         Self {
             table: [const { Ask::new() }; ASKS],
             held: AtomicU32::new(0),
+            given_up: AtomicU32::new(0),
         }
     }
 
-    /// Ticker: begins to ask thread `tid`, with signal `number`.
-    pub(super) fn open(&self, tid: i32, number: i32) -> Opened {
+    /// Threads that may run JavaScript and are not asked any more, since the last [`Asks::begin`].
+    pub(super) fn given_up(&self) -> u32 {
+        self.given_up.load(Relaxed)
+    }
+
+    /// A session begins.
+    pub(super) fn begin(&self) {
+        self.given_up.store(0, Relaxed);
+    }
+
+    /// Ticker: begins to ask thread `tid`, with signal `number`. `is_worker`: it is known to be a worker of Node's, and asked
+    /// until it answers.
+    pub(super) fn open(&self, tid: i32, number: i32, is_worker: bool) -> Opened {
         let is_free = |(_, ask): &(usize, &Ask)| ask.state.load(Acquire) == FREE;
         let Some((index, ask)) = self.table.iter().enumerate().find(is_free) else {
             return Opened::Full;
@@ -189,6 +211,7 @@ impl Asks {
         ask.without.store(0, Relaxed);
         ask.with.store(0, Relaxed);
         ask.counted.store(false, Relaxed);
+        ask.is_worker.store(is_worker, Relaxed);
         ask.state.store(WAITING, Release);
         if !timer.arm(policy::FIRST_NS) {
             ask.close(WAITING);
@@ -237,10 +260,13 @@ impl Asks {
             }
             // Before the claim: entering may have to wait for a fork, and the held thread must not.
             let _section = fork::enter();
-            let still_v8 = is_v8(ask.pc.load(Relaxed).addr() as u64);
+            let pc = ask.pc.load(Relaxed);
+            let was_v8 = is_v8(pc.addr() as u64);
             if !self.end_hold(ask, CLAIMED) {
                 continue;
             }
+            // It may have been let go and held again in between, elsewhere.
+            let still_v8 = was_v8 && ask.pc.load(Relaxed) == pc;
             if still_v8 {
                 let data = std::ptr::without_provenance_mut(ask.value(index));
                 request(ask.isolate.load(Relaxed), data);
@@ -258,6 +284,10 @@ impl Asks {
             self.held.fetch_sub(1, SeqCst);
         }
         ended
+    }
+
+    fn count(&self, given_up: bool) {
+        self.given_up.fetch_add(u32::from(given_up), Relaxed);
     }
 
     /// Whether a timer of ours has this value, or had it last. Async-signal-safe.
@@ -292,7 +322,7 @@ impl Asks {
         }
         match look() {
             Err(Answer::Done) => ask.state.store(DONE, Release),
-            Err(Answer::Seen(seen)) => ask.conclude(seen),
+            Err(Answer::Seen(seen)) => self.count(ask.conclude(seen)),
             Ok((isolate, pc)) => self.hold(ask, isolate, pc, wake_ticker),
         }
     }
@@ -314,13 +344,13 @@ impl Asks {
                     if now < until {
                         wait(&ask.state, HELD, until - now);
                     } else if self.end_hold(ask, ANSWERING) {
-                        return ask.conclude(Seen::Late);
+                        return self.count(ask.conclude(Seen::Late));
                     }
                 }
                 CLAIMED => wait(&ask.state, CLAIMED, HOLD_NS),
                 REFUSED => {
                     ask.state.store(ANSWERING, Relaxed);
-                    return ask.conclude(Seen::Elsewhere);
+                    return self.count(ask.conclude(Seen::Elsewhere));
                 }
                 _ => return,
             }
@@ -339,7 +369,7 @@ impl Asks {
             Answer::Done => ask.state.store(DONE, Release),
             Answer::Seen(seen) => {
                 let first = seen == Seen::NoSlot && !ask.counted.swap(true, Relaxed);
-                ask.conclude(seen);
+                self.count(ask.conclude(seen));
                 return first;
             }
         }

@@ -16,37 +16,63 @@ const MOST: usize = 4096;
 /// What Node calls a worker without a name, from 22 on.
 const UNNAMED: &str = "WorkerThread";
 
+struct Entry {
+    tid: i32,
+    name: Arc<str>,
+    number: u64,
+}
+
+struct List {
+    entries: Vec<Entry>,
+    /// Of the next entry.
+    number: u64,
+}
+
 /// See the module documentation.
-pub(super) struct Names(Guarded<Vec<(i32, Arc<str>)>>);
+pub(super) struct Names(Guarded<List>);
 
 impl Names {
     pub(super) const fn new() -> Self {
-        Self(Guarded::new(Vec::new()))
+        Self(Guarded::new(List {
+            entries: Vec::new(),
+            number: 0,
+        }))
     }
 
     /// Thread `tid` is called `name` from now on.
     pub(super) fn put(&self, tid: i32, name: &str) {
-        self.0.lock().with(|list| {
-            list.retain(|(known, _)| *known != tid);
-            if list.len() < MOST {
-                list.push((tid, Arc::from(name)));
+        self.0.lock().with(|List { entries, number }| {
+            entries.retain(|entry| entry.tid != tid);
+            if entries.len() < MOST {
+                entries.push(Entry {
+                    tid,
+                    name: Arc::from(name),
+                    number: *number,
+                });
+                *number += 1;
             }
         });
     }
 
     /// What thread `tid` was called.
     pub(super) fn get(&self, tid: i32) -> Option<Arc<str>> {
-        self.0.lock().with(|list| {
-            let found = list.iter().find(|(known, _)| *known == tid);
-            found.map(|(_, name)| Arc::clone(name))
+        self.0.lock().with(|List { entries, .. }| {
+            let found = entries.iter().find(|entry| entry.tid == tid);
+            found.map(|entry| Arc::clone(&entry.name))
         })
     }
 
-    /// Forgets threads that are not in `living`.
-    pub(super) fn retain(&self, living: &[i32]) {
-        self.0
-            .lock()
-            .with(|list| list.retain(|(tid, _)| living.contains(tid)));
+    /// The number of the next name, for [`Names::retain`].
+    pub(super) fn next_number(&self) -> u64 {
+        self.0.lock().with(|list| list.number)
+    }
+
+    /// Forgets threads that are not in `living`, a list that was begun when `before` was the number of the next name: later names may
+    /// be of threads that were made since.
+    pub(super) fn retain(&self, living: &[i32], before: u64) {
+        self.0.lock().with(|List { entries, .. }| {
+            entries.retain(|entry| entry.number >= before || living.contains(&entry.tid));
+        });
     }
 }
 
@@ -73,9 +99,12 @@ mod tests {
         names.put(8, "eight");
         names.put(7, "seven again");
         assert_eq!(names.get(7).as_deref(), Some("seven again"));
-        names.retain(&[8, 9]);
+        let before = names.next_number();
+        names.put(10, "made while the list was");
+        names.retain(&[8, 9], before);
         assert_eq!(names.get(7), None);
         assert_eq!(names.get(8).as_deref(), Some("eight"));
+        assert_eq!(names.get(10).as_deref(), Some("made while the list was"));
     }
 
     #[test]

@@ -47,9 +47,11 @@ pub(super) const FIRST_NS: u64 = 1_000_000;
 const FULL_NS: u64 = 1_000_000_000;
 /// What an isolate that is none of Node's counts.
 const FOREIGN: u32 = 16;
+/// Between two questions to a worker that has had all the others: it is asked for as long as it lives.
+const WORKER_NS: u64 = 512_000_000;
 
-/// Counts an answer and decides what follows.
-pub(super) fn next(seen: Seen, tries: Tries) -> (Tries, Next) {
+/// Counts an answer and decides what follows. `is_worker`: the thread is known to be a worker of Node's.
+pub(super) fn next(seen: Seen, tries: Tries, is_worker: bool) -> (Tries, Next) {
     let Tries {
         mut without,
         mut with,
@@ -62,7 +64,12 @@ pub(super) fn next(seen: Seen, tries: Tries) -> (Tries, Next) {
     }
     let tries = Tries { without, with };
     if without >= MOST_WITHOUT || with >= MOST_WITH {
-        return (tries, Next::Never);
+        let next = if is_worker {
+            Next::Again(WORKER_NS)
+        } else {
+            Next::Never
+        };
+        return (tries, next);
     }
     let nanos = match seen {
         Seen::NoIsolate => FIRST_NS << without,
@@ -83,7 +90,7 @@ mod tests {
         loop {
             count += 1;
             assert!(count < 10_000, "asked for ever");
-            match next(seen(count), tries) {
+            match next(seen(count), tries, false) {
                 (_, Next::Never) => return (count, nanos),
                 (then, Next::Again(more)) => {
                     tries = then;
@@ -131,7 +138,7 @@ mod tests {
             with: 3,
         };
         for _ in 0..1_000 {
-            let (then, after) = next(Seen::NoSlot, tries);
+            let (then, after) = next(Seen::NoSlot, tries, false);
             assert_eq!(after, Next::Again(FULL_NS));
             tries = then;
         }
@@ -150,6 +157,21 @@ mod tests {
             without: 0,
             with: 40,
         };
-        assert_eq!(next(Seen::Late, tries).1, Next::Again(FIRST_NS));
+        assert_eq!(next(Seen::Late, tries, false).1, Next::Again(FIRST_NS));
+    }
+
+    #[test]
+    fn a_thread_that_is_known_to_be_a_worker_is_asked_for_as_long_as_it_lives() {
+        let mut tries = Tries::default();
+        let mut nanos = 0;
+        for _ in 0..1_000 {
+            let (then, next) = next(Seen::Elsewhere, tries, true);
+            tries = then;
+            let Next::Again(more) = next else {
+                panic!("given up after {tries:?}");
+            };
+            nanos = more;
+        }
+        assert_eq!(nanos, WORKER_NS);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::park::Parking;
+use crate::park::{Parking, Sleep};
 
 static ASKS: Asks = Asks::new();
 static PARKING: Parking = Parking::new();
@@ -111,12 +111,12 @@ fn state_of(tid: i32) -> u32 {
 fn a_thread_in_v8s_code_is_held_until_it_is_served_and_then_says_what_it_is() {
     let _turn = begin(V8_CODE);
     let other = Other::new(true);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     let asked = AtomicUsize::new(0);
     until("nobody came in time", || {
-        PARKING.announce();
+        PARKING.announce(Sleep::Parked);
         if !ASKS.any_held() {
-            PARKING.wait(Some(clock::monotonic_ns() + 50_000_000));
+            PARKING.wait(Sleep::Parked, Some(clock::monotonic_ns() + 50_000_000));
         }
         PARKING.withdraw();
         ASKS.serve(
@@ -146,7 +146,7 @@ fn a_thread_in_v8s_code_is_held_until_it_is_served_and_then_says_what_it_is() {
 fn a_thread_that_nobody_serves_goes_on_after_two_milliseconds_and_is_asked_again() {
     let _turn = begin(V8_CODE);
     let other = Other::new(true);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     until("asked three times", || ANSWERS.load(SeqCst) >= 3);
     assert!(LONGEST_NS.load(Relaxed) >= HOLD_NS);
     drop(other);
@@ -157,7 +157,7 @@ fn a_thread_that_nobody_serves_goes_on_after_two_milliseconds_and_is_asked_again
 fn a_thread_that_has_left_v8s_code_by_then_is_not_interrupted() {
     let _turn = begin(V8_CODE);
     let other = Other::new(true);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     until("refused and asked again", || {
         ASKS.serve(|_| false, |_, _| panic!("interrupted"));
         ANSWERS.load(SeqCst) >= 2
@@ -168,7 +168,7 @@ fn a_thread_that_has_left_v8s_code_by_then_is_not_interrupted() {
 fn a_native_thread_is_asked_a_few_times_and_then_left_alone() {
     let _turn = begin(NO_ISOLATE);
     let other = Other::new(true);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     until("known", || state_of(other.tid) == DONE);
     assert_eq!(ANSWERS.load(SeqCst), policy::MOST_WITHOUT);
     let before = clock::cpu_ns_of(other.tid).unwrap();
@@ -182,7 +182,7 @@ fn a_native_thread_is_asked_a_few_times_and_then_left_alone() {
 fn a_thread_that_sleeps_is_not_disturbed() {
     let _turn = begin(NO_ISOLATE);
     let other = Other::new(false);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(ANSWERS.load(SeqCst), 0);
     assert_eq!(state_of(other.tid), WAITING);
@@ -191,7 +191,7 @@ fn a_thread_that_sleeps_is_not_disturbed() {
 #[test]
 fn a_thread_that_is_gone_cannot_be_asked() {
     let _turn = begin(NO_ISOLATE);
-    assert_eq!(ASKS.open(i32::MAX - 9, signal()), Opened::Gone);
+    assert_eq!(ASKS.open(i32::MAX - 9, signal(), false), Opened::Gone);
 }
 
 #[test]
@@ -199,11 +199,11 @@ fn a_full_table_takes_nobody_and_closing_makes_room() {
     let _turn = begin(NO_ISOLATE);
     let other = Other::new(false);
     for _ in 0..ASKS_IN_TABLE {
-        assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+        assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     }
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Full);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Full);
     ASKS.close_if(|tid| tid == other.tid);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
 }
 
 const ASKS_IN_TABLE: usize = super::ASKS;
@@ -212,10 +212,10 @@ const ASKS_IN_TABLE: usize = super::ASKS;
 fn a_late_signal_of_a_former_use_means_nothing() {
     let _turn = begin(NO_ISOLATE);
     let other = Other::new(false);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     let former = ASKS.table[0].value(0);
     ASKS.close_if(|_| true);
-    assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     ASKS.answer(former, other.tid, || panic!("asked"), || ());
     ASKS.answer(0xffff_ffff, other.tid, || panic!("asked"), || ());
     assert_eq!(state_of(other.tid), WAITING);
