@@ -28,6 +28,14 @@ for (const major of majors) {
       });
     }
 
+    it(`in the end of an environment, a worker's (Node ${major})`, async () => {
+      const { heard, stillSampling, second, workerCode } = await runWith('the end of an environment', major);
+      assert.equal(workerCode, 0);
+      assert.deepEqual(heard, [{ code: 'ERR_PRONGHORN_INTERNAL', message: 'the end of an environment failed: injected' }]);
+      assert.equal(stillSampling, false);
+      assert.ok(second > 0, `${second} samples after the next start`);
+    });
+
     it(`in a native call (Node ${major})`, async () => {
       const { thrown, heard, second } = await runWith('a native call', major);
       assert.deepEqual(thrown ?? heard[0], { code: 'ERR_PRONGHORN_INTERNAL', message: 'a native call failed: injected' });

@@ -131,6 +131,25 @@ for (const major of majors) {
     });
   }
 
+  it(`a signal at the very end does not lose the profile (Node ${major})`, async () => {
+    for (const delay of [0, 0, 1, 2, 4, 8, 16]) {
+      const child = started('register', major, 'signalAtEnd', { args: [`${delay}`] });
+      const result = await child.done;
+      assert.ok(result.signal === 'SIGTERM' || result.code === 0, `${result.signal ?? result.code}\n${result.stderr}`);
+      assert.equal(result.stderr, '');
+      holds(onlyProfile(child.out), 'busyLoop');
+    }
+  });
+
+  it(`a program that has stopped the profiler dies of its signal as without it (Node ${major})`, async () => {
+    const child = started('register', major, 'stopsItself');
+    const result = await child.done;
+    assert.equal(result.signal, 'SIGTERM');
+    assert.match(result.stdout, /STOPPED true/);
+    assert.equal(result.stderr, '');
+    assert.deepEqual(filesIn(child.out), []);
+  });
+
   it(`run passes on how the program ended when it is killed (Node ${major})`, async () => {
     const out = scratch();
     const child = launch(nodePath(major), [

@@ -1,5 +1,5 @@
 // An ordinary program that knows nothing of pronghorn. Its first argument says what it does.
-const { execSync } = require('node:child_process');
+const { execSync, spawn } = require('node:child_process');
 const { writeSync } = require('node:fs');
 
 let sink = 1;
@@ -91,6 +91,24 @@ const modes = {
         busyLoop(200);
         say(`STDIN ${text.length} ${text.slice(0, 5)}`);
       });
+  },
+  // A signal arrives so many milliseconds after the end has begun: while the profile is ended, or written.
+  signalAtEnd() {
+    const [delay] = process.argv.slice(3).map(Number);
+    process.prependListener('exit', () => {
+      if (delay === 0) process.kill(process.pid, 'SIGTERM');
+      else spawn('sh', ['-c', `sleep ${delay / 1000}; kill -TERM ${process.pid}`], { stdio: 'ignore', detached: true });
+    });
+    busyLoop(300);
+  },
+  // Stops the profiler itself, and has the profile; then a signal comes.
+  async stopsItself() {
+    busyLoop(100);
+    const { stop } = await import('pronghorn');
+    const profile = await stop();
+    say(`STOPPED ${profile.stats.samples > 0}`);
+    process.kill(process.pid, 'SIGTERM');
+    busyLoop(1e9);
   },
   // Writes what it was started with.
   arguments() {

@@ -1,6 +1,7 @@
 // Starts with a panic armed in one of the native half's entries, gives each of them a reason to run, and reports what the
 // application heard of it. argv: the place.
 import { subscribe } from 'node:diagnostics_channel';
+import { Worker } from 'node:worker_threads';
 import { start } from 'pronghorn';
 import { withHook } from '../helpers/test-hook.mjs';
 
@@ -22,6 +23,11 @@ let spun = 1;
 for (let index = 0; index < 400_000_000; index++) spun = (Math.imul(spun, 31) + index) | 0;
 work(200);
 globalThis.gc();
+let workerCode;
+if (place === 'the end of an environment') {
+  const worker = new Worker("const end = Date.now() + 200; let sink = 1; while (Date.now() < end) sink = (sink * 31) | 0;", { eval: true });
+  workerCode = await new Promise((resolve) => worker.once('exit', resolve));
+}
 await new Promise((resolve) => setTimeout(resolve, 50));
 let thrown;
 try {
@@ -39,4 +45,4 @@ const profile = await profiler.stop();
 const again = start();
 work(100);
 const second = await again.stop();
-console.log(JSON.stringify({ spun, heard, thrown, reasons, stillSampling: after > before, bytes: profile.data.length, second: second.stats.samples }));
+console.log(JSON.stringify({ spun, workerCode, heard, thrown, reasons, stillSampling: after > before, bytes: profile.data.length, second: second.stats.samples }));
