@@ -64,9 +64,9 @@ export class Profiler {
   constructor(setup: ProfilerSetup) {
     this.options = Object.freeze({ ...setup.options });
     this.#setup = setup;
-    this.#collector = new Collector(setup.native);
     this.#registry = new Registry(setup.native);
     this.#aware = forkAware(setup.native);
+    this.#collector = new Collector(setup.native, () => this.#aware.chain.hasThreadPool);
     this.#execve = new ExecveGuard(
       setup.native,
       () => this.#deliverBeforeExec(),
