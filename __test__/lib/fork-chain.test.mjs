@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { createApi } from '../../dist/lib/api.js';
+import { createApi, startExclusively } from '../../dist/lib/api.js';
 import { forkAware } from '../../dist/lib/fork.js';
 import { ORDER } from '../../dist/lib/fork-component.js';
-import { TEST_OPTIONS } from '../../dist/lib/options.js';
+import { verdictOn } from '../../dist/lib/fork-verdict.js';
+import { TEST_OPTIONS, validateOptions } from '../../dist/lib/options.js';
 import { fakeNative } from './fake-native.mjs';
 
 const CHANNELS = ['pronghorn:start', 'pronghorn:rotate', 'pronghorn:stop', 'pronghorn:failure', 'pronghorn:reset'];
@@ -243,6 +244,28 @@ test('a promise that nobody looks at does not end the child', async (t) => {
   native.poll();
   await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepEqual(unhandled, []);
+});
+
+test('who has the profiler to himself in the parent is named in the child, which stays off', (t) => {
+  const reasons = {
+    'profile()': 'profile() was under way in the parent, whose caller alone gets its profile',
+    // Of a primary, and of its workers.
+    'startCluster()': 'it ran in the parent for a session of startCluster(), which this process has no part in',
+    'profileCluster()': 'it ran in the parent for a session of profileCluster(), which this process has no part in',
+  };
+  for (const [owner, reason] of Object.entries(reasons)) {
+    const { native, heard } = setup(t);
+    startExclusively(() => native, 'a test', validateOptions({ afterFork: 'restart' }), {}, owner);
+    native.fork();
+    native.poll();
+    assert.deepEqual(names(native), [...NATIVE_RESET, 'acknowledgeFork']);
+    assert.deepEqual([heard.at(-1).restarted, heard.at(-1).reason], [false, reason]);
+  }
+});
+
+test('an entry of a copy that does not know owners was made by profile()', () => {
+  const { reason } = verdictOn({ exclusive: true, profiler: { options: {} } }, { late: false });
+  assert.match(reason, /^profile\(\) was under way/);
 });
 
 test('a late fork starts nothing in the child, ever, and says why', async (t) => {
