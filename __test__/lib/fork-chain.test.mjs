@@ -176,6 +176,18 @@ test('what had failed in the parent starts afresh', (t) => {
   assert.equal(start(), profiler);
 });
 
+test("what had failed in the parent is off where afterFork is 'stop', and has not failed", async (t) => {
+  const { native, start, stop, heard } = setup(t);
+  const profiler = start({ afterFork: 'stop' });
+  native.onFailure('ERR_PRONGHORN_INTERNAL', 'a panic');
+  native.fork();
+  native.poll();
+  assert.deepEqual(names(native), [...NATIVE_RESET, 'acknowledgeFork']);
+  assert.deepEqual([heard.at(-1).restarted, heard.at(-1).reason], [false, "the option afterFork is 'stop'"]);
+  assert.equal(profiler.failure, undefined);
+  await assert.rejects(stop(), { code: 'ERR_PRONGHORN_NOT_STARTED' });
+});
+
 test('promises that are pending at the fork reject in the child, and what comes late is nobody’s', async (t) => {
   for (const what of ['rotate', 'stop', 'stop behind a rotation']) {
     const { native, start, heard } = setup(t);
