@@ -49,6 +49,14 @@ test('every static of the native half is replaced after a fork, or says why not'
   assert.ok(seen > 20, `only ${seen} statics were found: the pattern no longer fits the sources`);
 });
 
+test('no source of ours uses a ThreadsafeFunction: its queue and its eventfd would be the parent’s in a child', () => {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  const typescript = [...readdirSync(`${root}lib`).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'].map((name) => root + name);
+  const all = [...sources.map((source) => crates + source), ...typescript];
+  assert.ok(all.length > 100, `${all.length} sources`);
+  for (const file of all) assert.doesNotMatch(readFileSync(file, 'utf8'), /threadsafe_?function|eventfd|timerfd|epoll_|uv_async/i, file);
+});
+
 test('a static that nobody has classified is found', () => {
   const bad = 'static FINE: Resettable<State> = x;\n\n/// Counts.\nstatic COUNT: AtomicU64 = AtomicU64::new(0);\n';
   assert.deepEqual(unclassified(bad).found, ['COUNT']);
