@@ -1,10 +1,11 @@
-// Every native function named in lib/ exists, and every native export is used.
+// Every native function named in lib/ exists, and every native export is used; and what must not be in the published binary is not in it.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { run } from './helpers/child.mjs';
+import { failpointPackage } from './helpers/failpoint-package.mjs';
 import { majors, nodePath, root } from './helpers/nodes.mjs';
 
 /** Names called on something called "native" or "#native" in TypeScript, which is how lib/ speaks to the native half. */
@@ -42,6 +43,37 @@ it('the declared interface is the exported one', () => {
   const body = /export interface NativeApi \{([^]*?)\n\}/.exec(source)[1].replace(/\/\*[^]*?\*\//g, '');
   const declared = [...body.matchAll(/^ {2}(\w+)\(/gm)].map((match) => match[1]);
   assert.deepEqual(declared.sort(), exported().sort());
+});
+
+const BINARY = 'pronghorn.linux-x64-gnu.node';
+/** All of a binary as text: what it imports, what it looks up by name, and what it says. */
+const textOf = (folder) => readFileSync(join(folder, BINARY), 'latin1');
+
+it('the binary neither imports nor looks up what a child would share with its parent, nor makes anybody’s loop anew', () => {
+  const text = textOf(root);
+  for (const there of ['pthread_atfork', 'madvise', 'uv_prepare_start']) assert.ok(text.includes(there), `${there} is not found either: the search does not work`);
+  // An inherited descriptor of these kinds is the parent's as well. uv_loop_fork() is the forker's duty.
+  for (const name of ['eventfd', 'timerfd_', 'epoll_', 'io_uring', 'uv_loop_fork']) assert.ok(!text.includes(name), name);
+});
+
+/** Words that stand in the binary for other reasons. They are in the same table as the others, which is there as a whole or not at all. */
+const WORDS = new Set(['gc', 'rotation', 'symbolizer']);
+
+it('no failpoint and no accessor of the tests is in the published binary', async () => {
+  const source = (path) => readFileSync(join(root, 'crates', path), 'utf8');
+  const table = /pub const NAMES: \[&str; (\d+)\] = \[([^]*?)\n\];/.exec(source('pronghorn-sync/src/failpoint.rs'));
+  const places = [...table[2].matchAll(/^ {4}"(.*)",$/gm)].map((match) => match[1]);
+  assert.equal(places.length, Number(table[1]));
+  const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+  const accessors = [...source('pronghorn-node/src/inspect.rs').matchAll(/^#\[napi\]\npub fn (\w+)/gm)].map((match) => camel(match[1]));
+  assert.ok(accessors.length >= 9 && accessors.includes('inspect'), `${accessors}`);
+  const published = textOf(root);
+  const withThem = textOf(await failpointPackage());
+  for (const name of [...places.filter((place) => !WORDS.has(place)), ...accessors]) {
+    assert.ok(withThem.includes(name), `${name} is not found where it is: the search does not work`);
+    assert.ok(!published.includes(name), name);
+  }
+  assert.ok(!/failpoint/i.test(published));
 });
 
 for (const major of majors) {

@@ -61,6 +61,18 @@ for (const major of majors) {
       assert.deepEqual(report.child.threads, [report.child.tid]);
     });
 
+    it(`what failed in the parent is off in the child if afterFork is 'stop' (Node ${major})`, async () => {
+      const { before, still, child } = (await runFork('others', 'failedAndStop', major)).report;
+      assert.deepEqual([before, still], ['ERR_PRONGHORN_INTERNAL', before]);
+      assert.ok(!('failure' in child), "the failure is the parent's");
+      assert.deepEqual(child, {
+        codes: ['ERR_PRONGHORN_NOT_STARTED', 'ERR_PRONGHORN_FORKED', 'ERR_PRONGHORN_FORKED'],
+        heard: [{ name: 'reset', restarted: false, reason: "the option afterFork is 'stop'" }],
+        forked: false,
+        names: ['childOnly'],
+      });
+    });
+
     it(`the child can stop what it has inherited and start another (Node ${major})`, async () => {
       const { report } = await runFork('others', 'instances', major);
       assert.deepEqual(report.child, { different: true, numbers: [0, 1, 2], names: [[], ['childOnly'], ['childOnly']], inOrder: true });

@@ -1,23 +1,13 @@
 // One profiler per process: ESM beside CommonJS, two copies of the package, a fresh module registry, another realm.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { majors, root } from './helpers/nodes.mjs';
+import { copyOfPackage } from './helpers/copy-of-package.mjs';
+import { majors } from './helpers/nodes.mjs';
 import { runScenario } from './helpers/scenarios.mjs';
-import { scratch } from './helpers/scratch.mjs';
 
 const api = (name, major, settings = {}) => runScenario('api', major, { case: name, ...settings });
-
-/** A second copy of the package as an installation would hold it: no symlink, a binary of its own. */
-function copyOfPackage() {
-  const folder = join(scratch(), 'node_modules/pronghorn');
-  mkdirSync(folder, { recursive: true });
-  const files = ['package.json', 'dist', 'native.cjs', ...readdirSync(root).filter((name) => name.endsWith('.node'))];
-  for (const name of files) cpSync(join(root, name), join(folder, name), { recursive: true });
-  return join(folder, 'dist/index.js');
-}
 
 for (const major of majors) {
   describe(`one profiler per process on Node ${major}`, { concurrency: 2 }, () => {
@@ -39,7 +29,7 @@ for (const major of majors) {
     });
 
     it(`two copies of the package, and a fresh module registry (Node ${major})`, async () => {
-      const copy = copyOfPackage();
+      const copy = join(copyOfPackage(), 'dist/index.js');
       const run = await api('twoCopies', major, { copy, copyUrl: pathToFileURL(copy).href });
       assert.equal(run.distinct, true, 'they are two copies');
       assert.equal(run.sameProfiler, true);

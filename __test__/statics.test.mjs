@@ -1,7 +1,9 @@
 // What outlives a function outlives a fork too. So every static of the native half is either a Resettable, which the reset after a fork
-// replaces whole, or says in a comment that begins with "Fork:" what a child does with it.
+// replaces whole, or says in a comment that begins with "Fork:" what a child does with it. And every file that has a Resettable is a component: it has
+// a reset_after_fork() that replaces it, which the steps of the chain call.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -47,6 +49,87 @@ test('every static of the native half is replaced after a fork, or says why not'
   });
   assert.deepEqual(missing, [], 'make it part of the Resettable state of its component, or explain it with "// Fork: …"');
   assert.ok(seen > 20, `only ${seen} statics were found: the pattern no longer fits the sources`);
+});
+
+/** Where the steps begin: those that JavaScript calls, and the sampler's half of them. */
+const ROOTS = ['pronghorn-node/src/fork.rs', 'pronghorn-sampler/src/reset.rs'];
+
+const withoutComments = (text) => text.replace(/\/\/.*/g, '');
+const moduleOf = (source) => (basename(source) === 'mod.rs' ? basename(dirname(source)) : basename(source, '.rs'));
+const crateOf = (source) => source.split('/')[0];
+
+/** The body of the function of that name which stands at the outermost level, or undefined. */
+const bodyOf = (text, name) => new RegExp(`^(?:pub(?:\\([a-z]+\\))? )?(?:unsafe )?fn ${name}\\b[^]*?\\n\\}`, 'm').exec(text)?.[0];
+
+/** The modules whose reset_after_fork() a text calls or hands on, as it names them: `slot`, `pronghorn_v8::fault`. */
+const resetsIn = (text) => [...text.matchAll(/((?:\w+::)+)reset_after_fork\b/g)].map((match) => match[1].slice(0, -2));
+
+/**
+ * Files with a Resettable, or a reset, that the chain does not come to.
+ *
+ * @param {Record<string, string>} texts the sources by their paths
+ * @returns {{ missing: string[], components: string[] }} what is wrong, in words; the files that are components
+ */
+function unreached(texts) {
+  const reached = new Set(ROOTS);
+  const visit = (text, from) => {
+    for (const name of resetsIn(text)) {
+      const [module, crate] = name.split('::').toReversed();
+      const home = crate === undefined || crate === 'crate' ? crateOf(from) : crate.replaceAll('_', '-');
+      const target = Object.keys(texts).find((source) => crateOf(source) === home && moduleOf(source) === module);
+      if (target === undefined || reached.has(target)) continue;
+      reached.add(target);
+      visit(bodyOf(texts[target], 'reset_after_fork') ?? '', target);
+    }
+  };
+  for (const root of ROOTS) visit(texts[root], root);
+  const missing = [];
+  const components = [];
+  for (const [source, text] of Object.entries(texts)) {
+    const statics = [...text.matchAll(/^\s*(?:pub(?:\([a-z]+\))? )?static ([A-Z_]+): \[?Resettable</gm)].map((match) => match[1]);
+    const reset = bodyOf(text, 'reset_after_fork');
+    if (statics.length === 0 && reset === undefined) continue;
+    components.push(source);
+    if (reset === undefined) missing.push(`${source} has no reset_after_fork()`);
+    else if (!reached.has(source)) missing.push(`nobody calls reset_after_fork() of ${source}`);
+    for (const name of statics) if (reset !== undefined && !new RegExp(`\\b${name}\\b`).test(reset)) missing.push(`reset_after_fork() of ${source} leaves ${name} alone`);
+  }
+  return { missing, components };
+}
+
+const texts = Object.fromEntries(sources.map((source) => [source, withoutComments(readFileSync(crates + source, 'utf8'))]));
+
+test('every file with a Resettable is a component, whose reset the chain calls', () => {
+  const { missing, components } = unreached(texts);
+  assert.deepEqual(missing, []);
+  for (const name of ['slot', 'session', 'termination', 'fault']) assert.ok(components.some((source) => moduleOf(source) === name), `${name} is not found`);
+  assert.ok(components.length >= 10, `${components}`);
+});
+
+test('a component that is not in the list is found', () => {
+  const without = (file, call) => {
+    assert.ok(texts[file].includes(call), call);
+    return unreached({ ...texts, [file]: texts[file].replace(call, '') }).missing;
+  };
+  const [node, sampler] = ROOTS;
+  assert.deepEqual(without(sampler, 'ticker::reset_after_fork(alone);'), ['nobody calls reset_after_fork() of pronghorn-sampler/src/ticker.rs']);
+  assert.deepEqual(without(sampler, 'pronghorn_v8::fault::reset_after_fork();'), ['nobody calls reset_after_fork() of pronghorn-v8/src/fault.rs']);
+  assert.deepEqual(without(node, 'rotation::reset_after_fork(alone);'), ['nobody calls reset_after_fork() of pronghorn-node/src/rotation.rs']);
+  const more = (text) => unreached({ ...texts, 'pronghorn-sampler/src/more.rs': text }).missing;
+  const state = 'static STATE: Resettable<State> = x;\n';
+  assert.deepEqual(more(state), ['pronghorn-sampler/src/more.rs has no reset_after_fork()']);
+  assert.deepEqual(more(`${state}\npub(crate) fn reset_after_fork(alone: &Alone) {\n}\n`), [
+    'nobody calls reset_after_fork() of pronghorn-sampler/src/more.rs',
+    'reset_after_fork() of pronghorn-sampler/src/more.rs leaves STATE alone',
+  ]);
+});
+
+test('no source of ours uses a ThreadsafeFunction: its queue and its eventfd would be the parent’s in a child', () => {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  const typescript = [...readdirSync(`${root}lib`).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'].map((name) => root + name);
+  const all = [...sources.map((source) => crates + source), ...typescript];
+  assert.ok(all.length > 100, `${all.length} sources`);
+  for (const file of all) assert.doesNotMatch(readFileSync(file, 'utf8'), /threadsafe_?function|eventfd|timerfd|epoll_|uv_async/i, file);
 });
 
 test('a static that nobody has classified is found', () => {

@@ -9,7 +9,7 @@ import type { NativeApi } from './native-api.js';
 import { optionsKey, type ResolvedOptions, type StartOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
-import { type Entry, Registry } from './registry.js';
+import { type Entry, type Owner, Registry } from './registry.js';
 
 /** What `profile()` takes: how long, and all that `start()` takes. */
 export interface ProfileOptions extends StartOptions {
@@ -96,7 +96,7 @@ function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOpt
   const durationMs = checkDuration(options?.durationMs);
   const signal = checkSignal(options.signal);
   if (signal?.aborted) throw new AbortedError(signal.reason);
-  const profiler = startExclusively(load, startedBy, resolved, test);
+  const profiler = startExclusively(load, startedBy, resolved, test, 'profile()');
   const wait = sleep(durationMs, signal);
   const checkAborted = (): void => {
     if (signal?.aborted) throw new AbortedError(signal.reason);
@@ -118,12 +118,19 @@ function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOpt
  * Starts a profiler that is shared with nobody.
  *
  * @param startedBy as below
+ * @param owner whose it is
  */
-export function startExclusively(load: () => NativeApi, startedBy: string, options: ResolvedOptions, test: TestOptions): Profiler {
+export function startExclusively(
+  load: () => NativeApi,
+  startedBy: string,
+  options: ResolvedOptions,
+  test: TestOptions,
+  owner: Owner,
+): Profiler {
   const native = ready(load);
   const current = new Registry(native).current;
   if (current !== undefined) throw alreadyStarted(current);
-  return new Profiler({ native, options, test, startedBy, exclusive: true });
+  return new Profiler({ native, options, test, startedBy, owner });
 }
 
 /**
@@ -136,7 +143,7 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;
-  if (current === undefined) return new Profiler({ native, options: resolved, test, startedBy, exclusive: false });
+  if (current === undefined) return new Profiler({ native, options: resolved, test, startedBy, owner: undefined });
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
   if (shareable && current.optionsKey === optionsKey(resolved, test)) return current.profiler;
   throw alreadyStarted(current);
@@ -180,7 +187,8 @@ function alreadyStarted(current: Entry): AlreadyStartedError {
 function whyNotShared(current: Entry): string {
   if (current.failed !== undefined) return `and has failed (${current.failed}); stop() it first`;
   if (current.stopping === true) return 'and is just stopping; await stop() first';
-  if (current.exclusive) return 'through profile() or for a whole cluster, which share it with nobody; await that first';
+  if (current.owner === 'startCluster()') return 'through startCluster(), which shares it with nobody; stop() that session first';
+  if (current.exclusive) return `through ${current.owner ?? 'profile()'}, which shares it with nobody; await that first`;
   return 'and still runs; only start() with equal options shares it';
 }
 

@@ -11,6 +11,7 @@ import { AbortedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork.js';
 import type { NativeApi } from './native-api.js';
 import { type StartOptions, testOptions, validateOptions } from './options.js';
+import type { Owner } from './registry.js';
 
 /** What `startCluster()` takes: how long to wait for a worker, and all that `start()` takes. */
 export interface ClusterOptions extends StartOptions {
@@ -48,7 +49,7 @@ const DEFAULT_WORKER_TIMEOUT_MS = 5_000;
  */
 export function createClusterApi(load: () => NativeApi): ClusterApi {
   function startCluster(options?: ClusterOptions): ClusterSession {
-    return startSession(load, callerOf(startCluster), options, []);
+    return startSession(load, callerOf(startCluster), options, [], 'startCluster()');
   }
 
   function profileCluster(options: ProfileClusterOptions): Promise<ClusterProfile> {
@@ -62,7 +63,13 @@ export function createClusterApi(load: () => NativeApi): ClusterApi {
   return { startCluster, profileCluster };
 }
 
-function startSession(load: () => NativeApi, startedBy: string, options: ClusterOptions | undefined, extra: readonly string[]): ClusterSession {
+function startSession(
+  load: () => NativeApi,
+  startedBy: string,
+  options: ClusterOptions | undefined,
+  extra: readonly string[],
+  owner: Owner,
+): ClusterSession {
   const resolved = validateOptions(options, ['workerTimeoutMs', ...extra]);
   const test = testOptions(options);
   const workerTimeoutMs = checkTimeout(options?.workerTimeoutMs);
@@ -72,7 +79,7 @@ function startSession(load: () => NativeApi, startedBy: string, options: Cluster
     throw new PronghornError('ERR_PRONGHORN_UNSUPPORTED_RUNTIME', reason);
   }
   const native = load();
-  const profiler = startExclusively(load, startedBy, resolved, test);
+  const profiler = startExclusively(load, startedBy, resolved, test, owner);
   return new ClusterSession({ native, hook, profiler, options: resolved, test, workerTimeoutMs });
 }
 
@@ -81,7 +88,7 @@ function profileSession(load: () => NativeApi, startedBy: string, options: Profi
   const durationMs = checkDuration(options?.durationMs);
   const signal = checkSignal(options.signal);
   if (signal?.aborted) throw new AbortedError(signal.reason);
-  const session = startSession(load, startedBy, options, ['durationMs', 'signal']);
+  const session = startSession(load, startedBy, options, ['durationMs', 'signal'], 'profileCluster()');
   const wait = sleep(durationMs, signal);
   const checkAborted = (): void => {
     if (signal?.aborted) throw new AbortedError(signal.reason);

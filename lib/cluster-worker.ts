@@ -82,7 +82,7 @@ class ClusterWorker {
     const { session } = order;
     try {
       const native = loadNative();
-      const profiler = startExclusively(() => native, 'startCluster() in the cluster primary', order.options, order.test);
+      const profiler = startExclusively(() => native, 'startCluster() in the cluster primary', order.options, order.test, 'startCluster()');
       this.#run = { session, profiler, rotating: false, native, disarm: this.#arm(native, order.lastWill) };
       this.#pipe.send({ session, is: 'started' });
     } catch (error) {

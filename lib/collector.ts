@@ -25,9 +25,12 @@ export interface CollectorStart {
 /** The one user of the native half's start, rotate and stop. Keeps nothing itself. */
 export class Collector {
   readonly #native: NativeApi;
+  readonly #hasThreadPool: () => boolean;
 
-  constructor(native: NativeApi) {
+  /** @param hasThreadPool whether libuv's thread pool works, which another copy of this package may know better */
+  constructor(native: NativeApi, hasThreadPool: () => boolean) {
     this.#native = native;
+    this.#hasThreadPool = hasThreadPool;
   }
 
   /** Starts sampling all that runs on this thread. Fresh clocks, slots and statistics. */
@@ -55,7 +58,7 @@ export class Collector {
    * is no pool, and this thread serializes.
    */
   rotate(): Promise<NativeProfile> {
-    return this.#async(async () => (this.#native.hasThreadPool() ? this.#native.rotate() : this.#native.rotateSync()));
+    return this.#async(async () => (this.#hasThreadPool() ? this.#native.rotate() : this.#native.rotateSync()));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -66,7 +69,7 @@ export class Collector {
   /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. */
   stop(): Promise<NativeProfile> {
     workers.silence();
-    return this.#async(async () => (this.#native.hasThreadPool() ? this.#native.stop() : this.#native.stopSync()));
+    return this.#async(async () => (this.#hasThreadPool() ? this.#native.stop() : this.#native.stopSync()));
   }
 
   /** Switches sampling off and serializes on this thread. */

@@ -4,10 +4,11 @@
  * effect of a start.
  *
  * Where it is called: by the native half before the child's event loop first polls, and at the beginning of every call into the API. There is
- * one chain per JavaScript thread, shared by all copies of this package; a child of a fork has one JavaScript thread, the one that forked.
+ * one chain per JavaScript thread, shared by all copies of this package and with the native half of each in it, whichever runs; a child of a
+ * fork has one JavaScript thread, the one that forked.
  *
- * The native half acknowledges the fork as the very last step. An attempt that fails before that leaves everything off, and the next call
- * begins from the beginning. The registry's entry stays as the child inherited it until then, so every attempt comes to the same verdict.
+ * The native half that is started acknowledges the fork as its very last step, and the others follow. An attempt that fails before that leaves
+ * everything off, and the next call begins from the beginning. The registry's entry stays as the child inherited it until then, so every attempt comes to the same verdict.
  */
 import { debuglog } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
@@ -16,6 +17,8 @@ import { fromNative, PronghornError } from './errors.js';
 import { type ForkComponent, ORDER, type Reset, type Verdict } from './fork-component.js';
 import { verdictOn } from './fork-verdict.js';
 import type { ClockReading, ForkState, NativeApi } from './native-api.js';
+import { nativeComponents, resetAlone } from './native-components.js';
+import { NativeHalves } from './native-halves.js';
 import type { ForkTest } from './options.js';
 import { Registry } from './registry.js';
 
@@ -35,7 +38,9 @@ const fresh = (): State => ({ running: false, failure: undefined, announced: fal
 
 /** Runs the components. Get it from `forkChain()`. */
 export class ForkChain {
+  /** That of the copy which made the chain: for what is the same whichever is asked. */
   readonly #native: NativeApi;
+  readonly #natives = new NativeHalves();
   readonly #registry: Registry;
   readonly #components: ForkComponent[] = [];
   #state = fresh();
@@ -46,6 +51,7 @@ export class ForkChain {
   constructor(native: NativeApi) {
     this.#native = native;
     this.#registry = new Registry(native);
+    this.adopt(native);
   }
 
   /** Why nothing can be started in this process, if so. */
@@ -56,6 +62,30 @@ export class ForkChain {
   /** The names of those that have joined, in order. */
   get names(): string[] {
     return this.#components.map((component) => component.name);
+  }
+
+  /** Whether libuv's thread pool works in this process. */
+  get hasThreadPool(): boolean {
+    return this.#natives.hasThreadPool();
+  }
+
+  /**
+   * Takes a native half in, with its steps. One that is in already changes nothing.
+   *
+   * @throws PronghornError ERR_PRONGHORN_FORKED if the process was reset without it and it cannot be; the next call tries again
+   */
+  adopt(native: NativeApi): void {
+    if (this.#natives.has(native)) return;
+    if (native !== this.#native && isMainThread && native.forkState().forked && !this.#natives.state().forked) {
+      try {
+        resetAlone(native, this.#native.readClock());
+      } catch (error) {
+        const message = `this copy of the package could not be reset in this forked process: ${fromNative(error).message}`;
+        throw new PronghornError('ERR_PRONGHORN_FORKED', message, { cause: error });
+      }
+    }
+    const leave = nativeComponents(native).map((component) => this.join(component));
+    this.#natives.add(native, () => leave.forEach((each) => each()));
   }
 
   /**
@@ -87,7 +117,7 @@ export class ForkChain {
    *   ERR_PRONGHORN_FORKED_IN_WORKER if a worker thread forked: the profiler stays off.
    */
   resetAfterFork(): boolean {
-    const fork = this.#native.forkState();
+    const fork = this.#natives.state();
     if (!fork.forked) return false;
     if (fork.worker || (fork.forkingThread && !isMainThread)) throw this.#forkedInWorker(fork);
     // A worker thread that was started in the child before the main thread has reset it.
@@ -120,7 +150,7 @@ export class ForkChain {
           if (component.start !== undefined) this.#step(fork, `start: ${component.name}`, () => component.start?.(reset));
         }
       } else {
-        this.#step(fork, 'stay off', () => this.#native.acknowledgeFork());
+        this.#step(fork, 'stay off', () => this.#natives.acknowledge());
         if (profiler !== undefined) this.#registry.clear(profiler);
       }
     } catch (error) {
@@ -132,6 +162,8 @@ export class ForkChain {
   #succeeded(fork: ForkState, reading: ClockReading, verdict: Verdict): void {
     this.#state = { ...fresh(), running: true };
     this.#refusal ??= verdict.refusal;
+    // Nothing is left of them where nothing was started.
+    for (const error of this.#natives.acknowledgeOthers()) publishFailure({ error: fromNative(error) });
     for (const component of verdict.restart ? this.#all() : []) {
       try {
         component.started?.();

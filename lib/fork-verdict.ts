@@ -4,7 +4,7 @@
 import { PronghornError } from './errors.js';
 import type { Verdict } from './fork-component.js';
 import type { ForkState } from './native-api.js';
-import type { Entry } from './registry.js';
+import type { Entry, Owner } from './registry.js';
 
 /**
  * Decides.
@@ -25,7 +25,16 @@ export function verdictOn(entry: Entry | undefined, fork: ForkState): Verdict {
 function whyNot(entry: Entry | undefined): string | undefined {
   if (entry === undefined) return 'it did not run in the parent';
   if (entry.stopping === true) return 'stop() was under way in the parent';
-  if (entry.exclusive) return 'profile() was under way in the parent, whose caller alone gets its profile';
+  if (entry.exclusive) return notOwned(entry.owner);
   if (entry.profiler.options.afterFork === 'stop') return "the option afterFork is 'stop'";
   return undefined;
+}
+
+/**
+ * A profiler that somebody has to himself ends with him, and he is in the parent. A session of the cluster ends at the fork too: a session consists of
+ * the primary and its workers, each with a pipe of its own to the primary, and a process that one of them forks off is neither.
+ */
+function notOwned(owner: Owner = 'profile()'): string {
+  if (owner === 'profile()') return 'profile() was under way in the parent, whose caller alone gets its profile';
+  return `it ran in the parent for a session of ${owner}, which this process has no part in`;
 }

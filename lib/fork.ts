@@ -7,7 +7,6 @@ import { connect as connectFiles, openFiles } from './open-files.js';
 import { ForkChain } from './fork-chain.js';
 import { Identity } from './identity.js';
 import type { NativeApi } from './native-api.js';
-import { nativeComponents } from './native-components.js';
 import { Promises } from './promises.js';
 import { workers } from './threads.js';
 
@@ -22,13 +21,15 @@ export interface ForkAware {
 /**
  * The components of this thread; made at the first call.
  *
- * @param native every copy of this package gets the same registry object from it
+ * @param native every copy of this package gets the same registry object from it, and joins with its own
+ * @throws PronghornError ERR_PRONGHORN_FORKED in a forked process that was reset before this copy was used, if it cannot be reset as well
  */
 export function forkAware(native: NativeApi): ForkAware {
   const shared = native.registry() as { forkAware?: ForkAware };
   const aware = (shared.forkAware ??= make(native));
+  aware.chain.adopt(native);
   // Each copy of the package has files and cluster sessions of its own, and hears of workers by itself.
-  connectFiles({ hasThreadPool: () => native.hasThreadPool(), watch: () => aware.promises.watch() });
+  connectFiles({ hasThreadPool: () => aware.chain.hasThreadPool, watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
   aware.chain.join(workers);
   aware.chain.join(clusterComponent);
@@ -40,6 +41,6 @@ function make(native: NativeApi): ForkAware {
   const identity = new Identity(native);
   const exporter = new Exporter(identity);
   const promises = new Promises(chain);
-  for (const component of [...nativeComponents(native), exporter, identity, promises]) chain.join(component);
+  for (const component of [exporter, identity, promises]) chain.join(component);
   return { chain, identity, exporter, promises };
 }

@@ -11,7 +11,7 @@ import type { ForkComponent, Reset } from './fork-component.js';
 import type { Capabilities, NativeApi, Stats } from './native-api.js';
 import { optionsKey, type ResolvedOptions, type TestOptions } from './options.js';
 import type { Profile } from './profile.js';
-import { Registry } from './registry.js';
+import { type Owner, Registry } from './registry.js';
 
 /** What a run is made of. */
 export interface ProfilerSetup {
@@ -19,7 +19,8 @@ export interface ProfilerSetup {
   options: ResolvedOptions;
   test: TestOptions;
   startedBy: string;
-  exclusive: boolean;
+  /** If it is shared with nobody: whose it is. */
+  owner: Owner | undefined;
 }
 
 /** What a run has come to. */
@@ -64,9 +65,9 @@ export class Profiler {
   constructor(setup: ProfilerSetup) {
     this.options = Object.freeze({ ...setup.options });
     this.#setup = setup;
-    this.#collector = new Collector(setup.native);
     this.#registry = new Registry(setup.native);
     this.#aware = forkAware(setup.native);
+    this.#collector = new Collector(setup.native, () => this.#aware.chain.hasThreadPool);
     this.#execve = new ExecveGuard(
       setup.native,
       () => this.#deliverBeforeExec(),
@@ -199,7 +200,7 @@ export class Profiler {
   }
 
   #start(reset: Reset | undefined): void {
-    const { options, test, startedBy, exclusive, native } = this.#setup;
+    const { options, test, startedBy, owner, native } = this.#setup;
     const { chain, identity, exporter } = this.#aware;
     if (reset === undefined) exporter.begin(native.readClock().realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#failed(error);
@@ -212,7 +213,7 @@ export class Profiler {
     };
     const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork });
     this.#state = { ...fresh(), running: true, lastCapabilities: capabilities };
-    this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test), startedBy, exclusive });
+    this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });
   }
 

@@ -5,6 +5,9 @@
 import type { NativeApi } from './native-api.js';
 import type { Profiler } from './profiler.js';
 
+/** A function of this package that has a profiler to itself. */
+export type Owner = 'profile()' | 'startCluster()' | 'profileCluster()';
+
 /** What is remembered about the profiler that runs. Other versions of this package read it: only add to it. */
 export interface Entry {
   /** The running profiler. It may be an instance of another copy's class. */
@@ -13,8 +16,10 @@ export interface Entry {
   readonly optionsKey: string;
   /** Where start() was called, or the module that called it. */
   readonly startedBy: string;
-  /** Whether it belongs to one profile() call, which shares it with nobody. */
+  /** Whether it is shared with nobody. */
   readonly exclusive: boolean;
+  /** If so, whose it is; in a cluster worker that of the primary. */
+  readonly owner?: Owner | undefined;
   /** stop() has been called; the last period is being serialized. */
   stopping?: boolean;
   /** Why the profiler has switched itself off. It still has to be stopped. */

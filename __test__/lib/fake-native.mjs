@@ -10,8 +10,9 @@ export function nativeError(code, message = 'native says so') {
 
 const RESET = ['hooksOff', 'resetCollector', 'resetRecorder', 'resetBinding'];
 
-export function fakeNative() {
-  const shared = {};
+/** @param beside another one in the same process, as a second copy of the package has it */
+export function fakeNative(beside = undefined) {
+  const shared = beside?.registry() ?? {};
   const calls = [];
   let running = false;
   let clock = 1_700_000_000_000_000_000n;

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { createApi } from '../../dist/lib/api.js';
+import { createApi, startExclusively } from '../../dist/lib/api.js';
 import { forkAware } from '../../dist/lib/fork.js';
 import { ORDER } from '../../dist/lib/fork-component.js';
-import { TEST_OPTIONS } from '../../dist/lib/options.js';
+import { verdictOn } from '../../dist/lib/fork-verdict.js';
+import { TEST_OPTIONS, validateOptions } from '../../dist/lib/options.js';
 import { fakeNative } from './fake-native.mjs';
 
 const CHANNELS = ['pronghorn:start', 'pronghorn:rotate', 'pronghorn:stop', 'pronghorn:failure', 'pronghorn:reset'];
@@ -175,6 +176,18 @@ test('what had failed in the parent starts afresh', (t) => {
   assert.equal(start(), profiler);
 });
 
+test("what had failed in the parent is off where afterFork is 'stop', and has not failed", async (t) => {
+  const { native, start, stop, heard } = setup(t);
+  const profiler = start({ afterFork: 'stop' });
+  native.onFailure('ERR_PRONGHORN_INTERNAL', 'a panic');
+  native.fork();
+  native.poll();
+  assert.deepEqual(names(native), [...NATIVE_RESET, 'acknowledgeFork']);
+  assert.deepEqual([heard.at(-1).restarted, heard.at(-1).reason], [false, "the option afterFork is 'stop'"]);
+  assert.equal(profiler.failure, undefined);
+  await assert.rejects(stop(), { code: 'ERR_PRONGHORN_NOT_STARTED' });
+});
+
 test('promises that are pending at the fork reject in the child, and what comes late is nobody’s', async (t) => {
   for (const what of ['rotate', 'stop', 'stop behind a rotation']) {
     const { native, start, heard } = setup(t);
@@ -243,6 +256,28 @@ test('a promise that nobody looks at does not end the child', async (t) => {
   native.poll();
   await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepEqual(unhandled, []);
+});
+
+test('who has the profiler to himself in the parent is named in the child, which stays off', (t) => {
+  const reasons = {
+    'profile()': 'profile() was under way in the parent, whose caller alone gets its profile',
+    // Of a primary, and of its workers.
+    'startCluster()': 'it ran in the parent for a session of startCluster(), which this process has no part in',
+    'profileCluster()': 'it ran in the parent for a session of profileCluster(), which this process has no part in',
+  };
+  for (const [owner, reason] of Object.entries(reasons)) {
+    const { native, heard } = setup(t);
+    startExclusively(() => native, 'a test', validateOptions({ afterFork: 'restart' }), {}, owner);
+    native.fork();
+    native.poll();
+    assert.deepEqual(names(native), [...NATIVE_RESET, 'acknowledgeFork']);
+    assert.deepEqual([heard.at(-1).restarted, heard.at(-1).reason], [false, reason]);
+  }
+});
+
+test('an entry of a copy that does not know owners was made by profile()', () => {
+  const { reason } = verdictOn({ exclusive: true, profiler: { options: {} } }, { late: false });
+  assert.match(reason, /^profile\(\) was under way/);
 });
 
 test('a late fork starts nothing in the child, ever, and says why', async (t) => {

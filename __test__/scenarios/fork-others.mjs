@@ -1,12 +1,13 @@
 // Forks of other kinds: those that fail, children that never run JavaScript again, a daemon, a profiler that had failed, another instance.
 import { spawnSync } from 'node:child_process';
+import { subscribe } from 'node:diagnostics_channel';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { asChild, childOnly, DIES_WITH_PARENT, digest, emit, forker, inChild, LOOP, native, never, outcome, PAGES, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
 
-const { start, resetAfterFork } = pronghorn;
+const { start, stop, resetAfterFork } = pronghorn;
 const options = { intervalMicros: 1_000 };
 setFlagsFromString('--expose-gc');
 const sampled = (profiler, burn = parentOnly) => untilSampled(() => profiler.stats().samples, burn);
@@ -85,6 +86,31 @@ await scenarios({
       sampled(profiler, childOnly);
       const last = await profiler.stop();
       return { failure: failure?.code, ...digest(last), tid: forker.gettid() };
+    });
+    const still = profiler.failure?.code;
+    await profiler.stop();
+    return { before, still, child: child.value };
+  },
+
+  // The same where the policy says stop: the failure is the parent's, and the child is off.
+  async failedAndStop() {
+    const collect = runInNewContext('gc');
+    const profiler = start({ ...options, afterFork: 'stop', [TEST_OPTIONS]: { injectPanic: 'the garbage collection prologue' } });
+    sampled(profiler);
+    collect();
+    await rest(2);
+    const before = profiler.failure?.code;
+    const heard = [];
+    for (const name of ['failure', 'reset']) subscribe(`pronghorn:${name}`, ({ error, restarted, reason }) => heard.push({ name, code: error?.code, restarted, reason }));
+    const child = await inChild(async () => {
+      await turn();
+      const codes = [];
+      for (const use of [stop, () => profiler.stop(), () => profiler.rotate()]) await use().catch((error) => codes.push(error.code));
+      const off = { failure: profiler.failure?.code, codes, heard: heard.slice(), forked: native().forkState().forked };
+      // It may start one that does not fail.
+      const own = start(options);
+      sampled(own, childOnly);
+      return { ...off, names: digest(await own.stop()).names };
     });
     const still = profiler.failure?.code;
     await profiler.stop();

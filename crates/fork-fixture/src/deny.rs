@@ -1,8 +1,8 @@
-//! Forks that fail. A limit on processes does not bind root, so a filter of system calls refuses them.
+//! Forks that fail, and threads that cannot be made. A limit on processes does not bind root, so a filter of system calls refuses them.
 
 use crate::dont_fork::errno;
 use crate::napi::{Env, from_number};
-use core::ffi::{c_long, c_void};
+use core::ffi::{c_int, c_long, c_void};
 
 // Offsets in `struct seccomp_data` (linux/seccomp.h), and the low half of the first argument.
 const NUMBER: u32 = 0;
@@ -41,12 +41,33 @@ pub(crate) unsafe extern "C" fn deny_forks(env: *mut c_void, _info: *mut c_void)
         step(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
         step(RETURN, libc::SECCOMP_RET_ALLOW),
     ];
+    from_number(Env(env), f64::from(install(&filter)))
+}
+
+/// `denyThreads()`: from now on this thread can make no thread (EAGAIN), for good; it can still fork. Returns 0, or a negative
+/// errno.
+pub(crate) unsafe extern "C" fn deny_threads(env: *mut c_void, _info: *mut c_void) -> *mut c_void {
+    let filter = [
+        step(LOAD_WORD, NUMBER),
+        branch(JUMP_IF_EQUAL, call(libc::SYS_clone3), 4, 0),
+        branch(JUMP_IF_EQUAL, call(libc::SYS_clone), 0, 4),
+        step(LOAD_WORD, FIRST_ARGUMENT),
+        branch(JUMP_IF_SET, libc::CLONE_THREAD as u32, 0, 2),
+        step(RETURN, libc::SECCOMP_RET_ERRNO | libc::EAGAIN as u32),
+        step(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        step(RETURN, libc::SECCOMP_RET_ALLOW),
+    ];
+    from_number(Env(env), f64::from(install(&filter)))
+}
+
+/// Returns 0, or a negative errno.
+fn install(filter: &[libc::sock_filter]) -> c_int {
     let program = libc::sock_fprog {
         len: filter.len() as u16,
         filter: filter.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies and checks the program, which it only reads.
-    let result = unsafe {
+    unsafe {
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::prctl(
                 libc::PR_SET_SECCOMP,
@@ -58,6 +79,5 @@ pub(crate) unsafe extern "C" fn deny_forks(env: *mut c_void, _info: *mut c_void)
         } else {
             -errno()
         }
-    };
-    from_number(Env(env), f64::from(result))
+    }
 }

@@ -43,6 +43,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("forkNativeOnly", children::fork_native_only),
         ("daemonize", children::daemonize),
         ("denyForks", deny::deny_forks),
+        ("denyThreads", deny::deny_threads),
         ("countForkHandlers", atfork::count_fork_handlers),
         ("forkHandlerCounts", atfork::fork_handler_counts),
         ("waitpid", process::wait_pid),
