@@ -232,8 +232,7 @@ fn set_up_thread(
     // SAFETY: the calling thread runs JavaScript of this isolate.
     let ranges = unsafe { CodeRanges::of(symbols, isolate.cast()) }
         .map_err(|error| JoinError::Unsupported(error.to_string()))?;
-    let builder = StackBuilder::new(Resolver::new(layout, ranges));
-    let (_, slot) = enter(host, name, builder)?;
+    let (_, slot) = enter(host, name, layout, ranges)?;
     let stack_high = stack_bounds::end_of_own_stack();
     slot.set_context(WalkContext {
         view: IsolateView {
@@ -250,15 +249,17 @@ fn set_up_thread(
 fn enter(
     host: &'static host::Host,
     name: &str,
-    builder: StackBuilder,
+    layout: Layout,
+    ranges: CodeRanges,
 ) -> Result<(usize, &'static ThreadSlot), JoinError> {
     if let Some((index, slot)) = thread::current() {
         slot.armed.store(false, Release);
         if let Some(_busy) = slot.work() {
-            thread::with(slot, |thread| thread.set_builder(builder));
+            thread::with(slot, |thread| thread.renew_builder(layout, ranges));
         }
         return Ok((index, slot));
     }
+    let builder = StackBuilder::new(Resolver::new(layout, ranges));
     thread::register(host, name, builder).map_err(|error| match error {
         thread::RegisterError::NoEnvironment => JoinError::NoEnvironment,
         thread::RegisterError::NoSlot => JoinError::NoSlot,

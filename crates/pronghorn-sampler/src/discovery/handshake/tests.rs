@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::park::Parking;
+use crate::park::{Parking, Sleep};
 
 static ASKS: Asks = Asks::new();
 static PARKING: Parking = Parking::new();
@@ -114,9 +114,9 @@ fn a_thread_in_v8s_code_is_held_until_it_is_served_and_then_says_what_it_is() {
     assert_eq!(ASKS.open(other.tid, signal()), Opened::Yes);
     let asked = AtomicUsize::new(0);
     until("nobody came in time", || {
-        PARKING.announce();
+        PARKING.announce(Sleep::Parked);
         if !ASKS.any_held() {
-            PARKING.wait(Some(clock::monotonic_ns() + 50_000_000));
+            PARKING.wait(Sleep::Parked, Some(clock::monotonic_ns() + 50_000_000));
         }
         PARKING.withdraw();
         ASKS.serve(
