@@ -89,8 +89,9 @@ await scenarios({
       else await turn();
       burnGenerated(profiler);
       const first = generatedIn(await profiler.rotate());
-      // What is counted holds them once more: in the slot that is open.
+      // The slot that is open at the next fork holds them too, once the loop has come round: that is what a child abandons.
       burnGenerated(profiler);
+      await turn();
       const lived = { counted: counted(), functions: first };
       const below = depth === settings.count ? [] : (await inChild(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
       profiler.stopSync();
