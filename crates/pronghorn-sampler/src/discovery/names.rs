@@ -5,11 +5,11 @@
 //! workers theirs from 24 on, cut at 15 bytes.
 //!
 //! Threads: JavaScript threads put names in and look them up, the ticker forgets those of threads that are gone. The lock is
-//! held for a walk through a short list. Fork: the reset abandons the list.
+//! held for a walk through a short list. Fork: the reset abandons the list, and puts an open lock in place; in limbo nobody takes it.
 
 use std::sync::Arc;
 
-use pronghorn_sync::Guarded;
+use pronghorn_sync::{Guarded, failpoint};
 
 /// Names kept at a time, many more than there are slots.
 const MOST: usize = 4096;
@@ -44,9 +44,10 @@ impl Names {
 
     /// Forgets threads that are not in `living`.
     pub(super) fn retain(&self, living: &[i32]) {
-        self.0
-            .lock()
-            .with(|list| list.retain(|(tid, _)| living.contains(tid)));
+        self.0.lock().with(|list| {
+            failpoint!("ticker-names");
+            list.retain(|(tid, _)| living.contains(tid));
+        });
     }
 }
 
