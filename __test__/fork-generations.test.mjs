@@ -6,6 +6,9 @@ import { long, majors } from './helpers/nodes.mjs';
 
 const SIBLINGS = long ? 400 : 100;
 const NESTED = 50;
+const DEEP = long ? 32 : 16;
+/** As many as scenarios/fork-generations.mjs makes: with 150 bytes for each, a set of them is several times what a generation may cost. */
+const FUNCTIONS = 2_000;
 const MOST_BYTES = 64 * 1024;
 
 const bytes = ({ liveBytes, mappedBytes }) => liveBytes + mappedBytes;
@@ -66,6 +69,18 @@ for (const major of majors) {
       // Forking on does not cost the one who forks.
       for (const { counted, after } of generations) assert.ok(bytes(after) - bytes(counted) < 4 * MOST_BYTES);
       assert.deepEqual(report.names, ['parentOnly']);
+    });
+
+    it(`${DEEP} forks, each in the child of the one before, in a program of ${FUNCTIONS} sampled functions (Node ${major})`, async (context) => {
+      const { report } = await run('functions', major, DEEP);
+      const { generations, inParent } = report;
+      assert.equal(inParent, FUNCTIONS);
+      assert.deepEqual(generations.map(({ functions }) => functions), Array(DEEP).fill(FUNCTIONS));
+      const all = generations.map(({ counted }) => bytes(counted));
+      const each = (all.at(-1) - all[0]) / (DEEP - 1);
+      // Tables that are doubled when a generation happens to see more places of code than any before make single steps of up to 240 KB.
+      context.diagnostic(`${Math.round(each)} bytes a generation`);
+      assert.ok(each < MOST_BYTES, `${each} bytes a generation`);
     });
   });
 }

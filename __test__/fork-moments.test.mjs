@@ -63,6 +63,7 @@ const MOMENTS = {
   symbolizer: 'the symbolizer is held',
   'recorder-lock': "another thread is inside the recorder's lock",
   'ticker-parking': 'the ticker is about to park',
+  'ticker-names': 'the ticker holds the names of worker threads',
   'mid-sample': 'inside our signal handler',
   gc: "inside our garbage collection hook",
   'gc prologue': 'before a garbage collection',
@@ -80,6 +81,8 @@ for (const major of majors) {
     for (const [moment, words] of [
       ['ticker-registration', 'the registration of threads'],
       ['ticker-v8', 'its way into V8'],
+      ['ticker-images', "its way into the dynamic linker"],
+      ['ticker-tasks', 'the folder of the threads'],
     ]) {
       it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
         const result = await run('fork', major, { moment, released: true });
@@ -96,6 +99,19 @@ for (const major of majors) {
         });
       }
     }
+
+    it(`${COUNT} forks while the file is open that symbols are read from: no child keeps it (Node ${major})`, async () => {
+      const { report } = await run('symbols', major, { moment: 'symbol-file' });
+      assert.equal(report.results.length, COUNT);
+      for (const fork of report.results) {
+        checkFork(fork);
+        assert.equal(fork.inherited.length, 1, `${fork.inherited}`);
+        assert.deepEqual(fork.open, []);
+      }
+      assert.equal(report.gaveUp, 0);
+      assert.deepEqual(report.names, ['parentOnly']);
+      assert.deepEqual(report.open, []);
+    });
 
     it(`${COUNT} forks while a signal ends the process (Node ${major})`, async () => {
       const { report } = await run('watcher', major, { moment: 'watcher' }, { expected: ({ signal }) => signal === 'SIGTERM' });

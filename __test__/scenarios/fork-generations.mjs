@@ -1,5 +1,6 @@
 // Many forks: side by side, and one inside the other. What each generation costs, counted.
 import { readdirSync, readFileSync } from 'node:fs';
+import { readProfile } from '../helpers/pprof.mjs';
 import { childOnly, digest, fixture, forker, inChild, native, parentOnly, pronghorn, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
 
 const { start, resetAfterFork } = pronghorn;
@@ -34,6 +35,27 @@ async function live(profiler, index) {
   return { forks: profiler.stats().forks, generation: api.forkState().generation, pid: forker.getpid(), counted: counted() };
 }
 
+/** Functions of the program, four stacks of them, each sampled whole: what a profiler keeps of each must not be kept once more by each generation. */
+const STACKS = 4;
+const DEPTH = 500;
+
+const generated = Array.from({ length: STACKS }, (_, stack) => {
+  const name = (depth) => `generated_${stack}_${depth}`;
+  const inner = (depth) => `function ${name(depth)}(work) { return ${depth === 0 ? 'work()' : `${name(depth - 1)}(work)`} + ${depth}; }`;
+  const functions = Array.from({ length: DEPTH }, (_, depth) => inner(depth));
+  return (0, eval)(`${functions.join('\n')}\n${name(DEPTH - 1)};\n//# sourceURL=generated-${stack}.js`);
+});
+
+const burnGenerated = (profiler) => {
+  for (const burn of generated) burn(() => untilSampled(() => profiler.stats().samples, childOnly));
+};
+
+/** How many of them a profile names. */
+function generatedIn(profile) {
+  const names = readProfile(profile.data).samples.flatMap(({ stack }) => stack.map((frame) => frame.name));
+  return new Set(names.filter((name) => name.startsWith('generated_'))).size;
+}
+
 await scenarios({
   async siblings() {
     const profiler = start({ intervalMicros: 1_000 });
@@ -55,6 +77,29 @@ await scenarios({
     const { forks, lateForks } = profiler.stats();
     const { names } = digest(await profiler.stop());
     return { children, parent, forks, lateForks, names };
+  },
+
+  // As `nested`, in a program of many functions.
+  async functions() {
+    const profiler = start({ intervalMicros: 1_000, maxDepth: 1_000 });
+    burnGenerated(profiler);
+    const inParent = generatedIn(await profiler.rotate());
+    const deeper = async (depth) => {
+      if (depth % 2 === 0) resetAfterFork();
+      else await turn();
+      burnGenerated(profiler);
+      const first = generatedIn(await profiler.rotate());
+      // The slot that is open at the next fork holds them too, once the loop has come round: that is what a child abandons.
+      burnGenerated(profiler);
+      await turn();
+      const lived = { counted: counted(), functions: first };
+      const below = depth === settings.count ? [] : (await inChild(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
+      profiler.stopSync();
+      return [lived, ...below];
+    };
+    const generations = (await inChild(() => deeper(1), { deadlineMs: 55_000, pollMs: 20 })).value;
+    await profiler.stop();
+    return { generations, inParent };
   },
 
   async nested() {

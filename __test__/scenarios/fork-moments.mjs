@@ -4,6 +4,7 @@
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
 import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
 import { recordingWorker, until, untilHeld } from '../helpers/held.mjs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
 
@@ -67,6 +68,19 @@ async function forkInside(profiler, index, kind, arm, provoke) {
   return outcome(pid);
 }
 
+/** What has a name in the file system and is open here. */
+function openFiles() {
+  return readdirSync('/proc/self/fd').flatMap((number) => {
+    try {
+      const file = readlinkSync(`/proc/self/fd/${number}`);
+      return file.startsWith('/') && !file.endsWith('/fd') ? [file] : [];
+    } catch {
+      // The folder itself, which is closed by now.
+      return [];
+    }
+  });
+}
+
 let sink = 0;
 
 /** Nothing but arithmetic: the handler interrupts JavaScript, not libc's allocator. */
@@ -107,6 +121,8 @@ async function duringRotation(profiler, index) {
 
 async function whileTickerIsHeld(profiler, index) {
   api.failpointHold(moment);
+  // A parent that has made a worker makes the ticker list the threads at once; by itself it does so once a second.
+  if (LISTS_THREADS.has(moment)) api.nameThread(forker.gettid(), 'main');
   untilTickerHeld(moment);
   if (!settings.released) {
     const child = await forkHere(profiler, index, { hold: moment, how: { kind: settings.kinds?.[0] ?? 'fork' } });
@@ -118,6 +134,8 @@ async function whileTickerIsHeld(profiler, index) {
   api.failpointRelease(moment);
   return { child: await forkHere(profiler, index, { how: { kind: 'fork', parts: PREPARED | LOOP | DIES_WITH_PARENT } }) };
 }
+
+const LISTS_THREADS = new Set(['ticker-tasks', 'ticker-names']);
 
 const moments = {
   async 'slot one active'(profiler, index) {
@@ -133,6 +151,9 @@ const moments = {
   symbolizer: duringRotation,
   'ticker-registration': whileTickerIsHeld,
   'ticker-v8': whileTickerIsHeld,
+  'ticker-images': whileTickerIsHeld,
+  'ticker-tasks': whileTickerIsHeld,
+  'ticker-names': whileTickerIsHeld,
   async 'ticker-parking'(profiler, index) {
     api.failpointHold(moment);
     await until(() => api.failpointIsHeld(moment));
@@ -194,6 +215,36 @@ await scenarios({
     const gaveUp = api.failpointGaveUp();
     const last = await profiler.stop();
     return { results, gaveUp, last: digest(last), stats: last.stats };
+  },
+
+  // A thread of the pool reads symbols out of an image's file: it has that open until all children have ended.
+  async symbols() {
+    const before = new Set(openFiles());
+    const ours = () => openFiles().filter((file) => !before.has(file));
+    const profiler = start({ intervalMicros: 1_000 });
+    sampledOn(profiler);
+    api.failpointHold(moment);
+    const rotation = profiler.rotate();
+    untilHeld(moment);
+    const results = [];
+    for (let index = 0; index < count; index++) {
+      const kind = kindOf(index);
+      const child = await inChild(
+        async () => {
+          const inherited = ours();
+          const proved = await prove(profiler, index, kind);
+          return { ...proved, inherited, open: ours() };
+        },
+        { kind },
+      );
+      results.push({ ...child.value, delivered: true, sampledOn: sampledOn(profiler) });
+    }
+    const gaveUp = api.failpointGaveUp();
+    api.failpointRelease(moment);
+    const { names } = digest(await rotation);
+    const open = ours();
+    await profiler.stop();
+    return { results, gaveUp, names, open };
   },
 
   // The watcher is about to write the last profile, since a signal ends the process: it is held until all children have ended.

@@ -1,19 +1,29 @@
 //! Where the bytes of an image come from: its file, or the memory it is loaded in.
+//!
+//! Fork: a child closes the descriptors that its parent's threads had open here ([`pronghorn_sync::descriptors`]).
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use pronghorn_sync::descriptors::Held;
+use pronghorn_sync::failpoint;
+
 /// Bytes at 64-bit positions, of which any may be missing.
 #[derive(Debug)]
-pub(crate) struct Source(File);
+pub(crate) struct Source(Held);
 
 impl Source {
     /// A file; positions are file offsets.
     pub(crate) fn file(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        // Opening a pipe or device by accident could block or have effects when read.
+        // Opening a pipe by accident would block, reading a device could have effects.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let file = Held::open(|| File::open(path))?;
+        failpoint!("symbol-file");
+        // Once more: the path may lead elsewhere by now.
         if file.metadata()?.is_file() {
             Ok(Self(file))
         } else {
@@ -23,7 +33,7 @@ impl Source {
 
     /// This process's memory; positions are addresses. Unmapped ones are missing bytes, not faults.
     pub(crate) fn process() -> io::Result<Self> {
-        File::open("/proc/self/mem").map(Self)
+        Held::open(|| File::open("/proc/self/mem")).map(Self)
     }
 
     /// Fills `buffer` from `position` on, or gives `None` if not all of it is there.

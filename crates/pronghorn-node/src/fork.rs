@@ -13,7 +13,7 @@ use napi_derive::napi;
 use pronghorn_sampler::clock::{self, Reading};
 use pronghorn_sampler::slot::ThreadSlot;
 use pronghorn_sampler::{collector, failure, reset};
-use pronghorn_sync::{Alone, fork};
+use pronghorn_sync::{Alone, descriptors, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::{lifecycle, rotation, termination};
@@ -262,13 +262,15 @@ pub fn reset_recorder(reading: ClockReading) -> Result<()> {
     })
 }
 
-/// Step four: sessions, rotation and termination of this layer.
+/// Step four: sessions, rotation and termination of this layer, and the files that the parent's threads had open.
 #[napi]
 pub fn reset_binding() -> Result<()> {
     step("resetBinding", BINDING, |alone| {
         lifecycle::reset_after_fork(alone);
         rotation::reset_after_fork(alone);
         termination::reset_after_fork(alone);
+        // Whoever had them open is abandoned with the state above.
+        descriptors::close_inherited(alone);
     })
 }
 

@@ -13,7 +13,8 @@
 //!
 //! Fork: the handler is inherited and the watcher is not. In a child that has not been reset the handler gives the signal to
 //! what was there before it, so a daemon dies of SIGTERM as it should. The reset puts the handlers that were there before
-//! back and a fresh state in place; a start arms again, with a watcher and a file of the child's own.
+//! back and a fresh state in place; a start arms again, with a watcher and a file of the child's own. What the watcher has open is closed
+//! in the child; the file is the parent's.
 
 use std::ffi::c_void;
 use std::fs;
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 use napi_derive::napi;
 use pronghorn_sampler::park::{Parking, Sleep};
-use pronghorn_sampler::{clock, failure};
+use pronghorn_sampler::{clock, failure, session};
+use pronghorn_sync::descriptors::Held;
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
@@ -99,7 +101,7 @@ pub struct TerminationOptions {
     pub existing: Option<bool>,
 }
 
-/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers.
+/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers. After a start.
 #[napi]
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {
@@ -194,7 +196,7 @@ fn install(signal: i32) -> bool {
         return false;
     };
     let default = previous.sa_sigaction == libc::SIG_DFL;
-    if previous.sa_sigaction == libc::SIG_IGN || !(default || is_hosts(previous.sa_sigaction)) {
+    if previous.sa_sigaction == libc::SIG_IGN || !(default || session::is_hosts(previous.sa_sigaction)) {
         return false;
     }
     place.store(Box::into_raw(Box::new(previous)), SeqCst);
@@ -206,20 +208,6 @@ fn install(signal: i32) -> bool {
         libc::sigemptyset(&raw mut action.sa_mask);
         libc::sigaction(signal, &raw const action, std::ptr::null_mut()) == 0
     }
-}
-
-/// Whether a handler lies in the image that exports libuv: the host itself.
-fn is_hosts(handler: usize) -> bool {
-    let base_of = |address: *const c_void| {
-        // SAFETY: `info` is a place of ours; any address may be asked for.
-        unsafe {
-            let mut info: libc::Dl_info = std::mem::zeroed();
-            (libc::dladdr(address, &raw mut info) != 0).then_some(info.dli_fbase)
-        }
-    };
-    // SAFETY: a NUL-terminated name.
-    let uv = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"uv_run".as_ptr()) };
-    !uv.is_null() && base_of(std::ptr::without_provenance(handler)) == base_of(uv)
 }
 
 extern "C" fn on_signal(signal: i32, _info: *mut libc::siginfo_t, _context: *mut c_void) {
@@ -317,11 +305,9 @@ fn wait_until_disarmed(deadline: u64) {
 
 /// Writes over a file that is there. Whoever reads it sees by the format whether it is whole.
 fn write_over(path: &Path, data: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(path)?;
-    file.write_all(data)
+    let mut options = fs::OpenOptions::new();
+    options.write(true).truncate(true);
+    Held::open(|| options.open(path))?.write_all(data)
 }
 
 /// Writes a new file that is there whole or not at all, and replaces nothing.
@@ -329,10 +315,9 @@ fn write_new(path: &Path, data: &[u8]) -> std::io::Result<()> {
     // A name that nobody can have prepared.
     let unique = format!("{}.{:x}.tmp", std::process::id(), clock::monotonic_ns());
     let temporary = path.with_extension(unique);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&temporary)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    let mut file = Held::open(|| options.open(&temporary))?;
     let written = file
         .write_all(data)
         .and_then(|()| fs::hard_link(&temporary, path));

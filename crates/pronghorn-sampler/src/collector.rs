@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use pronghorn_recorder::{ProfileTime, Recorder};
 use pronghorn_sync::fork;
-use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, Symbols, Version};
+use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, V8, Version};
 
 use crate::clock::Reading;
 use crate::handler::on_sampling_signal;
@@ -57,14 +57,12 @@ pub enum StartError {
 /// What this process lacks, before anything is touched; `Ok` does not promise that a start succeeds.
 pub fn probe() -> Result<Version, String> {
     fault_users::while_looking(|| {
-        let found = Symbols::find();
-        found
-            .missing()
-            .map_err(|missing| missing.to_string())
-            .and_then(|()| host::get().map_err(|name| format!("the host does not export {name}")))
-            .and_then(|_| Layout::discover(&found, None).map_err(|unsupported| unsupported.reason))
+        let v8 = V8::get();
+        v8.layout(None)
+            .map_err(|unsupported| unsupported.reason)
+            .and_then(|_| host::get().map_err(|name| format!("the host does not export {name}")))
             .and_then(|_| {
-                found
+                v8.symbols
                     .version
                     .ok_or_else(|| "V8 states no version".to_owned())
             })
@@ -90,11 +88,9 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     fault_users::begin_session().map_err(|error| StartError::Failed(error.to_string()))?;
     let host =
         host::get().map_err(|name| unsupported(format!("this runtime does not export {name}")))?;
-    let symbols = Symbols::find();
-    symbols
-        .missing()
-        .map_err(|missing| unsupported(missing.to_string()))?;
-    let layout = Layout::discover(&symbols, options.v8_version)
+    let v8 = V8::get();
+    let layout = v8
+        .layout(options.v8_version)
         .map_err(|error| unsupported(error.reason))?;
     signal::install(on_sampling_signal).ok_or_else(|| {
         StartError::Failed("every real-time signal is in use or blocked".to_owned())
@@ -111,13 +107,13 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     });
 
     slot::set_limit(options.max_threads.unwrap_or(slot::SLOTS));
-    let slot = set_up_thread(host, &symbols, layout, name)?;
+    let slot = set_up_thread(host, v8, layout, name)?;
     session::set_main(slot);
     proof::run(slot, prove)
         .map_err(|reason| unsupported(format!("V8's frames do not look as expected: {reason}")))?;
 
     session::set_found(Found {
-        version: symbols.version.unwrap_or(Version::new(0, 0)),
+        version: v8.symbols.version.unwrap_or(Version::new(0, 0)),
         layout,
     });
     statistics::clear();
@@ -214,7 +210,7 @@ pub(crate) fn join_found(name: &str) -> Result<bool, JoinError> {
     }
     let host = host::get()
         .map_err(|name| JoinError::Unsupported(format!("this runtime does not export {name}")))?;
-    let slot = set_up_thread(host, &Symbols::find(), layout, name)?;
+    let slot = set_up_thread(host, V8::get(), layout, name)?;
     thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     ticker::wake();
     Ok(true)
@@ -223,17 +219,16 @@ pub(crate) fn join_found(name: &str) -> Result<bool, JoinError> {
 /// Registers the calling thread and gives its handler what it needs; not yet armed.
 fn set_up_thread(
     host: &'static host::Host,
-    symbols: &Symbols,
+    v8: &V8,
     layout: Layout,
     name: &str,
 ) -> Result<&'static ThreadSlot, JoinError> {
     // SAFETY: TryGetCurrent reads a thread-local word.
     let isolate = unsafe { (host.current_isolate)() };
     // SAFETY: the calling thread runs JavaScript of this isolate.
-    let ranges = unsafe { CodeRanges::of(symbols, isolate.cast()) }
+    let ranges = unsafe { CodeRanges::of(&v8.symbols, isolate.cast()) }
         .map_err(|error| JoinError::Unsupported(error.to_string()))?;
-    let builder = StackBuilder::new(Resolver::new(layout, ranges));
-    let (_, slot) = enter(host, name, builder)?;
+    let (_, slot) = enter(host, name, layout, ranges)?;
     let stack_high = stack_bounds::end_of_own_stack();
     slot.set_context(WalkContext {
         view: IsolateView {
@@ -250,15 +245,17 @@ fn set_up_thread(
 fn enter(
     host: &'static host::Host,
     name: &str,
-    builder: StackBuilder,
+    layout: Layout,
+    ranges: CodeRanges,
 ) -> Result<(usize, &'static ThreadSlot), JoinError> {
     if let Some((index, slot)) = thread::current() {
         slot.armed.store(false, Release);
         if let Some(_busy) = slot.work() {
-            thread::with(slot, |thread| thread.set_builder(builder));
+            thread::with(slot, |thread| thread.renew_builder(layout, ranges));
         }
         return Ok((index, slot));
     }
+    let builder = StackBuilder::new(Resolver::new(layout, ranges));
     thread::register(host, name, builder).map_err(|error| match error {
         thread::RegisterError::NoEnvironment => JoinError::NoEnvironment,
         thread::RegisterError::NoSlot => JoinError::NoSlot,

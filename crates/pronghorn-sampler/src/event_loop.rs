@@ -30,11 +30,11 @@ const FIRST_RETRY_NS: u64 = 100_000_000;
 const LAST_RETRY_NS: u64 = 60_000_000_000;
 
 thread_local! {
-    // Fork: kept, by the thread that forked, whose slot it stays; the pauses carry the generation they are for.
+    // Fork: kept, by the thread that forked, whose slot it stays; the pauses carry the process they are for.
     /// The slot of this thread, for the callback that V8 gives no data. Not used in the signal handler.
     static SLOT: Cell<*const ThreadSlot> = const { Cell::new(ptr::null()) };
-    /// The fork that the binding was last told of, and when to tell it again (monotonic) and after which pause.
-    static RETRY_FOR: Cell<u32> = const { Cell::new(0) };
+    /// The fork that the binding was last told of, by generation and process id, and when to tell it again (monotonic) and after which pause.
+    static RETRY_FOR: Cell<(u32, i32)> = const { Cell::new((0, 0)) };
     static RETRY: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
@@ -179,10 +179,13 @@ fn call(place: &AtomicPtr<()>, slot: &'static ThreadSlot) {
 /// The loop's thread has become another process: the binding is told, at once the first time, and after growing pauses if
 /// the reset did not come to its end.
 fn tell_of_fork(slot: &'static ThreadSlot) {
-    let generation = fork::generation();
+    // The generation alone does not tell: forks without handlers are counted once until they are acknowledged, so the child of one
+    // in limbo has its parent's number, and would wait out its parent's pause.
+    // SAFETY: getpid has no preconditions.
+    let process = (fork::generation(), unsafe { libc::getpid() });
     let now = clock::monotonic_ns();
     let (due, pause) = RETRY.get();
-    let fresh = RETRY_FOR.get() != generation;
+    let fresh = RETRY_FOR.get() != process;
     if !fresh && now < due {
         return;
     }
@@ -191,7 +194,7 @@ fn tell_of_fork(slot: &'static ThreadSlot) {
     } else {
         (pause * 2).min(LAST_RETRY_NS)
     };
-    RETRY_FOR.set(generation);
+    RETRY_FOR.set(process);
     RETRY.set((now + pause, pause));
     call(&ON_FORK, slot);
 }

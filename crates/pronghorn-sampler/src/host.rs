@@ -45,7 +45,17 @@ pub struct Host {
     pub uv_prepare_stop: unsafe extern "C" fn(*mut c_void) -> c_int,
     pub uv_unref: unsafe extern "C" fn(*mut c_void),
     pub uv_close: unsafe extern "C" fn(*mut c_void, Option<unsafe extern "C" fn(*mut c_void)>),
+    /// `v8::Object::InternalFieldCount`, and the field itself; for names of workers alone, so there need be none.
+    pub internal_field_count: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
+    pub internal_field: Option<unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void>,
+    /// Where the main thread's stack began, as glibc's loader remembers it.
+    pub main_stack_end: Option<*const u64>,
 }
+
+// SAFETY: functions, which any thread may have, and the place of a word that nobody writes after the program has begun.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
 
 /// The host's functions, or the name of the first one that is missing.
 pub fn get() -> Result<&'static Host, &'static str> {
@@ -63,10 +73,10 @@ pub fn get_found() -> Result<&'static Host, &'static str> {
 // Fork: kept; it is the same host. The main thread has found it at the first start, so no fork finds another thread at it.
 static HOST: OnceLock<Result<Host, &'static str>> = OnceLock::new();
 
-/// The function `name` of the running process. `F` must be its type.
+/// The function, or the place of the object, `name` of the running process. `F` must be its type.
 ///
 /// # Safety
-/// `F` is a function pointer type that fits the function of that name.
+/// `F` is a function pointer type that fits the function of that name, or a pointer to what has it.
 unsafe fn function<F: Copy>(name: &'static CStr) -> Result<F, &'static str> {
     const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
     // SAFETY: a NUL-terminated name; RTLD_DEFAULT looks through the images that are loaded.
@@ -113,6 +123,10 @@ fn find() -> Result<Host, &'static str> {
             uv_prepare_stop: function(c"uv_prepare_stop")?,
             uv_unref: function(c"uv_unref")?,
             uv_close: function(c"uv_close")?,
+            internal_field_count: function(c"_ZNK2v86Object18InternalFieldCountEv").ok(),
+            internal_field: function(c"_ZN2v86Object38SlowGetAlignedPointerFromInternalFieldEi")
+                .ok(),
+            main_stack_end: function(c"__libc_stack_end").ok(),
         })
     }
 }

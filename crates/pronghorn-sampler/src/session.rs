@@ -23,6 +23,7 @@ use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 use pronghorn_v8::{Layout, Version};
 
 use crate::breaker::Breaker;
+use crate::host;
 use crate::slot::ThreadSlot;
 use crate::stack::NativeFrames;
 
@@ -246,6 +247,24 @@ pub(crate) fn set_found(found: Found) {
 /// The images of the process, as of the last look. Async-signal-safe.
 pub fn images() -> *const ImageList {
     STATE.get().images.load(Acquire)
+}
+
+/// Whether the address lies in the image of the host's own functions. Only after a start has found both.
+pub fn is_hosts(address: usize) -> bool {
+    let images = images();
+    let Ok(host) = host::get_found() else {
+        return false;
+    };
+    // SAFETY: null, or a list, and those are never freed.
+    let Some(images) = (unsafe { images.as_ref() }) else {
+        return false;
+    };
+    let own = images.find(host.uv_close as usize as u64);
+    own.is_some_and(|own| {
+        images
+            .find(address as u64)
+            .is_some_and(|image| std::ptr::eq(image, own))
+    })
 }
 
 /// Looks again if an image was loaded or unloaded since. Old lists are kept: a handler may be reading one.

@@ -13,7 +13,7 @@
 //!
 //! Fork: only the forking thread exists in the child. Its slot keeps its place, which hooks and handles point to, its thread
 //! record and its memory, and gets the new thread id; every other slot is free again, its thread record abandoned. The
-//! memory of the buffers is mapped by us and is used again. Until that reset nobody takes the registration lock.
+//! memory of buffers and caches is mapped by us and is used again, emptied. Until that reset nobody takes the registration lock.
 
 use crate::account::Account;
 use crate::buffer::SampleBuffer;
@@ -141,6 +141,9 @@ impl ThreadSlot {
             context: _,
         } = self;
         let own = tid != 0;
+        if !own {
+            forget_rules(unwind_cache);
+        }
         let pointer_if_own = |place: &AtomicPtr<c_void>| {
             AtomicPtr::new(if own {
                 place.load(Relaxed)
@@ -330,6 +333,15 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
 pub fn release(slot: &'static ThreadSlot) {
     slot.armed.store(false, Release);
     slot.tid.store(0, Release);
+}
+
+/// Empties the unwinder's cache of a thread that is gone: it may have ceased to exist in the middle of writing an entry, and the
+/// thread that uses the memory next would unwind by a torn rule. That of the forking thread is whole, since it goes on.
+fn forget_rules(cache: &AtomicPtr<UnwindCache>) {
+    // SAFETY: null, or memory mapped for good by `map_cache`, of which any content is valid; its thread does not exist.
+    if let Some(cache) = unsafe { cache.load(Relaxed).as_ref() } {
+        cache.clear();
+    }
 }
 
 fn map_cache(slot: &ThreadSlot) -> bool {

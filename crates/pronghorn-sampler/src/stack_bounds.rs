@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+use crate::host;
+
 /// The first address behind the calling thread's stack; the largest address there is if the system does not tell.
 pub(crate) fn end_of_own_stack() -> u64 {
     main_stack_end().unwrap_or_else(thread_stack_end)
@@ -14,11 +16,9 @@ fn main_stack_end() -> Option<u64> {
     if unsafe { libc::getpid() != libc::gettid() } {
         return None;
     }
-    // SAFETY: a NUL-terminated name; the symbol, where it exists, is a pointer (glibc's rtld).
-    unsafe {
-        let place = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_stack_end".as_ptr());
-        (!place.is_null()).then(|| place.cast::<u64>().read())
-    }
+    let place = host::get_found().ok()?.main_stack_end?;
+    // SAFETY: the symbol is a word, a pointer (glibc's rtld).
+    Some(unsafe { place.read() })
 }
 
 fn thread_stack_end() -> u64 {

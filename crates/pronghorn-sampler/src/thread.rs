@@ -27,6 +27,7 @@ use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
 use crate::{clock, failure, gc, handler, registers, session, signal, ticker};
 use pronghorn_sync::fork;
+use pronghorn_v8::{CodeRanges, Layout, Resolver};
 
 /// See the module documentation.
 pub struct JsThread {
@@ -275,9 +276,15 @@ impl JsThread {
         &mut self.builder
     }
 
-    /// Puts a fresh builder in place, for a start whose layout may be another.
-    pub fn set_builder(&mut self, builder: StackBuilder) {
-        self.builder = builder;
+    /// For a start: a builder for this layout and these ranges, without anything of an earlier session but the functions. They
+    /// are what a forked process must not make anew: its parent's slots, abandoned, still refer to these, so with each
+    /// generation another set of all functions of the program would be left behind.
+    pub fn renew_builder(&mut self, layout: Layout, ranges: CodeRanges) {
+        if self.builder.resolver.is_for(&layout, &ranges) {
+            self.builder.resolver.renew();
+        } else {
+            self.builder = StackBuilder::new(Resolver::new(layout, ranges));
+        }
     }
 
     /// In a forked process: what of this goes on, as thread `tid`. The recorder is abandoned; its lock may be a dead thread's.

@@ -307,6 +307,7 @@ impl Ticker {
             if now.saturating_sub(self.images_at) > RESOLVE_AFTER_NS {
                 self.images_at = now;
                 let _section = fork::enter();
+                failpoint!("ticker-images");
                 session::refresh_images();
             }
             return (Sleep::Ticking, Some(self.next_tick(now)));

@@ -14,7 +14,7 @@
 //! place where a thread of the parent's is held at that moment: that thread does not exist in the child.
 
 /// Every place, as it is named in the code.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 16] = [
     // Both slots of the recorder are open.
     "mid-flip",
     // The inactive slot has its fresh data and is not open yet.
@@ -31,12 +31,20 @@ pub const NAMES: [&str; 12] = [
     "ticker-registration",
     // The ticker is about to ask V8 for an interrupt, inside its section.
     "ticker-v8",
+    // The ticker is about to ask the dynamic linker what is loaded, inside its section.
+    "ticker-images",
+    // The ticker has the folder of the process's threads open, inside its section.
+    "ticker-tasks",
+    // The ticker holds the names of worker threads, which a child replaces: inside no section.
+    "ticker-names",
     // The ticker has announced that it parks and does not wait yet.
     "ticker-parking",
     // A thread of the pool has a rotation under way, before the flip.
     "rotation",
     // A thread of the pool holds the symbolizer.
     "symbolizer",
+    // A thread that looks for symbols has an image's file open.
+    "symbol-file",
     // The watcher writes the last profile while a signal ends the process.
     "watcher",
 ];

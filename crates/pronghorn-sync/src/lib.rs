@@ -5,6 +5,7 @@
 //! - [`RawLock`]: an atomic word with `try_lock`, `lock` and `unlock`.
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
 //! - [`Mapping`], [`MappedVec`]: memory outside the allocator, which a child unmaps without looking into it.
+//! - `descriptors`: open files of our threads, which a child closes.
 //! - [`Alone`]: the proof that a reset has the process to itself.
 //! - [`failpoint!`]: a place at which a test can hold a thread; nothing in a normal build.
 //!
@@ -14,6 +15,8 @@
 //! `--cfg pronghorn_weakened` on top weakens one ordering on purpose; those models have to fail then.
 
 mod alone;
+#[cfg(not(loom))]
+pub mod descriptors;
 pub mod failpoint;
 pub mod fork;
 mod guarded;

@@ -1,7 +1,7 @@
 //! V8's frame types: the ids that mark frames which are not plain JavaScript. They differ per version and are exported.
 
 /// Frame type ids; −1 where a version has none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameTypes {
     pub(crate) builtin_exit: i32,
     pub(crate) irregexp: i32,

@@ -33,7 +33,7 @@ impl core::fmt::Display for Unsupported {
 impl std::error::Error for Unsupported {}
 
 /// Instance types, as a map's 16-bit word holds them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Types {
     pub(crate) first_function: u16,
     pub(crate) last_function: u16,
@@ -52,7 +52,7 @@ pub(crate) struct Types {
 }
 
 /// Slots of a JavaScript frame, relative to the frame pointer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameSlots {
     pub(crate) context: i64,
     pub(crate) function: i64,
@@ -61,7 +61,7 @@ pub(crate) struct FrameSlots {
 }
 
 /// SharedFunctionInfo.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SharedOffsets {
     pub(crate) name_or_scope_info: u64,
     pub(crate) script: u64,
@@ -69,7 +69,7 @@ pub(crate) struct SharedOffsets {
 }
 
 /// Script.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ScriptOffsets {
     pub(crate) source: u64,
     pub(crate) name: u64,
@@ -81,7 +81,7 @@ pub(crate) struct ScriptOffsets {
 }
 
 /// Strings.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StringOffsets {
     pub(crate) length: u64,
     pub(crate) one_byte_chars: u64,
@@ -102,7 +102,7 @@ pub(crate) struct StringOffsets {
 }
 
 /// DeoptimizationData indices and code kinds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CompiledOffsets {
     pub(crate) kind_mask: u32,
     pub(crate) kind_baseline: u32,
@@ -115,7 +115,7 @@ pub(crate) struct CompiledOffsets {
 }
 
 /// The layout of one V8.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The version whose table is in use.
     pub version: Version,

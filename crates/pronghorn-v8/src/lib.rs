@@ -1,7 +1,7 @@
 //! A read-only view of the V8 that runs in this process.
 //!
-//! No other crate knows an offset. At start: [`fault::install`], [`Symbols::find`], [`Layout::discover`],
-//! [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time. At a safe point on the isolate's own
+//! No other crate knows an offset. At start: [`fault::install`], [`V8::get`] ([`Symbols::find`] and [`Layout::discover`], once per
+//! process), [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time. At a safe point on the isolate's own
 //! thread: [`Resolver::resolve`], which turns raw frames into functions and lines.
 
 mod baseline;
@@ -11,6 +11,7 @@ mod code;
 mod deopt_points;
 mod edge;
 pub mod fault;
+mod found;
 mod frame;
 mod frame_types;
 mod function;
@@ -38,6 +39,7 @@ mod text;
 mod translation;
 mod version;
 
+pub use found::V8;
 pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};
 pub use function_info::{ANONYMOUS, BUILTIN_FILE, FunctionInfo, Origin, Resolved};
 pub use layout::{Frames, Layout, Unsupported};

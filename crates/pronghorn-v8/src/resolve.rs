@@ -137,6 +137,19 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         self.sites.clear();
     }
 
+    /// Whether this is what [`Resolver::over`] would make of the same arguments, but for what it has learned.
+    #[must_use]
+    pub fn is_for(&self, layout: &Layout, ranges: &CodeRanges) -> bool {
+        self.layout == *layout && self.ranges == *ranges
+    }
+
+    /// For another session: nothing is proved, and nothing is known under an address, since collections may have gone by
+    /// unnoticed. Functions and scripts, known by what they are, stay.
+    pub fn renew(&mut self) {
+        self.forget_pointers();
+        self.proofs = Proofs::default();
+    }
+
     /// What has been proved so far.
     #[must_use]
     pub const fn proofs(&self) -> Proofs {

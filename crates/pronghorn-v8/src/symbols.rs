@@ -1,6 +1,6 @@
 //! What the Node binary exports: V8's postmortem metadata (`v8dbg_*` ints) and a few C++ functions, found by `dlsym`.
 //!
-//! The mangled names are the same on Node 20 to 26. Lookups belong to start, on any thread; the handler uses the
+//! The mangled names are the same on Node 20 to 26. Lookups belong to the first start, see [`V8`](crate::V8); the handler uses the
 //! function pointers only. A fork changes nothing.
 
 use core::ffi::{c_int, c_void};

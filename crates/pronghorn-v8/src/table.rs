@@ -15,7 +15,7 @@ pub(crate) enum PositionEncoding {
 }
 
 /// Offsets and encodings that are not exported, or not by every version.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unexported {
     pub(crate) code_deopt: u64,
     pub(crate) code_positions: u64,

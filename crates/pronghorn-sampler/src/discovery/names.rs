@@ -5,11 +5,11 @@
 //! workers theirs from 24 on, cut at 15 bytes.
 //!
 //! Threads: JavaScript threads put names in and look them up, the ticker forgets those of threads that are gone. The lock is
-//! held for a walk through a short list. Fork: the reset abandons the list.
+//! held for a walk through a short list. Fork: the reset abandons the list, and puts an open lock in place; in limbo nobody takes it.
 
 use std::sync::Arc;
 
-use pronghorn_sync::Guarded;
+use pronghorn_sync::{Guarded, failpoint};
 
 /// Names kept at a time, many more than there are slots.
 const MOST: usize = 4096;
@@ -71,6 +71,7 @@ impl Names {
     /// be of threads that were made since.
     pub(super) fn retain(&self, living: &[i32], before: u64) {
         self.0.lock().with(|List { entries, .. }| {
+            failpoint!("ticker-names");
             entries.retain(|entry| entry.number >= before || living.contains(&entry.tid));
         });
     }

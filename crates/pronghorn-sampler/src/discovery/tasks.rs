@@ -2,12 +2,15 @@
 //!
 //! Reads /proc/self/task, so the caller holds a fork section: a child must not inherit the open folder. Nothing here writes.
 
+use pronghorn_sync::failpoint;
+
 /// The ids of all threads, oldest first (the kernel lists them in the order in which they were made). Empty where there is no
 /// /proc.
 pub(super) fn list() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };
+    failpoint!("ticker-tasks");
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()

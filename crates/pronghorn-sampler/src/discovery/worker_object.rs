@@ -11,6 +11,8 @@ use std::ffi::{c_int, c_void};
 
 use pronghorn_v8::{Live, Memory};
 
+use crate::host;
+
 /// How far into the object the number is looked for, in words. It is the 31st.
 const WORDS: u64 = 64;
 /// The longest name that is believed.
@@ -26,22 +28,10 @@ const IN_ITSELF: u64 = 16;
 /// # Safety
 /// `handle` is a live local handle of V8's (a `napi_value` is one) for an object, on the thread of its isolate.
 pub unsafe fn name_behind(handle: *mut c_void, thread_id: u64) -> Option<String> {
-    // SAFETY: the names are NUL-terminated and the types those of v8-object.h; `this` is the handle's pointer.
+    let host = host::get_found().ok()?;
+    let (count, field) = (host.internal_field_count?, host.internal_field?);
+    // SAFETY: the types are those of v8-object.h; `this` is the handle's pointer.
     let object = unsafe {
-        let count = libc::dlsym(
-            libc::RTLD_DEFAULT,
-            c"_ZNK2v86Object18InternalFieldCountEv".as_ptr(),
-        );
-        let field = libc::dlsym(
-            libc::RTLD_DEFAULT,
-            c"_ZN2v86Object38SlowGetAlignedPointerFromInternalFieldEi".as_ptr(),
-        );
-        if count.is_null() || field.is_null() {
-            return None;
-        }
-        let count: unsafe extern "C" fn(*mut c_void) -> c_int = std::mem::transmute(count);
-        let field: unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void =
-            std::mem::transmute(field);
         // The call checks that the field holds such a pointer; its number is for us to check.
         if count(handle) <= SLOT {
             return None;

@@ -13,6 +13,7 @@ use std::sync::atomic::{
 
 use super::gate::{Forks, Inside};
 use crate::Histogram;
+use crate::primitives::wait_step;
 
 /// How long a fork waits for our native threads.
 pub const PATIENCE_NS: u64 = 1_000_000;
@@ -102,7 +103,7 @@ struct System {
     wiped_page: fn() -> Option<*mut Wiped>,
 }
 
-/// Registers the fork handlers and puts up the witness, once per process; later calls return what the first came to.
+/// Registers the fork handlers and puts up the witness, once per process; later calls, from other threads too, return what the first came to.
 /// Handlers stay for good, so the image must never be unloaded. Async-signal-unsafe.
 pub fn install() -> Installed {
     let system = System {
@@ -125,11 +126,23 @@ fn install_by(system: &System) -> Installed {
         HANDLERS.store(error == 0, Relaxed);
         STAGE.store(2, SeqCst);
     }
+    wait_until_installed();
     installed().unwrap_or(Installed {
         handlers: false,
         error: 0,
         witness: Witness::ProcessId,
     })
+}
+
+/// Another thread may be at it: some system calls, so it is waited for. In a child of a fork that caught that thread in the middle nobody
+/// is, so not for ever: about a tenth of a second.
+fn wait_until_installed() {
+    const STEPS: u32 = 2_000;
+    let mut step = 0;
+    while STAGE.load(SeqCst) != 2 && step < STEPS {
+        wait_step(step);
+        step += 1;
+    }
 }
 
 /// What the first [`install`] came to; `None` before it.

@@ -138,6 +138,42 @@ fn a_second_install_registers_nothing() {
 }
 
 #[test]
+fn a_thread_that_finds_another_installing_waits_for_what_comes_of_it() {
+    static INSTALLING: AtomicBool = AtomicBool::new(false);
+    let code = in_child(Kind::Fork, || {
+        let slow = System {
+            register: || {
+                INSTALLING.store(true, SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                register_handlers()
+            },
+            wiped_page,
+        };
+        let other = std::thread::spawn(|| {
+            while !INSTALLING.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            install()
+        });
+        let first = install_by(&slow);
+        let second = other.join().ok();
+        all(&[first.handlers, second == Some(first)])
+    });
+    assert_eq!(code, 0, "this check failed");
+}
+
+#[test]
+fn an_installation_that_nobody_finishes_is_not_waited_for_for_ever() {
+    let code = in_child(Kind::Fork, || {
+        // As a fork leaves it that catches another thread in the middle.
+        STAGE.store(1, SeqCst);
+        let come_to = install();
+        all(&[!come_to.handlers, installed().is_none()])
+    });
+    assert_eq!(code, 0, "this check failed");
+}
+
+#[test]
 fn a_thread_that_stays_inside_makes_the_fork_late_but_does_not_stop_it() {
     let code = in_child(Kind::Fork, || {
         install();
@@ -156,7 +192,10 @@ fn a_thread_that_stays_inside_makes_the_fork_late_but_does_not_stop_it() {
             drop(left);
             all(&[seen[0], seen[1], seen[2], !late(), late_forks() == 0])
         });
-        all(&[inside, child == 0, late_forks() == 1, !forked()])
+        // The bound was waited for, and not much longer: a busy machine may take the processor away from the thread that forks.
+        let longest = handlers_time().max_ns();
+        let bounded = (PATIENCE_NS..50_000_000).contains(&longest);
+        all(&[inside, child == 0, late_forks() == 1, !forked(), bounded])
     });
     assert_eq!(code, 0, "this check failed");
 }

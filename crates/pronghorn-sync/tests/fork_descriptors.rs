@@ -1,0 +1,121 @@
+//! What a forked child does with files that threads of its parent had open.
+
+#![allow(
+    clippy::expect_used,
+    reason = "clippy.toml allows these in test functions, but not in their helpers"
+)]
+
+mod support;
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+
+use pronghorn_sync::descriptors::{Held, close_inherited};
+use pronghorn_sync::fork;
+use support::{Fork, alone, run};
+
+fn main() -> ExitCode {
+    run(&tests![
+        the_reset_closes_what_the_parents_threads_had_open,
+        a_number_that_is_somebody_elses_by_now_is_left_alone,
+        what_is_dropped_in_the_child_closes_nothing,
+        more_files_than_places_are_opened_all_the_same,
+        a_file_that_cannot_be_opened_leaves_no_place_taken,
+    ])
+}
+
+fn own_file() -> Held {
+    Held::open(|| File::open("/proc/self/exe")).expect("this program's own file")
+}
+
+fn is_open(descriptor: i32) -> bool {
+    // SAFETY: a question about a number.
+    unsafe { libc::fcntl(descriptor, libc::F_GETFD) != -1 }
+}
+
+/// Runs `then` while another thread has files open, and gives it their numbers.
+fn while_another_holds(then: impl FnOnce(&[i32])) {
+    let (tell, told) = channel();
+    let (end, ended) = channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let memory = Held::open(|| File::open("/proc/self/mem")).expect("this process's memory");
+        let all = [own_file(), memory];
+        let numbers = all.each_ref().map(|file| file.as_raw_fd());
+        tell.send(numbers).expect("the test waits");
+        let _ = ended.recv();
+        drop(all);
+        assert!(numbers.iter().all(|&number| !is_open(number)));
+    });
+    let numbers = told.recv().expect("the thread opens");
+    then(&numbers);
+    drop(end);
+    thread.join().expect("its files are closed");
+}
+
+fn the_reset_closes_what_the_parents_threads_had_open() {
+    for how in Fork::ALL {
+        while_another_holds(|numbers| {
+            how.child(|| {
+                assert!(!fork::late());
+                assert!(numbers.iter().all(|&number| is_open(number)));
+                assert_eq!(close_inherited(&alone()), 2);
+                assert!(numbers.iter().all(|&number| !is_open(number)));
+                assert_eq!(close_inherited(&alone()), 0, "a second reset");
+                fork::acknowledge();
+                let mut byte = [0];
+                let mut own = own_file();
+                own.read_exact(&mut byte).expect("readable");
+            });
+            assert!(numbers.iter().all(|&number| is_open(number)));
+        });
+    }
+}
+
+fn a_number_that_is_somebody_elses_by_now_is_left_alone() {
+    while_another_holds(|numbers| {
+        Fork::Handlers.child(|| {
+            let other = File::open("/dev/null").expect("there is one");
+            // SAFETY: both are open; the first is closed in this child, as a daemon does it.
+            let number = unsafe { libc::dup2(other.as_raw_fd(), numbers[0]) };
+            assert_eq!(close_inherited(&alone()), 1);
+            assert!(is_open(number));
+        });
+    });
+}
+
+fn what_is_dropped_in_the_child_closes_nothing() {
+    let held = own_file();
+    let number = held.as_raw_fd();
+    let mut held = Some(held);
+    for how in Fork::ALL {
+        how.child(|| {
+            drop(held.take());
+            assert!(is_open(number), "the reset's to close");
+            assert_eq!(close_inherited(&alone()), 1);
+            assert!(!is_open(number));
+        });
+    }
+    drop(held);
+    assert!(!is_open(number));
+}
+
+fn more_files_than_places_are_opened_all_the_same() {
+    let all: Vec<Held> = (0..40).map(|_| own_file()).collect();
+    assert!(all.iter().all(|file| is_open(file.as_raw_fd())));
+    let numbers: Vec<i32> = all.iter().map(|file| file.as_raw_fd()).collect();
+    drop(all);
+    assert!(numbers.iter().all(|&number| !is_open(number)));
+    Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), 0));
+}
+
+fn a_file_that_cannot_be_opened_leaves_no_place_taken() {
+    for _ in 0..40 {
+        assert!(Held::open(|| File::open("/nowhere/at/all")).is_err());
+    }
+    let held = own_file();
+    Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), 1));
+    drop(held);
+}
