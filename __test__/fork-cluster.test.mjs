@@ -22,7 +22,7 @@ for (const major of majors) {
       const { report } = await runFork('cluster', 'primary', major);
       const { had, child, rotated, stopped } = report;
       assert.equal(had, 2, 'the pipe to the worker, and the file for its last profile');
-      assert.equal(child.limbo, had, 'a fork inherits both');
+      assert.equal(child.inherited, had, 'a fork inherits both');
       assert.deepEqual(child.left, []);
       assert.deepEqual(child.codes, [FORKED, FORKED, FORKED], 'a pending rotation, and rotate() and stop() of the session');
       assert.ok(child.wrote < NO_MESSAGE, `the child wrote ${child.wrote} bytes`);
@@ -30,7 +30,7 @@ for (const major of majors) {
       isWhole(stopped, [0, 1]);
       // The child's own worker takes part; that of its parent cannot.
       isWhole(child.result.filter(({ workerId }) => workerId !== 1), [0, 2]);
-      assert.deepEqual([child.mine, child.grandchild.limbo, child.grandchild.left], [2, 2, []]);
+      assert.deepEqual([child.mine, child.grandchild.inherited, child.grandchild.left], [2, 2, []]);
     });
 
     it(`a worker that forks while its answer is stuck in the pipe: its child writes nothing into it (Node ${major})`, async () => {

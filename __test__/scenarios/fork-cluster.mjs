@@ -2,7 +2,7 @@
 import cluster from 'node:cluster';
 import { existsSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { asChild, forker, forkNow, inChild, native, never, outcome, pronghorn, rest, scenarios, settings, turn } from '../helpers/forking.mjs';
+import { asChild, forker, forkNow, inChild, native, never, pronghorn, rest, scenarios, settings, turn } from '../helpers/forking.mjs';
 import { nap, until } from '../helpers/held.mjs';
 
 const { startCluster, resetAfterFork } = pronghorn;
@@ -32,6 +32,7 @@ const pipes = () => [...cluster[Symbol.for('pronghorn.clusterHook')].links.value
 /** The sockets and files of this process that belong to the cluster session, as the kernel names them. */
 function belongings() {
   const all = links();
+  // oxlint-disable-next-line no-underscore-dangle -- Node has no other way to ask for the number
   const sockets = pipes().map((socket) => all[socket._handle.fd]);
   const wills = Object.values(all).filter((link) => link.startsWith(`${tmpdir()}/.pronghorn-`));
   return { sockets, wills };
@@ -152,7 +153,7 @@ const primaries = {
     const child = await inChild(
       async () => {
         const before = written();
-        const limbo = open(ours).length;
+        const inherited = open(ours).length;
         await turn();
         const left = open(ours);
         const codes = [await codeOf(rotation), await codeOf(session.rotate()), await codeOf(session.stop())];
@@ -164,13 +165,13 @@ const primaries = {
         await humming(own);
         const mine = belongings();
         const grandchild = await inChild(async () => {
-          const limbo = open(mine).length;
+          const inherited = open(mine).length;
           resetAfterFork();
-          return { limbo, left: [...open(ours), ...open(mine)] };
+          return { inherited, left: [...open(ours), ...open(mine)] };
         });
         const result = parts(await again.stop());
         own.process.kill('SIGKILL');
-        return { limbo, left, codes, wrote, mine: mine.sockets.length + mine.wills.length, grandchild: grandchild.value, result, own: own.process.pid };
+        return { inherited, left, codes, wrote, mine: mine.sockets.length + mine.wills.length, grandchild: grandchild.value, result, own: own.process.pid };
       },
       { deadlineMs: 20_000 },
     );
