@@ -28,7 +28,8 @@ export function forkAware(native: NativeApi): ForkAware {
   const shared = native.registry() as { forkAware?: ForkAware };
   const aware = (shared.forkAware ??= make(native));
   // Each copy of the package has files and cluster sessions of its own, and hears of workers by itself.
-  connectFiles({ hasThreadPool: () => native.hasThreadPool(), watch: () => aware.promises.watch() });
+  // Whether the pool works is known once a fork has been acknowledged.
+  connectFiles({ hasThreadPool: () => native.hasThreadPool() && !native.forkState().forked, watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
   aware.chain.join(workers);
   aware.chain.join(clusterComponent);
