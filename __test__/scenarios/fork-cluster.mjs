@@ -165,9 +165,9 @@ const primaries = {
         await humming(own);
         const mine = belongings();
         const grandchild = await inChild(async () => {
-          const inherited = open(mine).length;
+          const stillOpen = open(mine).length;
           resetAfterFork();
-          return { inherited, left: [...open(ours), ...open(mine)] };
+          return { inherited: stillOpen, left: [...open(ours), ...open(mine)] };
         });
         const result = parts(await again.stop());
         own.process.kill('SIGKILL');
