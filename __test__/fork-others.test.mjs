@@ -1,8 +1,12 @@
 // Forks that fail, children that stay native, daemons, and profilers that had failed or are replaced.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { runFork } from './helpers/fork.mjs';
-import { long, majors } from './helpers/nodes.mjs';
+import { long, majors, root } from './helpers/nodes.mjs';
+import { has, readProfile } from './helpers/pprof.mjs';
+import { scratch } from './helpers/scratch.mjs';
 
 const EAGAIN = -11;
 
@@ -33,6 +37,17 @@ for (const major of majors) {
       );
       assert.deepEqual(report.names, ['parentOnly']);
       assert.equal(report.stats.forgedSignals, 0);
+    });
+
+    it(`a child that stays native dies of the signal that ends it, and writes no profile (Node ${major})`, async () => {
+      const folder = scratch();
+      const env = { PRONGHORN_OUTPUT_DIR: folder, PRONGHORN_INTERVAL_MICROS: '1000' };
+      const { report } = await runFork('others', 'nativeOnlyTerminated', major, {}, { env, flags: ['--import', join(root, 'dist/register.js')] });
+      assert.deepEqual(report.ends, [15, 15, 15, 2, 2, 2, 1, 1, 1].map((number) => [number, `ended with signal ${number}`]));
+      const [name, ...others] = readdirSync(folder);
+      assert.deepEqual(others, []);
+      assert.match(name, new RegExp(`\\.${report.pid}\\.0\\.pb\\.gz$`));
+      assert.ok(readProfile(join(folder, name)).samples.some(has('parentOnly')));
     });
 
     for (const kind of ['fork', '_Fork']) {

@@ -35,19 +35,36 @@ await scenarios({
     return { denied, errors, spawned, forked, generation, wall, cpu, samples: after.samples - before.samples, forks: after.forks - before.forks, late: after.lateForks, reset: resetAfterFork(), ...digest(profile), own: forker.gettid() };
   },
 
-  // Children that sleep, compute and call libc natively, with our signal raised by hand a hundred times.
+  // Children that sleep, compute and call libc natively, with our signal raised by hand a hundred times; some fork natively themselves.
   async nativeOnly() {
     const profiler = start(options);
     const { signal } = profiler.capabilities;
     sampled(profiler);
     const statuses = [];
     for (let index = 0; index < settings.count; index++) {
-      const pids = ['fork', '_Fork', 'clone'].map((kind) => forker.forkNativeOnly(kind, 40, index % 2 === 0 ? signal : 0));
+      const pids = ['fork', '_Fork', 'clone'].map((kind) => forker.forkNativeOnly(kind, 40, index % 2 === 0 ? signal : 0, index % 4 < 2 ? 0 : 1));
       sampled(profiler);
       for (const pid of pids) statuses.push((await outcome(pid)).status);
     }
     const profile = await profiler.stop();
     return { statuses, ...digest(profile), stats: profile.stats };
+  },
+
+  // Children that stay native, and are ended by a signal for which the parent has a last profile to write.
+  async nativeOnlyTerminated() {
+    // register's own, whose options these are.
+    const profiler = start(options);
+    sampled(profiler);
+    const ends = [];
+    for (const number of [15, 2, 1]) {
+      const pids = ['fork', '_Fork', 'clone'].map((kind) => forker.forkNativeOnly(kind, 8_000, 0));
+      // In the middle of what they do.
+      await rest(20);
+      for (const pid of pids) forker.kill(pid, number);
+      for (const pid of pids) ends.push([number, await outcome(pid).then(({ status }) => status, (error) => /ended with (.*)|hangs/.exec(error.message)[0])]);
+    }
+    sampled(profiler);
+    return { ends, pid: forker.getpid() };
   },
 
   // A classical daemon: two forks, whose parents end at once.

@@ -11,27 +11,39 @@ use core::ptr;
 /// Exit status of a native-only child to which a real-time signal came that nobody had sent.
 const STRAY_SIGNAL: c_int = 9;
 
-/// `forkNativeOnly(kind, ms, signal)`: forks a child that never runs JavaScript again, and whose JavaScript heap is not mapped. It
+/// Exit status of a native-only child whose own child could not be made, or ended otherwise than with status 0.
+const CHILD_FAILED: c_int = 8;
+
+/// `forkNativeOnly(kind, ms, signal, deeper)`: forks a child that never runs JavaScript again, and whose JavaScript heap is not mapped. It
 /// computes and calls libc for `ms`, raises `signal` 100 times meanwhile (0: none) and ends with status 0, or 9 if real-time
-/// signals came that it did not raise. Returns its pid, or a negative errno.
+/// signals came that it did not raise. With `deeper` (a number) it forks a child of the same kind, which does the same and has to end with 0
+/// too; otherwise the status is 8. Returns its pid, or a negative errno.
 pub(crate) unsafe extern "C" fn fork_native_only(
     env: *mut c_void,
     info: *mut c_void,
 ) -> *mut c_void {
     let env = Env(env);
-    let [kind, millis, signal] = arguments::<3>(env, info);
+    let [kind, millis, signal, deeper] = arguments::<4>(env, info);
     let Some(kind) = Kind::named(&text(env, kind)) else {
         return from_number(env, f64::from(-libc::EINVAL));
     };
     let (millis, signal) = (number(env, millis), number(env, signal) as c_int);
+    let deeper = number(env, deeper) > 0.0;
     let pid = recipe::fork_here(kind, recipe::DIES_WITH_PARENT);
     if pid == 0 {
-        live_natively(kind, millis, signal);
+        live_natively(kind, millis, signal, deeper);
     }
     from_number(env, f64::from(pid))
 }
 
-fn live_natively(kind: Kind, millis: f64, signal: c_int) -> ! {
+fn live_natively(kind: Kind, millis: f64, signal: c_int, deeper: bool) -> ! {
+    let own_child = deeper.then(|| {
+        let pid = recipe::fork_here(kind, recipe::DIES_WITH_PARENT);
+        if pid == 0 {
+            live_natively(kind, millis, signal, false);
+        }
+        pid
+    });
     let signals = real_time_signals();
     let end = now() + millis * 1e6;
     let mut raised = 0;
@@ -53,7 +65,14 @@ fn live_natively(kind: Kind, millis: f64, signal: c_int) -> ! {
         libc::sigpending(&mut pending);
         let stray = (libc::SIGRTMIN()..=libc::SIGRTMAX())
             .any(|number| libc::sigismember(&pending, number) == 1);
-        libc::_exit(if stray { STRAY_SIGNAL } else { 0 })
+        let mut status = 0;
+        let failed =
+            own_child.is_some_and(|pid| libc::waitpid(pid, &mut status, 0) != pid || status != 0);
+        libc::_exit(match (stray, failed) {
+            (true, _) => STRAY_SIGNAL,
+            (_, true) => CHILD_FAILED,
+            _ => 0,
+        })
     }
 }
 
