@@ -18,6 +18,11 @@ import type { ResolvedOptions, TestOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { notStarted, type Profiler } from './profiler.js';
 import { randomId } from './random-id.js';
+import { realPid } from './real-pid.js';
+
+/** What the primary can know of a worker without an agent. */
+const UNREACHABLE =
+  "it was forked before the primary imported pronghorn; or it has closed its pipe to the profiler, as when it becomes another program; or it could not read pronghorn's files, which are gone or closed to its user or by Node's permission model";
 
 /** What a session is made of. */
 export interface ClusterSetup {
@@ -103,25 +108,38 @@ export class ClusterSession {
     const { workerTimeoutMs } = this.#setup;
     const members = [...this.#members];
     const answers = Promise.all(members.map((member) => member.ask(what, request)));
-    const [primary] = await Promise.all([harvestOf(own), within(answers, workerTimeoutMs, this.#over.signal)]);
+    const [primary] = await Promise.all([this.#harvestOf(own), within(answers, workerTimeoutMs, this.#over.signal)]);
     const workers = members.map((member): Gathered => {
       if (member.over) this.#leave(member);
       const { workerId, processId } = member;
       return { process: { role: 'worker', workerId, processId }, harvest: member.take(request, workerTimeoutMs) };
     });
-    const all = [...workers, ...this.#unreachable()].sort((a, b) => a.process.workerId! - b.process.workerId!);
-    return composeClusterProfile([{ process: { role: 'primary', workerId: undefined, processId: process.pid }, harvest: primary }, ...all]);
+    const all = [...workers, ...this.#unreachable(members)].sort((a, b) => a.process.workerId! - b.process.workerId!);
+    return composeClusterProfile([{ process: { role: 'primary', workerId: undefined, processId: realPid() }, harvest: primary }, ...all]);
   }
 
-  /** Workers that live and have no agent. */
-  #unreachable(): Gathered[] {
+  /** Workers that live and have no agent, or have none any more. */
+  #unreachable(members: readonly ClusterMember[]): Gathered[] {
     const { cluster, links } = this.#setup.hook;
-    const alive = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined && !worker.isDead() && !links.has(worker.id));
+    // One that closes its pipe is still a member, for the last time.
+    const known = new Set([...links.keys(), ...members.map((member) => member.workerId)]);
+    const alive = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined && !worker.isDead() && !known.has(worker.id));
     return alive.map((worker): Gathered => {
       const { id, process } = worker!;
-      const error = new WorkerUnreachableError(id, process.pid, "it was forked before the primary imported pronghorn, or Node's permission model is in force");
+      const error = new WorkerUnreachableError(id, process.pid, UNREACHABLE);
       return { process: { role: 'worker', workerId: id, processId: process.pid }, harvest: { deliveries: [], errors: [error] } };
     });
+  }
+
+  /** The primary's own. A profiler that has failed delivers nevertheless: what there was before. */
+  async #harvestOf(own: Promise<Profile>): Promise<Harvest> {
+    try {
+      const profile = await own;
+      const { failure } = this.#setup.profiler;
+      return { deliveries: [profile], errors: failure === undefined ? [] : [failure] };
+    } catch (error) {
+      return { deliveries: [], errors: [fromNative(error)] };
+    }
   }
 
   #order(): StartOrder {
@@ -172,14 +190,6 @@ export class ClusterSession {
   /** In a child of a fork these promises reject. */
   #track(work: Promise<ClusterProfile>): Promise<ClusterProfile> {
     return forkAware(this.#setup.native).promises.track(work, { deliver: (profile) => profile, unwatched: true });
-  }
-}
-
-async function harvestOf(own: Promise<Profile>): Promise<Harvest> {
-  try {
-    return { deliveries: [await own], errors: [] };
-  } catch (error) {
-    return { deliveries: [], errors: [fromNative(error)] };
   }
 }
 
