@@ -23,7 +23,9 @@ async function ends(t) {
   primary.on('error', () => undefined);
   worker.on('error', () => undefined);
   t.after(() => {
-    for (const each of [worker, primary, server]) each.destroy?.() ?? each.close();
+    worker.destroy();
+    primary.destroy();
+    server.close();
   });
   return { worker, primary, pipe: new AnswerPipe(worker, worker['_handle'].fd) };
 }

@@ -121,6 +121,7 @@ test('nothing else from a file can steer it either: value, unit, comment, label,
   const stacks = [{ stack: [`${steer} /${steer}.js:1`], values: [3], labels: { 'process id': 1, 'thread id': 2, 'thread name': steer } }];
   const types = [[`v${steer}`, `u${steer}`]];
   const evil = buildProfile({ comment: steer, types, defaultType: undefined, stacks });
+  // eslint-disable-next-line no-control-regex
   const harmless = (text) => assert.doesNotMatch(text, /(?!\n)[\u0000-\u001f\u007f-\u009f]/);
   for (const by of [undefined, 'thread']) {
     const result = top(readProfile(evil), { value: undefined, sort: 'self', count: 3, by });
