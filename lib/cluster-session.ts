@@ -45,6 +45,8 @@ export class ClusterSession {
   readonly #keep: () => void;
   /** Ends the wait for workers. */
   readonly #over = new AbortController();
+  /** This process is a child of the one that the session belongs to. */
+  #forked = false;
   #requests = 0;
   #rotation: Promise<ClusterProfile> | undefined;
   #stopped: Promise<ClusterProfile> | undefined;
@@ -52,7 +54,10 @@ export class ClusterSession {
   /** @internal programs call `startCluster()` */
   constructor(setup: ClusterSetup) {
     this.#setup = setup;
-    this.#keep = onFork(() => this.#end());
+    this.#keep = onFork(() => {
+      this.#forked = true;
+      this.#end();
+    });
     const { hook } = setup;
     hook.orderForNew = () => this.#order();
     hook.onLink = (link) => this.#join(link);
@@ -68,6 +73,11 @@ export class ClusterSession {
    * What a single worker could not deliver is no reason to reject: `processes` of the result names it.
    */
   rotate(): Promise<ClusterProfile> {
+    try {
+      this.#requireHere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (this.#stopped !== undefined) return Promise.reject(notStarted());
     if (this.#rotation !== undefined) {
       const message = 'a rotation of the cluster is under way; await it before the next rotate()';
@@ -87,8 +97,19 @@ export class ClusterSession {
    * second call gives the same promise.
    */
   stop(): Promise<ClusterProfile> {
+    try {
+      this.#requireHere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#stopped ??= this.#track(this.#stop());
     return this.#stopped;
+  }
+
+  /** @throws PronghornError ERR_PRONGHORN_FORKED in a child of a fork, whose parent has the session and the workers */
+  #requireHere(): void {
+    forkAware(this.#setup.native).chain.resetAfterFork();
+    if (this.#forked) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this session belongs to the process that this one was forked off from');
   }
 
   async #stop(): Promise<ClusterProfile> {
