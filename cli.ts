@@ -10,6 +10,7 @@ import { writeAtomically } from './lib/files.js';
 import { helpText } from './lib/help.js';
 import { mergeProfiles, type Part } from './lib/merge.js';
 import { useProfileFile } from './lib/pprof-reader.js';
+import { printableJson } from './lib/printable.js';
 import { profileBytes } from './lib/profile-bytes.js';
 import { endLike, profilesOf, runProgram } from './lib/run.js';
 import { say } from './lib/stderr.js';
@@ -64,7 +65,7 @@ function withoutNode(program: readonly string[]): readonly string[] {
 function printTop(command: Extract<Command, { name: 'top' }>): void {
   const result = useProfileFile(command.file, (profile) => top(profile, command));
   if (command.json) {
-    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    process.stdout.write(`${printableJson(result)}\n`);
     return;
   }
   const width = process.stdout.isTTY ? process.stdout.columns : Infinity;

@@ -64,12 +64,12 @@ for (const major of majors) {
     });
 
     it(`the application sees nothing: messages, settings, flags, variables, descriptors, children (Node ${major})`, async () => {
-      const { setups, messages, views, answers, rotated, stopped, stdio, listeners, names } = await cluster(major, 'unseen');
+      const { setups, messages, views, answers, childrenMeanwhile, rotated, stopped, stdio, listeners, names } = await cluster(major, 'unseen');
       const ids = [1, 2, 3, 4, 5];
       for (const id of ids) for (const result of [rotated, stopped]) shows(partOf(result, id), 'workerHums');
       isTheSum(stopped);
       // Messages: the application's own, in both directions.
-      const expected = ids.flatMap((id) => [[id, 'seen'], [id, 'echo']]);
+      const expected = [...ids.flatMap((id) => [[id, 'seen'], [id, 'echo']]), [1, 'children']];
       const sorted = (list) => list.map((entry) => JSON.stringify(entry)).sort();
       assert.deepEqual(sorted(messages), sorted(expected));
       // Settings.
@@ -92,13 +92,15 @@ for (const major of majors) {
       assert.deepEqual(answers.map((answer) => answer.argv), [[], ['extra'], ['extra'], ['extra'], ['extra']]);
       assert.deepEqual(answers.map((answer) => answer.own), [undefined, 'yes', undefined, undefined, undefined]);
       for (const answer of answers) assert.deepEqual([answer.environment, answer.preloaded], [[], []]);
-      // Their children.
-      const { spawned, forked, threads, inherited } = answers[0].children;
-      for (const child of [spawned, forked, ...threads]) {
-        assert.deepEqual([child.environment, child.agent, (child.preloaded ?? []).filter((path) => path.includes('pronghorn'))], [[], [], []]);
-        assert.doesNotMatch(child.execArgv.join(), /cluster-agent/);
+      // Their children, before a session and during one.
+      for (const { spawned, forked, threads, inherited, files } of [answers[0].children, childrenMeanwhile]) {
+        for (const child of [spawned, forked, ...threads]) {
+          assert.deepEqual([child.environment, child.agent, (child.preloaded ?? []).filter((path) => path.includes('pronghorn'))], [[], [], []]);
+          assert.doesNotMatch(child.execArgv.join(), /cluster-agent/);
+        }
+        assert.equal(inherited, 1, 'no socket reaches what a worker starts but its own standard output');
+        assert.deepEqual(files, []);
       }
-      assert.equal(inherited, 1, 'no socket reaches what a worker starts but its own standard output');
     });
 
     it(`a dormant agent is one socket and nothing else (Node ${major})`, async () => {
@@ -132,8 +134,52 @@ for (const major of majors) {
       for (const result of [last, after]) assert.equal(partOf(result, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
     });
 
+    it(`a worker that is killed while it is waited for ends the wait, one that is stopped does not prolong it (Node ${major})`, async () => {
+      const { first, firstMs, second, secondMs, third } = await cluster(major, 'killedPending');
+      assert.equal(partOf(first, 1).code, 'ERR_PRONGHORN_WORKER_LOST');
+      assert.match(partOf(first, 1).message, /ended \(SIGKILL\)/);
+      assert.equal(partOf(first, 2).code, undefined);
+      assert.ok(firstMs < 10_000, `${firstMs} ms, with a patience of 20,000`);
+      assert.equal(partOf(second, 2).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
+      assert.ok(secondMs < 10_000, `${secondMs} ms, with a patience of 400`);
+      assert.equal(partOf(third, 2).code, undefined);
+      shows(partOf(third, 2), 'workerHums');
+    });
+
+    it(`a period that waits to be handed over when a signal ends the worker is named (Node ${major})`, async () => {
+      const { result } = await cluster(major, 'cutOff');
+      const { code, message } = partOf(result, 1);
+      assert.equal(code, 'ERR_PRONGHORN_WORKER_LOST');
+      assert.match(message, /ended \(SIGTERM\) before it delivered its profile of the time from \S+Z to \S+Z/);
+      shows(partOf(result, 1), 'hang');
+    });
+
+    it(`a worker that lives on without its pipe is named once, and never waited for (Node ${major})`, async () => {
+      const { first, firstMs, second, secondMs } = await cluster(major, 'withoutPipe');
+      assert.equal(partOf(first, 1).code, 'ERR_PRONGHORN_WORKER_LOST');
+      assert.match(partOf(first, 1).message, /has closed its pipe/);
+      assert.equal(partOf(second, 1).code, 'ERR_PRONGHORN_WORKER_UNREACHABLE');
+      assert.match(partOf(second, 1).message, /closed its pipe/);
+      for (const took of [firstMs, secondMs]) assert.ok(took < 10_000, `${took} ms, with a patience of 20,000`);
+      // Node 20 has no process.execve.
+      const hasExecve = major > 20;
+      assert.deepEqual([2, 3].map((id) => partOf(first, id).code), [undefined, hasExecve ? 'ERR_PRONGHORN_WORKER_LOST' : undefined]);
+      for (const id of [2, 3]) shows(partOf(first, id), 'workerHums');
+      assert.equal(partOf(second, 2).code, hasExecve ? 'ERR_PRONGHORN_WORKER_UNREACHABLE' : undefined);
+    });
+
+    it(`a profiler that has switched itself off is named, beside what it had collected (Node ${major})`, async () => {
+      const { rotation, result } = await cluster(major, 'failing', { hook: { injectPanic: 'the ticker' } });
+      for (const each of [rotation, result]) {
+        for (const id of [0, 1, 2]) {
+          assert.deepEqual([partOf(each, id).code, partOf(each, id).message], ['ERR_PRONGHORN_INTERNAL', 'the ticker failed: injected']);
+          assert.ok(partOf(each, id).file !== undefined);
+        }
+      }
+    });
+
     it(`what a worker cannot deliver is named with its reason (Node ${major})`, async () => {
-      const { ids, second, plain, nested, overlapping, rotation, result } = await cluster(major, 'reasons');
+      const { ids, inspectors, second, plain, nested, overlapping, rotation, result } = await cluster(major, 'reasons');
       for (const each of [rotation, result]) {
         assert.equal(partOf(each, ids.early).code, 'ERR_PRONGHORN_WORKER_UNREACHABLE');
         assert.match(partOf(each, ids.early).message, /forked before the primary imported/);
@@ -148,6 +194,7 @@ for (const major of majors) {
       assert.equal(plain[0], 'ERR_PRONGHORN_ALREADY_STARTED');
       assert.equal(nested, 'ERR_PRONGHORN_UNSUPPORTED_RUNTIME');
       assert.equal(overlapping, 'ERR_PRONGHORN_ROTATION_IN_PROGRESS');
+      assert.deepEqual(inspectors, ['undefined', 'undefined'], 'nobody has opened an inspector');
     });
 
     it(`profileCluster() covers workers forked meanwhile, from their first line on (Node ${major})`, async () => {

@@ -11,7 +11,9 @@
  */
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Cluster as NodeCluster, Worker } from 'node:cluster';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
@@ -21,7 +23,8 @@ import type { AgentSetting, StartOrder } from './cluster-wire.js';
 /** Also in lib/cluster-agent.cts. */
 const VARIABLE = 'PRONGHORN_CLUSTER_AGENT';
 
-const AGENT_FLAG = `--require=${fileURLToPath(new URL('cluster-agent.cjs', import.meta.url))}`;
+const AGENT_FILE = fileURLToPath(new URL('cluster-agent.cjs', import.meta.url));
+const AGENT_FLAG = `--require=${AGENT_FILE}`;
 
 /** Where other copies of this package find the one hook. */
 const HOOK = Symbol.for('pronghorn.clusterHook');
@@ -43,7 +46,7 @@ export interface Link {
 /** The hook of this process. Other versions of this package read it: only add to it. */
 export interface ClusterHook {
   readonly cluster: Cluster;
-  /** By worker id; those that have ended are not in it. */
+  /** By worker id; those that have ended, or have closed their pipe, are not in it. */
   readonly links: Map<number, Link>;
   /** What the session that runs wants a new worker to do from its first line on. */
   orderForNew: (() => StartOrder) | undefined;
@@ -145,7 +148,7 @@ function insert(hook: ClusterHook): Insertion | undefined {
   const { cluster } = hook;
   const { settings } = cluster;
   const execArgv = settings.execArgv ?? process.execArgv;
-  if (hasPermissionModel(execArgv)) return undefined;
+  if (hasPermissionModel(execArgv) || !canReadAgent(settings)) return undefined;
   const stdio = stdioList(settings.stdio, settings.silent);
   if (stdio === undefined) return undefined;
   let order: StartOrder | undefined;
@@ -168,6 +171,28 @@ function hasPermissionModel(execArgv: readonly string[]): boolean {
   return permission !== undefined || execArgv.some((argument) => /^--(experimental-)?permission\b/.test(argument));
 }
 
+/**
+ * Whether the worker will find the agent: a flag that names a file which it cannot read would be its end. The folder of a release may have been
+ * removed since, and a worker with another user or group may read only what everybody may.
+ */
+function canReadAgent({ uid, gid }: Cluster['settings']): boolean {
+  try {
+    accessSync(AGENT_FILE, constants.R_OK);
+    const same = (uid === undefined || uid === process.getuid?.()) && (gid === undefined || gid === process.getgid?.());
+    return same || isReadableByAll(AGENT_FILE);
+  } catch {
+    return false;
+  }
+}
+
+function isReadableByAll(file: string): boolean {
+  if ((statSync(file).mode & constants.S_IROTH) === 0) return false;
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    if ((statSync(folder).mode & constants.S_IXOTH) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}
+
 /** The worker's stdio as a list, as `fork` of child_process would make one. Undefined for what `fork` will refuse. */
 function stdioList(stdio: unknown, silent: boolean | undefined): unknown[] | undefined {
   if (Array.isArray(stdio)) return stdio.includes('ipc') ? stdio : undefined;
@@ -188,6 +213,7 @@ function adopt(hook: ClusterHook, { fd, order, before }: Insertion): void {
     const link: Link = { worker, socket, order, onData: undefined };
     socket.unref();
     socket.on('error', () => undefined);
+    socket.once('close', () => hook.links.delete(worker.id));
     socket.on('data', (chunk: Buffer) => link.onData?.(chunk));
     process.once('exit', () => {
       hook.links.delete(worker.id);

@@ -27,6 +27,9 @@ export interface Harvest {
   errors: PronghornError[];
 }
 
+/** How long the news of a worker's end may take after its pipe has closed, in milliseconds. */
+const END_MS = 500;
+
 /** A worker that takes part, or was asked to. */
 export class ClusterMember {
   readonly workerId: number;
@@ -38,9 +41,17 @@ export class ClusterMember {
   /** Who waits for the answer to a request. */
   readonly #pending = new Map<number, { what: 'rotate' | 'stop'; answered: () => void }>();
   readonly #onExit = (code: number | null, signal: string | null): void => this.#exited(signal ?? `exit code ${code}`);
+  readonly #onClose = (): void => this.#closed();
   #harvest: Harvest = { deliveries: [], errors: [] };
   /** It has handed over its last period, or never had one. */
   #complete = false;
+  /** The last that was heard of it is that it is about to become another program, and has handed over all it had. */
+  #executing = false;
+  /** Where the period begins that it has to deliver next, as far as that is known. */
+  #next: { at: bigint; exactly: boolean } | undefined;
+  /** How its process has ended. */
+  #how: string | undefined;
+  #endTimer: NodeJS.Timeout | undefined;
   #over = false;
 
   constructor(link: Link, order: StartOrder, lastWill: LastWill | undefined) {
@@ -51,16 +62,17 @@ export class ClusterMember {
     this.processId = link.worker.process.pid;
     link.onData = (chunk) => this.#heard(chunk);
     link.worker.process.once('exit', this.#onExit);
+    link.socket.once('close', this.#onClose);
     // A worker that was forked with the order needs none.
     if (link.order?.session !== order.session) this.#say({ do: 'start', ...order });
   }
 
-  /** Whether its process has ended and nothing more will come. */
+  /** Whether nothing more will come: its process has ended, or its pipe is closed. */
   get over(): boolean {
     return this.#over;
   }
 
-  /** Asks for a period. @returns a promise for the answer, or for the worker's end; it never rejects, and may stay pending for ever */
+  /** Asks for a period. @returns a promise for the answer, or for the end of the worker or its pipe; it never rejects, and may stay pending for ever */
   ask(what: 'rotate' | 'stop', request: number): Promise<void> {
     if (this.#over) return Promise.resolve();
     return new Promise((resolve) => {
@@ -88,6 +100,8 @@ export class ClusterMember {
   dispose(): void {
     this.#link.onData = undefined;
     this.#link.worker.process.removeListener('exit', this.#onExit);
+    this.#link.socket.removeListener('close', this.#onClose);
+    clearTimeout(this.#endTimer);
     this.#pending.clear();
     this.#lastWill?.close();
   }
@@ -108,19 +122,30 @@ export class ClusterMember {
 
   #answer(answer: Answer, payload: Buffer): void {
     if (answer.session !== this.#session) return;
+    this.#executing = false;
+    if (answer.is === 'goesOn') return;
     if (answer.is === 'started') {
       // The reason comes again with the answer to each request.
-      this.#complete = answer.error !== undefined;
+      if (answer.error !== undefined) this.#complete = true;
+      else this.#next = { at: BigInt(answer.begunByNanos), exactly: false };
       return;
     }
     if (answer.error === undefined) {
       const { startTimeNanos, endTimeNanos, stats } = answer.period;
-      this.#harvest.deliveries.push({ data: payload, startTimeNanos: BigInt(startTimeNanos), endTimeNanos: BigInt(endTimeNanos), stats });
-      if (answer.request === undefined) this.#complete = true;
+      const delivery = { data: payload, startTimeNanos: BigInt(startTimeNanos), endTimeNanos: BigInt(endTimeNanos), stats };
+      this.#harvest.deliveries.push(delivery);
+      this.#next = { at: delivery.endTimeNanos, exactly: true };
+      if (answer.failure !== undefined) this.#harvest.errors.push(fromWire(answer.failure));
     } else {
       this.#harvest.errors.push(fromWire(answer.error));
+      // It may have been a period's end or not.
+      this.#next = undefined;
     }
-    if (answer.request === undefined) return;
+    if (answer.request === undefined) {
+      if (answer.error === undefined && answer.exec === true) this.#executing = true;
+      else if (answer.error === undefined) this.#complete = true;
+      return;
+    }
     const request = this.#pending.get(answer.request);
     this.#pending.delete(answer.request);
     if (request?.what === 'stop') this.#complete = true;
@@ -129,21 +154,50 @@ export class ClusterMember {
 
   /** What it has said last may arrive after the news of its end. The hook destroys a socket that somebody else holds open. */
   #exited(how: string): void {
-    const { socket } = this.#link;
-    if (socket.closed) this.#ended(how);
-    else socket.once('close', () => this.#ended(how));
+    this.#how = how;
+    if (this.#link.socket.closed) this.#ended(how);
+  }
+
+  /** A worker that ends closes its pipe, mostly before the news of its end. One that lives on without it cannot be asked any more. */
+  #closed(): void {
+    if (this.#how !== undefined) this.#ended(this.#how);
+    else this.#endTimer = setTimeout(() => this.#leftUs(), END_MS).unref();
   }
 
   #ended(how: string): void {
-    if (this.#over) return;
-    this.#over = true;
     const data = this.#lastWill?.take();
     const saved = data === undefined ? undefined : deliveryOf(data);
-    if (saved !== undefined) this.#harvest.deliveries.push(saved);
-    else if (!this.#complete) {
-      const message = `cluster worker ${this.workerId} (process ${this.processId}) ended (${how}) before it delivered its last profile`;
-      this.#harvest.errors.push(new PronghornError('ERR_PRONGHORN_WORKER_LOST', message));
+    if (saved !== undefined) {
+      this.#nameGapBefore(saved, how);
+      this.#harvest.deliveries.push(saved);
+    } else if (!this.#over && !this.#complete && !this.#executing) this.#lost(`ended (${how}) before it delivered its last profile`);
+    this.#finish();
+  }
+
+  #leftUs(): void {
+    if (!this.#complete && !this.#executing) {
+      this.#lost('lives, but has closed its pipe to the profiler or sent what the profiler does not understand; what came after its last profile is lost');
     }
+    this.#finish();
+  }
+
+  /**
+   * Periods follow each other without a gap. If there is one before the last, that period waited to be handed over, in a worker whose main thread was
+   * busy, when the signal came; or the worker's own code has rotated the profiler.
+   */
+  #nameGapBefore({ startTimeNanos }: Delivery, how: string): void {
+    const next = this.#next;
+    if (next === undefined || (next.exactly ? startTimeNanos === next.at : startTimeNanos <= next.at)) return;
+    this.#lost(`ended (${how}) before it delivered its profile of the time from ${dateOf(next.at)} to ${dateOf(startTimeNanos)}`);
+  }
+
+  #lost(what: string): void {
+    this.#harvest.errors.push(new PronghornError('ERR_PRONGHORN_WORKER_LOST', `cluster worker ${this.workerId} (process ${this.processId}) ${what}`));
+  }
+
+  #finish(): void {
+    clearTimeout(this.#endTimer);
+    this.#over = true;
     for (const { answered } of this.#pending.values()) answered();
     this.#pending.clear();
   }
@@ -158,6 +212,10 @@ function deliveryOf(data: Buffer): Delivery | undefined {
   } catch {
     return undefined;
   }
+}
+
+function dateOf(nanos: bigint): string {
+  return new Date(Number(nanos / 1_000_000n)).toISOString();
 }
 
 function fromWire({ code, message }: WireFailure): PronghornError {

@@ -3,7 +3,7 @@
  */
 import type { Delivery, Harvest } from './cluster-member.js';
 import { fromNative, type PronghornError } from './errors.js';
-import { Merger, mergeProfiles, type Part } from './merge.js';
+import { MergeCheck, mergeProfiles, type Part } from './merge.js';
 import type { Stats } from './native-api.js';
 import { ProfileFile } from './profile-file.js';
 
@@ -47,16 +47,23 @@ export interface Gathered {
 /**
  * Puts a period together.
  *
- * @returns the profile; a delivery that cannot be read is left out, with an error at its process
+ * A primary is a server too, and may have many workers: the event loop gets its turn between two deliveries.
+ *
+ * @returns the profile; a delivery that cannot be read, or measures other things than the first, is left out, with an error at its process
  * @throws PronghornError the first process's error if there is nothing at all
  */
 export async function composeClusterProfile(gathered: readonly Gathered[]): Promise<ClusterProfile> {
   const processes: ClusterPart[] = [];
   const parts: Part[] = [];
+  const check = new MergeCheck();
   let [start, end] = [0n, 0n];
   for (const { process, harvest } of gathered) {
     const name = process.role === 'primary' ? `the primary (process ${process.processId})` : `cluster worker ${process.workerId} (process ${process.processId})`;
-    const deliveries = harvest.deliveries.filter((delivery) => readable(name, delivery, harvest));
+    const deliveries: Delivery[] = [];
+    for (const delivery of harvest.deliveries) {
+      if (passes(check, name, delivery, harvest)) deliveries.push(delivery);
+      await new Promise(setImmediate);
+    }
     const profile = await profileOf(name, deliveries);
     if (profile !== undefined) {
       parts.push({ name, data: profile.data });
@@ -78,9 +85,9 @@ async function profileOf(name: string, deliveries: readonly Delivery[]): Promise
   return new ProfileFile({ data, startTimeNanos: first.startTimeNanos, endTimeNanos: more.at(-1)!.endTimeNanos });
 }
 
-function readable(name: string, { data }: Delivery, harvest: Harvest): boolean {
+function passes(check: MergeCheck, name: string, { data }: Delivery, harvest: Harvest): boolean {
   try {
-    new Merger().add({ name, data });
+    check.check({ name, data });
     return true;
   } catch (error) {
     harvest.errors.push(fromNative(error));

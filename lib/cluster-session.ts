@@ -18,6 +18,11 @@ import type { ResolvedOptions, TestOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { notStarted, type Profiler } from './profiler.js';
 import { randomId } from './random-id.js';
+import { realPid } from './real-pid.js';
+
+/** What the primary can know of a worker without an agent. */
+const UNREACHABLE =
+  "it was forked before the primary imported pronghorn; or it has closed its pipe to the profiler, as when it becomes another program; or it could not read pronghorn's files, which are gone or closed to its user or by Node's permission model";
 
 /** What a session is made of. */
 export interface ClusterSetup {
@@ -40,6 +45,8 @@ export class ClusterSession {
   readonly #keep: () => void;
   /** Ends the wait for workers. */
   readonly #over = new AbortController();
+  /** This process is a child of the one that the session belongs to. */
+  #forked = false;
   #requests = 0;
   #rotation: Promise<ClusterProfile> | undefined;
   #stopped: Promise<ClusterProfile> | undefined;
@@ -47,7 +54,10 @@ export class ClusterSession {
   /** @internal programs call `startCluster()` */
   constructor(setup: ClusterSetup) {
     this.#setup = setup;
-    this.#keep = onFork(() => this.#end());
+    this.#keep = onFork(() => {
+      this.#forked = true;
+      this.#end();
+    });
     const { hook } = setup;
     hook.orderForNew = () => this.#order();
     hook.onLink = (link) => this.#join(link);
@@ -63,6 +73,11 @@ export class ClusterSession {
    * What a single worker could not deliver is no reason to reject: `processes` of the result names it.
    */
   rotate(): Promise<ClusterProfile> {
+    try {
+      this.#requireHere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (this.#stopped !== undefined) return Promise.reject(notStarted());
     if (this.#rotation !== undefined) {
       const message = 'a rotation of the cluster is under way; await it before the next rotate()';
@@ -82,8 +97,19 @@ export class ClusterSession {
    * second call gives the same promise.
    */
   stop(): Promise<ClusterProfile> {
+    try {
+      this.#requireHere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#stopped ??= this.#track(this.#stop());
     return this.#stopped;
+  }
+
+  /** @throws PronghornError ERR_PRONGHORN_FORKED in a child of a fork, whose parent has the session and the workers */
+  #requireHere(): void {
+    forkAware(this.#setup.native).chain.resetAfterFork();
+    if (this.#forked) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this session belongs to the process that this one was forked off from');
   }
 
   async #stop(): Promise<ClusterProfile> {
@@ -103,25 +129,38 @@ export class ClusterSession {
     const { workerTimeoutMs } = this.#setup;
     const members = [...this.#members];
     const answers = Promise.all(members.map((member) => member.ask(what, request)));
-    const [primary] = await Promise.all([harvestOf(own), within(answers, workerTimeoutMs, this.#over.signal)]);
+    const [primary] = await Promise.all([this.#harvestOf(own), within(answers, workerTimeoutMs, this.#over.signal)]);
     const workers = members.map((member): Gathered => {
       if (member.over) this.#leave(member);
       const { workerId, processId } = member;
       return { process: { role: 'worker', workerId, processId }, harvest: member.take(request, workerTimeoutMs) };
     });
-    const all = [...workers, ...this.#unreachable()].sort((a, b) => a.process.workerId! - b.process.workerId!);
-    return composeClusterProfile([{ process: { role: 'primary', workerId: undefined, processId: process.pid }, harvest: primary }, ...all]);
+    const all = [...workers, ...this.#unreachable(members)].sort((a, b) => a.process.workerId! - b.process.workerId!);
+    return composeClusterProfile([{ process: { role: 'primary', workerId: undefined, processId: realPid() }, harvest: primary }, ...all]);
   }
 
-  /** Workers that live and have no agent. */
-  #unreachable(): Gathered[] {
+  /** Workers that live and have no agent, or have none any more. */
+  #unreachable(members: readonly ClusterMember[]): Gathered[] {
     const { cluster, links } = this.#setup.hook;
-    const alive = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined && !worker.isDead() && !links.has(worker.id));
+    // One that closes its pipe is still a member, for the last time.
+    const known = new Set([...links.keys(), ...members.map((member) => member.workerId)]);
+    const alive = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined && !worker.isDead() && !known.has(worker.id));
     return alive.map((worker): Gathered => {
       const { id, process } = worker!;
-      const error = new WorkerUnreachableError(id, process.pid, "it was forked before the primary imported pronghorn, or Node's permission model is in force");
+      const error = new WorkerUnreachableError(id, process.pid, UNREACHABLE);
       return { process: { role: 'worker', workerId: id, processId: process.pid }, harvest: { deliveries: [], errors: [error] } };
     });
+  }
+
+  /** The primary's own. A profiler that has failed delivers nevertheless: what there was before. */
+  async #harvestOf(own: Promise<Profile>): Promise<Harvest> {
+    try {
+      const profile = await own;
+      const { failure } = this.#setup.profiler;
+      return { deliveries: [profile], errors: failure === undefined ? [] : [failure] };
+    } catch (error) {
+      return { deliveries: [], errors: [fromNative(error)] };
+    }
   }
 
   #order(): StartOrder {
@@ -172,14 +211,6 @@ export class ClusterSession {
   /** In a child of a fork these promises reject. */
   #track(work: Promise<ClusterProfile>): Promise<ClusterProfile> {
     return forkAware(this.#setup.native).promises.track(work, { deliver: (profile) => profile, unwatched: true });
-  }
-}
-
-async function harvestOf(own: Promise<Profile>): Promise<Harvest> {
-  try {
-    return { deliveries: [await own], errors: [] };
-  } catch (error) {
-    return { deliveries: [], errors: [fromNative(error)] };
   }
 }
 

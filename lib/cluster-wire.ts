@@ -3,7 +3,7 @@
  * before them. The pipe they use belongs to this package alone.
  *
  * The primary sends commands, numbered within a session; the worker answers each with `started` or `part`, and adds a `part` without a number
- * when it ends.
+ * when it ends. Before it becomes another program it sends a `part` marked `exec`, and `goesOn` if it did not become one.
  */
 import type { Socket } from 'node:net';
 import { type ErrorCode, PronghornError } from './errors.js';
@@ -33,10 +33,15 @@ export type Command =
   | ({ do: 'start' } & StartOrder)
   | { do: 'rotate' | 'stop'; session: string; request: number };
 
-/** From a worker. */
+/**
+ * From a worker. `begunByNanos` is a moment in the first period, as near to its start as can be; `failure` why the profiler had switched itself off
+ * by the end of a period.
+ */
 export type Answer = { session: string } & (
-  | { is: 'started'; error?: WireFailure }
-  | { is: 'part'; request?: number | undefined; period: PartPeriod; error?: undefined }
+  | { is: 'started'; begunByNanos: string; error?: undefined }
+  | { is: 'started'; error: WireFailure }
+  | { is: 'part'; request?: number | undefined; period: PartPeriod; exec?: true; failure?: WireFailure | undefined; error?: undefined }
+  | { is: 'goesOn' }
   | { is: 'part'; request?: number | undefined; error: WireFailure }
 );
 

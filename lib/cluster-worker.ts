@@ -84,7 +84,7 @@ class ClusterWorker {
       const native = loadNative();
       const profiler = startExclusively(() => native, 'startCluster() in the cluster primary', order.options, order.test, 'startCluster()');
       this.#run = { session, profiler, rotating: false, native, disarm: this.#arm(native, order.lastWill) };
-      this.#pipe.send({ session, is: 'started' });
+      this.#pipe.send({ session, is: 'started', begunByNanos: String(native.readClock().realtimeNanos) });
     } catch (error) {
       this.#refused = { session, error };
       this.#pipe.send({ session, is: 'started', error: toWire(error) });
@@ -113,7 +113,7 @@ class ClusterWorker {
       run.rotating = true;
       const profile = await (command.do === 'stop' ? run.profiler.stop() : run.profiler.rotate());
       run.rotating = false;
-      this.#pipe.send(partOf(profile, { session, request }), profile.data);
+      this.#pipe.send(partOf(profile, run.profiler, { session, request }), profile.data);
     } catch (error) {
       if (run !== undefined) run.rotating = false;
       this.#pipe.send({ session, is: 'part', request, error: toWire(error) });
@@ -154,10 +154,15 @@ class ClusterWorker {
 
   /** The process becomes another program: what it was until now is over. If it does not, the run goes on. */
   #beforeExec(profile: Profile): void {
-    const session = this.#run?.session;
-    if (session === undefined) return;
-    this.#pipe.send(partOf(profile, { session }), profile.data);
+    const run = this.#run;
+    if (run === undefined) return;
+    const { session, profiler } = run;
+    this.#pipe.send(partOf(profile, profiler, { session, exec: true }), profile.data);
     this.#pipe.flushSync(LAST_WORDS_MS);
+    // Runs only if execve has thrown.
+    queueMicrotask(() => {
+      if (!run.native.forkState().forked) this.#pipe.send({ session, is: 'goesOn' });
+    });
   }
 
   #lastWords(): void {
@@ -171,7 +176,7 @@ class ClusterWorker {
         this.#pipe.send({ session, is: 'part', error: toWire(new PronghornError('ERR_PRONGHORN_WORKER_LOST', message)) });
       }
       const profile = run.profiler.stopSync();
-      this.#pipe.send(partOf(profile, { session }), profile.data);
+      this.#pipe.send(partOf(profile, run.profiler, { session }), profile.data);
     } catch (error) {
       this.#pipe.send({ session, is: 'part', error: toWire(error) });
     }
@@ -181,7 +186,8 @@ class ClusterWorker {
   }
 }
 
-function partOf(profile: Profile, of: { session: string; request?: number }): Answer {
+function partOf(profile: Profile, { failure }: Profiler, of: { session: string; request?: number; exec?: true }): Answer {
   const { startTimeNanos, endTimeNanos, stats } = profile;
-  return { ...of, is: 'part', period: { startTimeNanos: String(startTimeNanos), endTimeNanos: String(endTimeNanos), stats } };
+  const period = { startTimeNanos: String(startTimeNanos), endTimeNanos: String(endTimeNanos), stats };
+  return { ...of, is: 'part', period, failure: failure && toWire(failure) };
 }

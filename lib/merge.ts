@@ -41,21 +41,47 @@ export async function mergeProfiles(parts: Iterable<Part>): Promise<Buffer> {
   return compress(merger.finish());
 }
 
+/** Says of profiles, one after the other, which of them can be merged: those that can be read and measure what the first of them does. */
+export class MergeCheck {
+  readonly #strings = new StringTable();
+  #first: NamedHeader | undefined;
+
+  /** @throws PronghornError as mergeProfiles(); the part is then left out, and others can be checked */
+  check(part: Part): void {
+    const merger = new Merger(this.#strings, this.#first);
+    merger.add(part);
+    this.#first = merger.first;
+  }
+}
+
+type NamedHeader = Header & { name: string };
+
 /** Takes profiles one after the other. */
 export class Merger {
-  readonly #strings = new StringTable();
+  readonly #strings: StringTable;
   readonly #mappings = new MappingTable();
   readonly #functions = new FunctionTable();
   readonly #locations = new LocationTable();
   readonly #samples = new SampleTable();
   readonly #comments = new Set<number>();
-  #first: (Header & { name: string }) | undefined;
+  #first: NamedHeader | undefined;
   #period: Integer = 0;
   #defaultType = 0;
   #docUrl = 0;
   #startNanos: bigint | undefined;
   #endNanos = 0n;
   #longestNanos = 0n;
+
+  /** @param first what the profiles have to agree with, with its texts in `strings`; the first that is added if it is undefined */
+  constructor(strings = new StringTable(), first?: NamedHeader) {
+    this.#strings = strings;
+    this.#first = first;
+  }
+
+  /** What the profiles have to agree with. */
+  get first(): NamedHeader | undefined {
+    return this.#first;
+  }
 
   /**
    * Adds a profile. After an error the merger is of no more use.
@@ -131,7 +157,7 @@ export class Merger {
   }
 
   /** Values can be added up only if they are values of the same things. */
-  #agree(header: Header & { name: string }): void {
+  #agree(header: NamedHeader): void {
     this.#first ??= header;
     const first = this.#first;
     if (header.sampleTypes.join(';') !== first.sampleTypes.join(';')) {

@@ -3,6 +3,7 @@
  */
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { printable } from './printable.js';
 import type { Group, Top, TopRow, Totals } from './top.js';
 
 /** How the table is laid out. */
@@ -39,7 +40,7 @@ function functionLines(totals: Totals, unit: string, options: TableOptions): str
 
 /** One line for each process or thread, under a header. */
 function groupLines(result: Top, groups: readonly Group[]): string[] {
-  const header = [result.value, '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), result.by ?? ''];
+  const header = [printable(result.value), '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), result.by ?? ''];
   const rows = groups.map((group) => {
     const samples = header.length === 4 ? [(group.samples ?? 0).toLocaleString('en-US')] : [];
     return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, nameOf(group)];
@@ -68,12 +69,12 @@ function aligned(lines: readonly string[][], numbers: number): string[] {
 }
 
 function summary(result: Top, title: string): string[] {
-  const parts = [`${amount(result.sum, result.unit, result.sum)} of ${result.value}`];
+  const parts = [`${amount(result.sum, result.unit, result.sum)} of ${printable(result.value)}`];
   if (result.samples !== undefined && result.value !== 'samples') parts.push(`${result.samples.toLocaleString('en-US')} samples`);
   parts.push(`${result.stackCount.toLocaleString('en-US')} different stacks`);
   if (result.durationNanos > 0) parts.push(`over ${seconds(result.durationNanos)}`);
   const when = result.timeNanos > 0 ? `, from ${localTime(new Date(result.timeNanos / 1e6))}` : '';
-  return [`${title}${when}`, ...result.comments.map(printable), parts.join(', ')];
+  return [`${printable(title)}${when}`, ...result.comments.map(printable), parts.join(', ')];
 }
 
 function cells(row: TopRow, sum: number, unit: string, directory: string): string[] {
@@ -90,7 +91,7 @@ function cells(row: TopRow, sum: number, unit: string, directory: string): strin
 /** All values of a column have the unit that suits the whole, so that they compare at a glance. */
 function amount(value: number, unit: string, whole: number): string {
   if (unit === 'nanoseconds') return whole >= 10e9 ? `${(value / 1e9).toFixed(2)} s` : `${(value / 1e6).toFixed(1)} ms`;
-  return unit === 'count' ? value.toLocaleString('en-US') : `${value.toLocaleString('en-US')} ${unit}`;
+  return unit === 'count' ? value.toLocaleString('en-US') : `${value.toLocaleString('en-US')} ${printable(unit)}`;
 }
 
 function seconds(nanos: number): string {
@@ -126,12 +127,6 @@ function localTime(date: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
-/** A name comes from a file of unknown origin: it must not be able to steer the terminal. */
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }
 
 function cutMiddle(text: string, width: number): string {

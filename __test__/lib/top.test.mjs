@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,6 +8,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { readProfile, useProfileFile } from '../../dist/lib/pprof-reader.js';
 import { formatTop } from '../../dist/lib/top-table.js';
 import { top } from '../../dist/lib/top.js';
+import { root } from '../helpers/nodes.mjs';
 import { buildProfile } from './build-profile.mjs';
 
 const ms = 1_000_000;
@@ -112,6 +114,36 @@ test('names from a file cannot steer the terminal, and long ones are cut', () =>
   const text = formatTop(top(readProfile(evil), { value: 'cpu', sort: 'self', count: 3 }), { title: 'x', directory: '/', width: 60 });
   assert.ok(!text.includes('\u001b'));
   assert.ok(text.split('\n').every((line) => line.length <= 60), text);
+});
+
+test('nothing else from a file can steer it either: value, unit, comment, label, file, and messages about them', async (t) => {
+  const steer = '\u001b[2J\u009b2J\u007f';
+  const stacks = [{ stack: [`${steer} /${steer}.js:1`], values: [3], labels: { 'process id': 1, 'thread id': 2, 'thread name': steer } }];
+  const types = [[`v${steer}`, `u${steer}`]];
+  const evil = buildProfile({ comment: steer, types, defaultType: undefined, stacks });
+  // eslint-disable-next-line no-control-regex
+  const harmless = (text) => assert.doesNotMatch(text, /(?!\n)[\u0000-\u001f\u007f-\u009f]/);
+  for (const by of [undefined, 'thread']) {
+    const result = top(readProfile(evil), { value: undefined, sort: 'self', count: 3, by });
+    assert.ok(result.value.includes('\u001b'), 'it comes from the file as it is');
+    harmless(formatTop(result, { title: `x${steer}`, directory: '/', width: 200 }));
+  }
+  // The command's own messages and its JSON.
+  const directory = mkdtempSync(join(tmpdir(), 'pronghorn-top-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const paths = ['evil', 'good'].map((name) => join(directory, name));
+  writeFileSync(paths[0], evil);
+  writeFileSync(paths[1], bytes);
+  const cli = (...args) => spawnSync(process.execPath, [join(root, 'dist/cli.js'), ...args], { encoding: 'utf8', timeout: 20_000 });
+  const missing = cli('top', paths[0], '--value', 'cpu');
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /the profile has no value cpu; it has v/);
+  const incompatible = cli('merge', ...paths, '-o', join(directory, 'out'));
+  assert.equal(incompatible.status, 1);
+  assert.match(incompatible.stderr, /sample types must be the same/);
+  const json = cli('top', paths[0], '--json');
+  assert.equal(JSON.parse(json.stdout).value, `v${steer}`);
+  for (const { stdout, stderr } of [missing, incompatible, json]) harmless(stdout + stderr);
 });
 
 test('an empty profile is no error', () => {

@@ -1,8 +1,9 @@
 // Cluster applications that are profiled from their primary. `settings.case` says which; workers run this file too.
 import { execFileSync, fork as forkChild, spawnSync } from 'node:child_process';
 import cluster from 'node:cluster';
-import { existsSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { get, createServer } from 'node:http';
+import { url as inspectorUrl } from 'node:inspector';
 import { fileURLToPath } from 'node:url';
 import { Worker as Thread } from 'node:worker_threads';
 import { report, rest, settings, startOptions } from '../helpers/scenario.mjs';
@@ -74,6 +75,11 @@ async function endAll() {
   const workers = Object.values(cluster.workers);
   for (const worker of workers) worker.process.kill('SIGKILL');
   await Promise.all(workers.map(ended));
+}
+
+async function timed(promise) {
+  const before = performance.now();
+  return [await promise, performance.now() - before];
 }
 
 let kept = 0;
@@ -171,15 +177,19 @@ const primaries = {
     await humming(1, 2, 3, 4, 5);
     const rotated = await shown(await session.rotate());
     for (const worker of workers) worker.send({ echo: worker.id });
-    await humming(1, 2, 3, 4, 5);
-    await until(() => messages.length >= 10);
+    first.send({ children: true });
+    const [{ children: childrenMeanwhile }] = await Promise.all([
+      new Promise((resolve) => first.on('message', (message) => message.is === 'children' && resolve(message))),
+      humming(1, 2, 3, 4, 5),
+      until(() => messages.length >= 11),
+    ]);
     const stopped = await shown(await session.stop());
     const stdio = workers.map((worker) => worker.process.stdio.length);
     const listeners = cluster.listenerCount('fork') + cluster.listenerCount('online') + cluster.listenerCount('exit');
     const closed = Promise.all(workers.map((worker) => new Promise((resolve) => worker.process.once('close', resolve))));
     await endAll();
     await closed;
-    return { setups, messages, views, answers, rotated, stopped, stdio, listeners, names: [cluster.fork.name, cluster.fork.length, cluster.setupPrimary.name] };
+    return { setups, messages, views, answers, childrenMeanwhile, rotated, stopped, stdio, listeners, names: [cluster.fork.name, cluster.fork.length, cluster.setupPrimary.name] };
   },
 
   /** A dormant agent: what a worker has that it would not have without us. The same program without the import is the measure. */
@@ -226,6 +236,88 @@ const primaries = {
     return { ids, first, stillHanging, second, last, after };
   },
 
+  /** A worker that is killed while an answer of it is waited for; one that is stopped and goes on later. */
+  async killedPending(pronghorn) {
+    const [hanging, stopped] = await forkOnline(2);
+    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 20_000 }));
+    await humming(1, 2);
+    hanging.send('hang');
+    await until(() => existsSync(HANGING));
+    const rotation = timed(session.rotate());
+    await rest(100);
+    hanging.process.kill('SIGKILL');
+    const [first, firstMs] = await rotation;
+    await session.stop();
+    const next = pronghorn.startCluster(startOptions({ workerTimeoutMs: 400 }));
+    await humming(2);
+    stopped.process.kill('SIGSTOP');
+    const [second, secondMs] = await timed(next.rotate());
+    stopped.process.kill('SIGCONT');
+    await humming(2);
+    const third = await shown(await next.stop());
+    await endAll();
+    return { first: await shown(first), firstMs, second: await shown(second), secondMs, third };
+  },
+
+  /**
+   * A worker rotates, and its main thread is busy from then on, so that the profile is never handed over; then SIGTERM ends it. It hangs, so that the
+   * primary's command is there when it looks again, and hangs once more after the turn of the event loop in which it has read it.
+   */
+  async cutOff(pronghorn) {
+    const [worker] = await forkOnline(1);
+    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 20_000 }));
+    await humming(1);
+    worker.send('hang twice');
+    await until(() => existsSync(HANGING));
+    const rotation = session.rotate();
+    rmSync(HANGING);
+    await until(() => existsSync(HANGING));
+    // The thread pool serializes in the meantime.
+    await rest(500);
+    worker.process.kill('SIGTERM');
+    const result = await shown(await rotation);
+    await session.stop();
+    return { result };
+  },
+
+  /** Workers that live and have no pipe any more: one has closed its descriptors, one has become another program. */
+  async withoutPipe(pronghorn) {
+    const [closing, becoming, trying] = await forkOnline(3);
+    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 20_000 }));
+    await humming(1, 2, 3);
+    closing.send('close');
+    await until(() => existsSync(`${settings.out}/closed`));
+    if (process.execve) {
+      becoming.send('become');
+      trying.send('try to become');
+      await online([trying]);
+      await until(() => readFileSync(`/proc/${becoming.process.pid}/comm`, 'utf8') === 'sleep\n');
+      trying.process.kill('SIGKILL');
+      await ended(trying);
+    }
+    const [first, firstMs] = await timed(session.rotate());
+    const [second, secondMs] = await timed(session.stop());
+    await endAll();
+    return { first: await shown(first), firstMs, second: await shown(second), secondMs };
+  },
+
+  /** Every profiler switches itself off. */
+  async failing(pronghorn) {
+    await forkOnline(2);
+    const session = pronghorn.startCluster(startOptions());
+    burnFor(100);
+    let rotation;
+    const end = performance.now() + 10_000;
+    do {
+      await humming(1, 2);
+      rotation = await session.rotate();
+    } while (rotation.processes.some((part) => part.error === undefined) && performance.now() < end);
+    rotation = await shown(rotation);
+    const result = await shown(await session.stop());
+    await endAll();
+    return { rotation, result };
+  },
+
   /** Workers forked before the import, ones whose profiler refuses, ones that stop it themselves. */
   async reasons(pronghorn, _keptFork, early) {
     const [busy, stopping] = await forkOnline(2);
@@ -251,9 +343,15 @@ const primaries = {
     });
     const [rotation, overlapping] = await Promise.all([session.rotate().then(shown), session.rotate().catch(code)]);
     const result = await shown(await session.stop());
+    const inspectors = [];
+    for (const worker of [early, stopping]) {
+      worker.send({ inspector: true });
+      const [{ inspector }] = await online([worker]);
+      inspectors.push(inspector);
+    }
     const ids = { early: early.id, busy: busy.id, stopping: stopping.id };
     await endAll();
-    return { ids, second, plain, nested: nested.answer, overlapping, rotation, result };
+    return { ids, inspectors, second, plain, nested: nested.answer, overlapping, rotation, result };
   },
 
   /** profileCluster(); and a worker that is forked while a session runs, which is profiled from its first line on. */
@@ -339,8 +437,10 @@ async function children() {
     const child = forkChild('-p', [], { execArgv: [...process.execArgv, '-e', `process.send(${text})`] });
     child.on('message', (message) => resolve(JSON.parse(message)));
   });
+  // Among the files would be the one for the last profile.
   const inherited = spawnSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).stdout;
-  return { spawned, forked, threads: [await thread({}), await thread({ execArgv: process.execArgv, env: process.env })], inherited: (inherited.match(/socket:/g) ?? []).length };
+  const files = inherited.match(/\S*pronghorn-[0-9a-f]{8}-\S*/g) ?? [];
+  return { spawned, forked, threads: [await thread({}), await thread({ execArgv: process.execArgv, env: process.env })], inherited: (inherited.match(/socket:/g) ?? []).length, files };
 }
 
 const workers = {
@@ -355,7 +455,8 @@ const workers = {
     const messages = [];
     process.on('message', (message) => {
       messages.push(message);
-      process.send({ is: 'echo', messages });
+      if (message.children) void children().then((all) => process.send({ is: 'children', children: all }));
+      else process.send({ is: 'echo', messages });
     });
     process.on('internalMessage', (message) => {
       if (!message.cmd?.startsWith('NODE_')) messages.push(['internal', message]);
@@ -376,9 +477,45 @@ const workers = {
     process.send('online');
     setInterval(workerHums, 30);
   },
+  killedPending: () => workers.hang(),
+  cutOff() {
+    process.on('message', () => {
+      hang();
+      setImmediate(() => setImmediate(hang));
+    });
+    process.send('online');
+    setInterval(workerHums, 30);
+  },
+  withoutPipe() {
+    process.on('message', (what) => {
+      if (what === 'close') {
+        // After standard input, output and error, and the IPC channel.
+        closeSync(4);
+        writeFileSync(`${settings.out}/closed`, '');
+      } else if (what === 'become') {
+        process.execve('/bin/sleep', ['sleep', '60'], process.env);
+      } else {
+        try {
+          process.execve('/bin/sleep', ['sleep', 60], process.env);
+        } catch {
+          // An argument that is no string.
+        }
+        // The profiler tells the primary so once this function has returned.
+        setImmediate(() => process.send('goes on'));
+      }
+    });
+    process.send('online');
+    setInterval(workerHums, 30);
+  },
+  failing: () => workers.hang(),
   async reasons() {
     const hold = setInterval(workerHums, 30);
-    process.on('message', async ({ start, stop, startCluster }) => {
+    process.on('message', async ({ start, stop, startCluster, inspector }) => {
+      // A worker that was forked too early never loads the package.
+      if (inspector) {
+        process.send({ inspector: String(inspectorUrl()) });
+        return;
+      }
       const pronghorn = await import('pronghorn');
       if (start) pronghorn.start(startOptions());
       if (stop) await pronghorn.stop();
