@@ -39,10 +39,11 @@ async function live(profiler, index) {
 const STACKS = 4;
 const DEPTH = 500;
 
-const generated = Array.from({ length: STACKS }, (_, stack) => {
+const generated = Array.from({ length: STACKS }, (_stack, stack) => {
   const name = (depth) => `generated_${stack}_${depth}`;
   const inner = (depth) => `function ${name(depth)}(work) { return ${depth === 0 ? 'work()' : `${name(depth - 1)}(work)`} + ${depth}; }`;
-  const functions = Array.from({ length: DEPTH }, (_, depth) => inner(depth));
+  const functions = Array.from({ length: DEPTH }, (_depth, depth) => inner(depth));
+  // oxlint-disable-next-line no-eval -- functions that no other program has, in scripts of their own
   return (0, eval)(`${functions.join('\n')}\n${name(DEPTH - 1)};\n//# sourceURL=generated-${stack}.js`);
 });
 

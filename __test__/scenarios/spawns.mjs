@@ -45,6 +45,7 @@ async function each(counts) {
 }
 
 if (!isMainThread) {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of Node's, not a window
   parentPort.postMessage(await each({ spawn: 40, execFileSync: 40 }));
 } else if (process.argv[3] !== 'child') {
   const profiler = start(startOptions());

@@ -6,11 +6,11 @@ import { start } from 'pronghorn';
 const SOURCE = "import('pronghorn').then(() => { const end = Date.now() + 5; let sink = 1; while (Date.now() < end) sink = (sink * 31) | 0; });";
 
 if (isMainThread) {
-  let over = false;
+  const state = { over: false };
   let imported = 0;
   const errors = [];
   const importing = Array.from({ length: 3 }, async () => {
-    while (!over) {
+    while (!state.over) {
       const worker = new Worker(SOURCE, { eval: true });
       const code = await new Promise((resolve) => {
         worker.once('error', (error) => errors.push(String(error)));
@@ -31,7 +31,7 @@ if (isMainThread) {
     sums.refusedWalks += stats.refusedWalks;
     sums.samples += stats.samples;
   }
-  over = true;
+  state.over = true;
   await Promise.all(importing);
   report({ ...sums, imported, errors, reasons: [...reasons] });
 }
