@@ -47,7 +47,8 @@ for (const major of majors) {
           const found = FUNCTIONS.filter((name) => profile.samples.some(has(name)));
           assert.deepEqual(found, [FUNCTIONS[workerId]]);
           const cpu = total(profile.samples.filter(has(FUNCTIONS[workerId])), 'cpu');
-          assert.ok(cpu > 80e6, `${cpu}:\n${stacks(profile.samples, 'cpu')}`);
+          // Of 100 ms of the process, whose other threads compile and collect.
+          assert.ok(cpu > 20e6, `${cpu}:\n${stacks(profile.samples, 'cpu')}`);
         }
       });
 

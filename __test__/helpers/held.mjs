@@ -8,7 +8,7 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 export const nap = (ms) => Atomics.wait(cell, 0, 0, ms);
 
 /** Blocks this thread until another one is held at the failpoint. Throws when nobody comes. */
-export function untilHeld(name, ms = 3_000) {
+export function untilHeld(name, ms = 10_000) {
   const end = performance.now() + ms;
   while (!native().failpointIsHeld(name)) {
     if (performance.now() > end) throw new Error(`nobody came to ${name}`);

@@ -55,8 +55,8 @@ await scenarios({
   async order() {
     const { forkAware } = await lib('fork');
     const { ORDER } = await lib('fork-component');
-    api.armTermination({ signals: [15], path: join(settings.out, 'never.pb.gz') });
     const profiler = start(options);
+    api.armTermination({ signals: [15], path: join(settings.out, 'never.pb.gz') });
     const { chain } = forkAware(api);
     const seen = [];
     const observer = (name) => {

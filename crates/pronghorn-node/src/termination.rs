@@ -196,7 +196,9 @@ fn install(signal: i32) -> bool {
         return false;
     };
     let default = previous.sa_sigaction == libc::SIG_DFL;
-    if previous.sa_sigaction == libc::SIG_IGN || !(default || session::is_hosts(previous.sa_sigaction)) {
+    if previous.sa_sigaction == libc::SIG_IGN
+        || !(default || session::is_hosts(previous.sa_sigaction))
+    {
         return false;
     }
     place.store(Box::into_raw(Box::new(previous)), SeqCst);
