@@ -36,7 +36,7 @@ function taken(objectId) {
 export function insideOf(owner, name) {
   const { privateProperties = [] } = ask('Runtime.getProperties', { objectId: handleOf(owner), ownProperties: true });
   const property = privateProperties.find((each) => each.name === name);
-  if (property?.value?.objectId === undefined) throw new Error(`there is no object ${name}; there are ${privateProperties.map((each) => each.name)}`);
+  if (property?.value?.objectId === undefined) throw new Error(`no object ${name} among ${privateProperties.map((each) => each.name)}`);
   return taken(property.value.objectId);
 }
 
