@@ -92,7 +92,9 @@ function unreached(texts) {
     components.push(source);
     if (reset === undefined) missing.push(`${source} has no reset_after_fork()`);
     else if (!reached.has(source)) missing.push(`nobody calls reset_after_fork() of ${source}`);
-    for (const name of statics) if (reset !== undefined && !new RegExp(`\\b${name}\\b`).test(reset)) missing.push(`reset_after_fork() of ${source} leaves ${name} alone`);
+    for (const name of statics) {
+      if (reset !== undefined && !new RegExp(`\\b${name}\\b`).test(reset)) missing.push(`reset_after_fork() of ${source} leaves ${name} alone`);
+    }
   }
   return { missing, components };
 }
@@ -102,7 +104,9 @@ const texts = Object.fromEntries(sources.map((source) => [source, withoutComment
 test('every file with a Resettable is a component, whose reset the chain calls', () => {
   const { missing, components } = unreached(texts);
   assert.deepEqual(missing, []);
-  for (const name of ['slot', 'session', 'termination', 'fault']) assert.ok(components.some((source) => moduleOf(source) === name), `${name} is not found`);
+  for (const name of ['slot', 'session', 'termination', 'fault']) {
+    assert.ok(components.some((source) => moduleOf(source) === name), `${name} is not found`);
+  }
   assert.ok(components.length >= 10, `${components}`);
 });
 

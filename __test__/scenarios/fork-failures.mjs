@@ -3,7 +3,9 @@ import { subscribe } from 'node:diagnostics_channel';
 import { existsSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { childOnly, digest, forker, inChild, native, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
+import {
+  childOnly, digest, forker, inChild, native, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled,
+} from '../helpers/forking.mjs';
 import { until, untilHeld } from '../helpers/held.mjs';
 
 const { start, resetAfterFork } = pronghorn;
@@ -32,7 +34,8 @@ function on() {
   const { running, tickerThreadId, slots, faultHandlersInstalled, terminationSignals } = api.inspect();
   // Before the collector is reset its number is that of the parent's.
   const ticker = tickerThreadId !== 0 && existsSync(`/proc/self/task/${tickerThreadId}`);
-  return { running, ticker, hooked: slots.some((slot) => slot.hooked), armed: slots.some((slot) => slot.armed), faults: faultHandlersInstalled, termination: terminationSignals };
+  const [hooked, armed] = ['hooked', 'armed'].map((what) => slots.some((slot) => slot[what]));
+  return { running, ticker, hooked, armed, faults: faultHandlersInstalled, termination: terminationSignals };
 }
 
 /** What is published from now on, and what is on and what an API call comes to at that moment. */
@@ -40,7 +43,8 @@ function listen(profiler) {
   const heard = [];
   for (const name of ['failure', 'reset']) {
     subscribe(`pronghorn:${name}`, ({ error, restarted, reason }) => {
-      heard.push({ name, code: error?.code, text: error?.message ?? reason, cause: error?.cause?.message, restarted, on: on(), stats: codeOf(() => profiler.stats()) });
+      const said = { code: error?.code, text: error?.message ?? reason, cause: error?.cause?.message, restarted };
+      heard.push({ name, ...said, on: on(), stats: codeOf(() => profiler.stats()) });
     });
   }
   return heard;

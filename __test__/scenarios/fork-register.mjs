@@ -1,6 +1,8 @@
 // A program under register that really forks: where the policy says stop, and where a step of register's own part fails.
 import { subscribe } from 'node:diagnostics_channel';
-import { childOnly, fixture, forker, forkNow, inChild, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
+import {
+  childOnly, fixture, forker, forkNow, inChild, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, turn, untilSampled,
+} from '../helpers/forking.mjs';
 import { until } from '../helpers/held.mjs';
 
 const { start } = pronghorn;
@@ -8,7 +10,10 @@ const resets = [];
 subscribe('pronghorn:reset', ({ restarted, reason }) => resets.push({ restarted, reason }));
 
 /** What register has hooked into this process. */
-const hooks = () => ({ exit: process.listenerCount('exit'), signals: [1, 2, 15].map((signal) => fixture.dispositionOf(signal).replace(/^.*\//, '')) });
+const hooks = () => ({
+  exit: process.listenerCount('exit'),
+  signals: [1, 2, 15].map((signal) => fixture.dispositionOf(signal).replace(/^.*\//, '')),
+});
 const sampled = (profiler, burn) => untilSampled(() => profiler.stats().samples, burn, { ms: 5_000 });
 
 /** Ends a child by SIGTERM; the parent gets how it ended. */

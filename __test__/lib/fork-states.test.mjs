@@ -1,0 +1,148 @@
+// What each component keeps, after a reset: every field is set to something that it never holds by itself, and none of that is left but what a child is to
+// remember. The states are private; they are looked at as a debugger does.
+import assert from 'node:assert/strict';
+import { closeSync, fstatSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createApi } from '../../dist/lib/api.js';
+import { ExecveGuard } from '../../dist/lib/execve.js';
+import { Exporter } from '../../dist/lib/exporter.js';
+import { forkAware } from '../../dist/lib/fork.js';
+import { ORDER } from '../../dist/lib/fork-component.js';
+import { Identity } from '../../dist/lib/identity.js';
+import { openFiles } from '../../dist/lib/open-files.js';
+import { Promises } from '../../dist/lib/promises.js';
+import { Workers } from '../../dist/lib/threads.js';
+import { profileWholeProgram } from '../../dist/lib/whole-program.js';
+import { insideOf, seenBy } from '../helpers/insides.mjs';
+import { fakeNative } from './fake-native.mjs';
+
+const reading = { realtimeNanos: 1_800_000_000_123_000_000n, monotonicNanos: 7n, cpuNanos: 3n };
+const fork = { forked: true, generation: 5, pid: 4_711, parentPid: 4_000, late: false, worker: false, forkingThread: true, forkedAtMonotonicNanos: 1n };
+const restart = { reading, fork, verdict: { restart: true, reason: undefined, refusal: undefined } };
+const stay = { ...restart, verdict: { restart: false, reason: 'a test says so', refusal: undefined } };
+
+/** Components that this file is about; the others keep nothing here. */
+const KEEPS = ['files', 'exporter', 'identity', 'execve', 'workers', 'whole program', 'promises', 'profiler'];
+
+test('every component that keeps something is looked at here', () => {
+  // The native half keeps its own, which Rust's compiler sees to; what the cluster's keeps goes with its hooks, see fork-cluster.test.mjs.
+  assert.deepEqual(KEEPS, ORDER.filter((name) => !['collector', 'recorder', 'binding', 'cluster'].includes(name)));
+});
+
+/** Sets every field of an object, and returns what each was set to. */
+function mark(state) {
+  const marks = Object.fromEntries(Object.keys(state).map((field) => [field, { markOf: field }]));
+  assert.ok(Object.keys(marks).length > 0);
+  return Object.assign(state, marks), marks;
+}
+
+/** Marks the state of a component, resets it, and returns the state that is there then. */
+function afterReset(component, reset, owner = component) {
+  const before = insideOf(owner, '#state');
+  const marks = mark(before);
+  component.resetAfterFork(reset);
+  const after = insideOf(owner, '#state');
+  assert.notEqual(after, before, `${component.name}: the state is not replaced`);
+  assert.deepEqual(Object.keys(after), Object.keys(before), `${component.name}: fields come and go`);
+  return { marks, after };
+}
+
+for (const [what, reset] of Object.entries({ 'that is profiled': restart, 'that stays off': stay })) {
+  test(`exporter, execve and workers keep nothing in a child ${what}`, () => {
+    const native = fakeNative();
+    const exporter = () => new Exporter(new Identity(native));
+    const fresh = exporter();
+    fresh.begin(reading.realtimeNanos);
+    assert.deepEqual(afterReset(exporter(), reset).after, insideOf(fresh, '#state'));
+    const guard = () => new ExecveGuard(native, () => undefined, () => undefined, {});
+    assert.deepEqual(afterReset(guard(), reset).after, insideOf(guard(), '#state'));
+    const workers = () => new Workers(() => []);
+    assert.deepEqual(afterReset(workers(), reset).after, insideOf(workers(), '#state'));
+  });
+
+  test(`identity: a child ${what} remembers its parent and the root of the family, and nothing else`, () => {
+    const { marks, after } = afterReset(new Identity(fakeNative()), reset);
+    const { runtimeId, ...others } = after;
+    assert.match(runtimeId, /^[0-9a-f-]{16,}$/);
+    assert.deepEqual(others, { parentRuntimeId: marks.runtimeId, rootRuntimeId: marks.rootRuntimeId, pid: fork.pid, generation: fork.generation });
+  });
+}
+
+test('profiler: where it stays off nothing is left, and where it starts again only what the start says', () => {
+  for (const afterFork of ['stop', 'restart']) {
+    const native = fakeNative();
+    const profiler = createApi(() => native).start({ afterFork });
+    const before = insideOf(profiler, '#state');
+    mark(before);
+    native.fork();
+    native.poll();
+    const after = insideOf(profiler, '#state');
+    assert.notEqual(after, before);
+    // A start in a process of its own, which nothing has happened to.
+    const other = fakeNative();
+    const fresh = insideOf(createApi(() => other).start(), '#state');
+    const expected = afterFork === 'restart' ? fresh : { ...fresh, running: false, lastCapabilities: undefined };
+    assert.deepEqual(Object.keys(after), Object.keys(before));
+    assert.deepEqual(after, expected, afterFork);
+  }
+});
+
+test('whole program: the child’s file is named after the reset', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pronghorn-states-'));
+  const { PRONGHORN_OUTPUT_DIR: kept } = process.env;
+  process.env.PRONGHORN_OUTPUT_DIR = folder;
+  const native = fakeNative();
+  profileWholeProgram(() => native);
+  const program = insideOf(forkAware(native).chain, '#components').find(({ name }) => name === 'whole program');
+  t.after(() => {
+    program.hooksOff();
+    rmSync(folder, { recursive: true, force: true });
+    if (kept === undefined) delete process.env.PRONGHORN_OUTPUT_DIR;
+    else process.env.PRONGHORN_OUTPUT_DIR = kept;
+  });
+  for (const reset of [restart, stay]) assert.deepEqual(afterReset(program, reset).after, { when: new Date(1_800_000_000_123) });
+});
+
+test('promises: none is pending in a child, each has rejected, and what it had left in the process is put away', async () => {
+  const promises = new Promises({ resetAfterFork: () => false });
+  const before = insideOf(promises, '#pending');
+  const put = [];
+  const given = [1, 2].map((number) => promises.track(new Promise(() => undefined), { deliver: (it) => it, abandon: () => put.push(number), unwatched: true }));
+  assert.equal(before.size, 2);
+  const [entry] = before;
+  assert.deepEqual(Object.keys(entry).sort(), ['abandon', 'promise', 'reject'], 'a field that this test does not know');
+  promises.resetAfterFork();
+  const after = insideOf(promises, '#pending');
+  assert.notEqual(after, before);
+  assert.equal(after.size, 0);
+  for (const each of given) await assert.rejects(each, { code: 'ERR_PRONGHORN_FORKED' });
+  assert.deepEqual(put, [1, 2]);
+});
+
+test('files: those that the parent was writing are closed and given up, those of the child go on', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pronghorn-states-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const ended = [];
+  /** A file of the process `pid`; `moved`: its descriptor points at another one by now. */
+  const entry = (name, pid, moved = false) => {
+    let reject;
+    const promise = new Promise((_resolve, fail) => (reject = fail));
+    const file = openSync(join(folder, name), 'w');
+    const { dev, ino } = fstatSync(file, { bigint: true });
+    return { pid, file, inode: moved ? '1:1' : `${dev}:${ino}`, promise, reject, endWatch: () => ended.push(name) };
+  };
+  const [theirs, reused, own] = [entry('theirs', 1), entry('reused', 1, true), entry('own', process.pid)];
+  const before = seenBy(openFiles.resetAfterFork, 'writing');
+  for (const each of [theirs, reused, own]) before.add(each);
+  openFiles.resetAfterFork(restart);
+  const after = seenBy(openFiles.resetAfterFork, 'writing');
+  t.after(() => after.clear());
+  assert.notEqual(after, before);
+  assert.deepEqual([...after], [own]);
+  assert.deepEqual(ended, ['theirs', 'reused']);
+  assert.throws(() => fstatSync(theirs.file), { code: 'EBADF' });
+  for (const each of [reused, own]) closeSync(each.file);
+  for (const each of [theirs, reused]) await assert.rejects(each.promise, { code: 'ERR_PRONGHORN_FORKED' });
+});
