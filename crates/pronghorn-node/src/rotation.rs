@@ -79,6 +79,8 @@ struct Work {
     claim: Option<Claim>,
     session: Arc<Session>,
     waiting: Option<Waiting>,
+    /// Whether the session is over: nothing is recorded after this.
+    last: bool,
     failure: Option<Failure>,
 }
 
@@ -90,21 +92,22 @@ pub struct Flushed {
 
 impl Flush {
     pub(crate) fn rotation(claim: Claim, session: Arc<Session>, waiting: Waiting) -> Self {
-        Self::new(claim, session, Some(waiting))
+        Self::new(claim, session, Some(waiting), false)
     }
 
     /// The flush after a stop: nothing is waited for any more.
     pub(crate) fn last(claim: Claim, session: Arc<Session>) -> Self {
-        Self::new(claim, session, None)
+        Self::new(claim, session, None, true)
     }
 
-    fn new(claim: Claim, session: Arc<Session>, waiting: Option<Waiting>) -> Self {
+    fn new(claim: Claim, session: Arc<Session>, waiting: Option<Waiting>, last: bool) -> Self {
         Self {
             process: claim.process,
             work: ManuallyDrop::new(Work {
                 claim: Some(claim),
                 session,
                 waiting,
+                last,
                 failure: None,
             }),
         }
@@ -116,6 +119,10 @@ impl Flush {
         process.check()?;
         let result = guarded(|| self.work.flush(process));
         process.check()?;
+        if self.work.last {
+            // In a child of a fork it may be that the recorder is never dropped.
+            self.work.session.recorder.give_back();
+        }
         self.work.claim = None;
         result
     }

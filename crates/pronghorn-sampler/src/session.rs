@@ -216,7 +216,8 @@ pub fn recorder() -> Option<Arc<Recorder>> {
     STATE.get().recorder.lock().with(|place| place.clone())
 }
 
-/// Lets go of the session's recorder, after the last flush.
+/// Lets go of the session's recorder: nothing is recorded any more. Whoever makes the last flush, or none is made, gives its memory
+/// back ([`Recorder::give_back`]).
 pub fn release_recorder() {
     let state = STATE.get();
     keep(state, None);
