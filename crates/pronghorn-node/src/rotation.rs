@@ -215,3 +215,24 @@ impl Task for Flush {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_the_names_only_if_nobody_was_at_work_on_them() {
+        let keeps = |state: &State| {
+            let State { symbolizer } = state.inherited();
+            symbolizer.lock().with(|place| place.is_some())
+        };
+        let state = State::new();
+        let names = |place: &mut Option<_>| *place = Some(ImageSymbolizer::new());
+        state.symbolizer.lock().with(names);
+        assert!(keeps(&state));
+        state.symbolizer.lock().with(names);
+        // Held by a thread that is gone.
+        std::mem::forget(state.symbolizer.lock());
+        assert!(!keeps(&state));
+    }
+}

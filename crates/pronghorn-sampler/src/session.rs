@@ -317,7 +317,7 @@ mod tests {
             state.all_threads.store(true, Relaxed);
             state.main.store(std::ptr::dangling_mut(), Relaxed);
             state.images.store(std::ptr::dangling_mut(), Relaxed);
-            (0..1_000).for_each(|_| state.breaker.count(true));
+            crate::breaker::tests::all_but_open(&state.breaker);
             let made = Recorder::new(pronghorn_recorder::ProfileTime::now());
             keep(&state, Some(&made));
             state.recorder.lock().with(|place| *place = Some(made));
@@ -334,6 +334,8 @@ mod tests {
         assert!(!all_threads.load(Relaxed));
         assert!(!main.load(Relaxed).is_null());
         assert!(!images.load(Relaxed).is_null());
+        // What the parent's window holds decides nothing here.
+        breaker.count(true);
         assert!(!breaker.is_open());
         assert!(recorder.lock().with(|place| place.is_some()));
         assert!(!own_recorder.load(Relaxed).is_null());
