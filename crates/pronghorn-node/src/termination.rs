@@ -98,7 +98,7 @@ pub struct TerminationOptions {
     pub existing: Option<bool>,
 }
 
-/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers. After a start.
+/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers.
 #[napi]
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {

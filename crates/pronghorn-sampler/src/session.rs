@@ -250,12 +250,16 @@ pub fn images() -> *const ImageList {
     STATE.get().images.load(Acquire)
 }
 
-/// Whether the address lies in the image of the host's own functions. Only after a start has found both.
+/// Whether the address lies in the image of the host's own functions. On the main thread; asks the dynamic linker only if nothing has
+/// been started yet, in this process or the one that it was forked off.
 pub fn is_hosts(address: usize) -> bool {
-    let images = images();
-    let Ok(host) = host::get_found() else {
+    let Ok(host) = host::get() else {
         return false;
     };
+    if images().is_null() {
+        refresh_images();
+    }
+    let images = images();
     // SAFETY: null, or a list, and those are never freed.
     let Some(images) = (unsafe { images.as_ref() }) else {
         return false;
