@@ -191,7 +191,7 @@ for (const major of majors) {
     const text = await run(nodePath(major), [cli, 'top', file, '--value', 'cpu', '--count', '5']);
     assert.equal(text.code, 0, text.stderr);
     assert.match(text.stdout, /busyLoop/);
-    const json = await run(nodePath(major), [cli, 'top', file, '--value', 'wall', '--sort', 'total', '--json']);
+    const json = await run(nodePath(major), [cli, 'top', file, '--value', 'wall', '--sort', 'total', '--count', '100', '--json']);
     assert.equal(json.code, 0, json.stderr);
     assert.match(JSON.stringify(JSON.parse(json.stdout)), /busyLoop/);
   });

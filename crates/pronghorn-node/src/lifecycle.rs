@@ -439,3 +439,41 @@ pub fn capabilities() -> Result<CapabilitiesObject> {
     })
     .map_err(Into::into)
 }
+
+#[cfg(test)]
+mod tests {
+    use pronghorn_recorder::ProfileTime;
+
+    use super::*;
+
+    /// But for the listener, which only an environment can make.
+    #[test]
+    fn a_fork_leaves_nothing_of_what_was_set() {
+        let state = State::new();
+        let session = Arc::new(Session {
+            recorder: Recorder::new(ProfileTime::now()),
+            info: ProfileInfo::default(),
+            start_ns: 7,
+        });
+        state.sessions.lock().with(|sessions| {
+            sessions.current = Some(Arc::clone(&session));
+            sessions.last = Some(session);
+        });
+        state.rotating.store(true, Release);
+        // Held by a thread that is gone.
+        std::mem::forget(state.sessions.lock());
+
+        let State {
+            sessions,
+            rotating,
+            listener,
+        } = state.inherited();
+        let all = |sessions: &mut Sessions| {
+            let Sessions { current, last } = sessions;
+            (current.is_none(), last.is_none())
+        };
+        assert_eq!(sessions.lock().with(all), (true, true));
+        assert!(!rotating.load(Acquire));
+        assert!(listener.lock().with(|place| place.is_none()));
+    }
+}

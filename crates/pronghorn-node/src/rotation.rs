@@ -79,6 +79,8 @@ struct Work {
     claim: Option<Claim>,
     session: Arc<Session>,
     waiting: Option<Waiting>,
+    /// Whether the session is over: nothing is recorded after this.
+    last: bool,
     failure: Option<Failure>,
 }
 
@@ -90,21 +92,22 @@ pub struct Flushed {
 
 impl Flush {
     pub(crate) fn rotation(claim: Claim, session: Arc<Session>, waiting: Waiting) -> Self {
-        Self::new(claim, session, Some(waiting))
+        Self::new(claim, session, Some(waiting), false)
     }
 
     /// The flush after a stop: nothing is waited for any more.
     pub(crate) fn last(claim: Claim, session: Arc<Session>) -> Self {
-        Self::new(claim, session, None)
+        Self::new(claim, session, None, true)
     }
 
-    fn new(claim: Claim, session: Arc<Session>, waiting: Option<Waiting>) -> Self {
+    fn new(claim: Claim, session: Arc<Session>, waiting: Option<Waiting>, last: bool) -> Self {
         Self {
             process: claim.process,
             work: ManuallyDrop::new(Work {
                 claim: Some(claim),
                 session,
                 waiting,
+                last,
                 failure: None,
             }),
         }
@@ -116,6 +119,10 @@ impl Flush {
         process.check()?;
         let result = guarded(|| self.work.flush(process));
         process.check()?;
+        if self.work.last {
+            // In a child of a fork it may be that the recorder is never dropped.
+            self.work.session.recorder.give_back();
+        }
         self.work.claim = None;
         result
     }
@@ -206,5 +213,26 @@ impl Task for Flush {
             Some(failure) => failure.into_rejection(env),
             None => error,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_the_names_only_if_nobody_was_at_work_on_them() {
+        let keeps = |state: &State| {
+            let State { symbolizer } = state.inherited();
+            symbolizer.lock().with(|place| place.is_some())
+        };
+        let state = State::new();
+        let names = |place: &mut Option<_>| *place = Some(ImageSymbolizer::new());
+        state.symbolizer.lock().with(names);
+        assert!(keeps(&state));
+        state.symbolizer.lock().with(names);
+        // Held by a thread that is gone.
+        std::mem::forget(state.symbolizer.lock());
+        assert!(!keeps(&state));
     }
 }

@@ -101,7 +101,7 @@ pub struct TerminationOptions {
     pub existing: Option<bool>,
 }
 
-/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers. After a start.
+/// Installs the handler for those of the signals that the process does not ignore, and returns their numbers.
 #[napi]
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {
@@ -343,5 +343,38 @@ fn end_by(signal: i32) {
         libc::sigaddset(&raw mut set, signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
         libc::raise(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_nothing_of_what_was_set() {
+        let state = State::new();
+        state.arrived.store(15, Relaxed);
+        state.watching.store(true, Relaxed);
+        state.parking.announce(Sleep::Parked);
+        let target = Target {
+            path: PathBuf::from("/parents.pb.gz"),
+            existing: true,
+        };
+        state.target.lock().with(|place| *place = Some(target));
+        // Held by a thread that is gone.
+        std::mem::forget(state.target.lock());
+
+        let State {
+            arrived,
+            watching,
+            parking,
+            target,
+        } = state.inherited();
+        assert_eq!(arrived.load(Relaxed), 0);
+        assert!(!watching.load(Relaxed));
+        assert!(parking.is_awake());
+        assert!(target.lock().with(|place| place.is_none()));
     }
 }

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         a_period_of_the_parents_is_nothing_in_the_child,
         a_reset_that_is_repeated_keeps_no_more_memory,
         fifty_generations_keep_no_more_memory_than_one,
+        a_recorder_whose_owners_were_abandoned_gives_its_memory_back,
         without_memory_samples_stay_with_the_caller_and_come_later,
     ])
 }
@@ -173,6 +174,39 @@ fn fifty_generations_keep_no_more_memory_than_one() {
         });
     }
     generation(&with_active(0), 50, None);
+}
+
+fn a_recorder_whose_owners_were_abandoned_gives_its_memory_back() {
+    let recorder = with_active(0);
+    record(&recorder, "parentOnly", 100);
+    Fork::Handlers.child(|| {
+        // As the reset abandons them.
+        std::mem::forget(Arc::clone(&recorder));
+        recorder.reset_after_fork(&alone(), time(READING));
+        fork::acknowledge();
+        record(&recorder, "childOnly", 100);
+        let profile = rotate(&recorder, READING + 1);
+        assert_eq!(profile.totals().count, 100);
+        recorder.give_back();
+        let label = thread(7, "main");
+        let frames = [Frame::Native { address: 16 }];
+        assert_eq!(
+            recorder.record([sample(&label, &frames, values(1, 10, 100))]),
+            Err(RecordError::SlotFull { recorded: 0 })
+        );
+        let mut sums = Vec::new();
+        for _ in 0..10 {
+            // What was given back serves the next.
+            let next = Recorder::new(time(READING));
+            std::mem::forget(Arc::clone(&next));
+            record(&next, "childOnly", 100);
+            assert_eq!(rotate(&next, READING + 1).totals().count, 100);
+            next.give_back();
+            sums.push((live_mappings(), live_bytes()));
+        }
+        // The first few fill up what is kept for the next.
+        assert!(sums[3..].iter().all(|sum| *sum == sums[3]), "{sums:?}");
+    });
 }
 
 fn without_memory_samples_stay_with_the_caller_and_come_later() {

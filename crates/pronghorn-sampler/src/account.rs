@@ -52,6 +52,28 @@ impl Account {
         }
     }
 
+    /// Every word of it.
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> [u64; 6] {
+        let Self {
+            last_cpu,
+            last_wall,
+            carried_wall,
+            poll_since,
+            idle,
+            still_until,
+        } = self;
+        [
+            last_cpu,
+            last_wall,
+            carried_wall,
+            poll_since,
+            idle,
+            still_until,
+        ]
+        .map(|word| word.load(Relaxed))
+    }
+
     /// Opens the account afresh: nothing before `now` (monotonic) and `cpu` (the thread's CPU clock) will be handed out.
     pub fn restart(&self, now: u64, cpu: u64) {
         self.last_cpu.store(cpu, Relaxed);

@@ -57,7 +57,7 @@ impl Breaker {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -76,6 +76,25 @@ mod tests {
         }
         assert!(breaker.is_open());
         breaker.reset();
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn an_emptied_window_knows_nothing_of_the_failures_before() {
+        let breaker = Breaker::new();
+        for empty in [|breaker: &Breaker| breaker.reset(), |_: &Breaker| {}] {
+            (1..LIMIT).for_each(|_| breaker.count(true));
+            assert!(!breaker.is_open());
+            empty(&breaker);
+        }
+        // Not emptied the second time: one more opens it.
+        breaker.count(true);
+        assert!(breaker.is_open());
+    }
+
+    /// Walks that fail until one more would open the breaker.
+    pub(crate) fn all_but_open(breaker: &Breaker) {
+        (1..LIMIT).for_each(|_| breaker.count(true));
         assert!(!breaker.is_open());
     }
 }

@@ -150,3 +150,22 @@ pub mod injection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_nothing_of_what_was_set() {
+        let state = State::new();
+        state.failed.store(true, Relaxed);
+        let set = |place: &mut Option<String>| *place = Some("it failed".to_owned());
+        state.reason.lock().with(set);
+        // Held by a thread that is gone.
+        std::mem::forget(state.reason.lock());
+
+        let State { failed, reason } = state.inherited();
+        assert!(!failed.load(Relaxed));
+        assert_eq!(reason.lock().with(|place| place.clone()), None);
+    }
+}

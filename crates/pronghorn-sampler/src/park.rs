@@ -103,6 +103,11 @@ impl Parking {
         }
     }
 
+    /// Whether nobody sleeps, or is about to.
+    pub fn is_awake(&self) -> bool {
+        self.word.load(SeqCst) == AWAKE
+    }
+
     fn notify(&self) {
         // SAFETY: the word is valid; waking has no other effect.
         unsafe {

@@ -69,6 +69,9 @@ pub fn reset_recorder(alone: &Alone, reading: Reading) {
 
 /// In a forked process in which nothing shall be started, last step: it is its own, and its loop is not looked at any more.
 pub fn acknowledge_fork() {
+    if let Some(recorder) = recorder() {
+        recorder.give_back();
+    }
     session::release_recorder();
     if let Some(slot) = event_loop::own_slot() {
         thread::end_watch(slot);

@@ -353,3 +353,6 @@ fn map_cache(slot: &ThreadSlot) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

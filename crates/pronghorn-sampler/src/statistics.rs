@@ -282,3 +282,54 @@ pub fn clear() {
     }
     shared().clear();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_nothing_of_what_was_counted() {
+        let shared = Shared::new();
+        for histogram in [&shared.handler_time, &shared.resolve_time] {
+            histogram.record(7);
+        }
+        for counter in [
+            &shared.signals_sent,
+            &shared.forged,
+            &shared.unqueued,
+            &shared.ticker_cpu_ns,
+        ] {
+            counter.store(7, Relaxed);
+        }
+        shared.faults_before.store(u64::MAX, Relaxed);
+        let left = LeftBehind {
+            thread_id: 7,
+            thread_name: "main".to_owned(),
+            samples: 7,
+        };
+        shared.left_behind.lock().with(|all| all.push(left));
+        // Held by a thread that is gone.
+        std::mem::forget(shared.left_behind.lock());
+
+        let Shared {
+            handler_time,
+            resolve_time,
+            signals_sent,
+            forged,
+            unqueued,
+            ticker_cpu_ns,
+            faults_before,
+            left_behind,
+        } = shared.inherited();
+        for histogram in [handler_time, resolve_time] {
+            let sums = (histogram.count(), histogram.sum_ns(), histogram.max_ns());
+            assert_eq!(sums, (0, 0, 0));
+        }
+        for counter in [signals_sent, forged, unqueued, ticker_cpu_ns] {
+            assert_eq!(counter.load(Relaxed), 0);
+        }
+        // The counter that goes on is counted from here.
+        assert_eq!(faults_before.load(Relaxed), pronghorn_v8::fault::fixups());
+        assert!(left_behind.lock().with(|all| all.is_empty()));
+    }
+}

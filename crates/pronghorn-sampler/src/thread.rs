@@ -13,6 +13,7 @@
 //! knows of V8's heap are the same. What it holds of samples is not. The records of other threads are abandoned.
 
 mod drain;
+mod stacks;
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::stack::StackBuilder;
 use crate::{clock, failure, gc, handler, registers, session, signal, ticker};
 use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
+use stacks::Stacks;
 
 /// See the module documentation.
 pub struct JsThread {
@@ -38,14 +40,7 @@ pub struct JsThread {
     hook: LoopHook,
     hooked: bool,
     builder: StackBuilder,
-    recorder: Option<(u64, Arc<Recorder>)>,
-    /// The stack being resolved.
-    frames: Vec<Frame>,
-    /// The stack of the previous sample: time that the thread stood still in it is added to it.
-    last: Vec<Frame>,
-    /// The stack of the collection under way, once it is resolved.
-    collection: Option<Vec<Frame>>,
-    backlog: Vec<(Values, Vec<Frame>)>,
+    stacks: Stacks,
 }
 
 /// Why a thread cannot be registered.
@@ -111,11 +106,7 @@ pub fn register(
         hook,
         hooked: false,
         builder,
-        recorder: None,
-        frames: Vec::new(),
-        last: Vec::new(),
-        collection: None,
-        backlog: Vec::new(),
+        stacks: Stacks::new(),
     });
     slot.thread.store(Box::into_raw(thread), Release);
     // SAFETY: on the isolate's thread; the slot lives for ever, and the hook is there as long as the environment.
@@ -287,7 +278,7 @@ impl JsThread {
         }
     }
 
-    /// In a forked process: what of this goes on, as thread `tid`. The recorder is abandoned; its lock may be a dead thread's.
+    /// In a forked process: what of this goes on, as thread `tid`.
     fn reset_after_fork(&mut self, tid: i32) {
         let Self {
             slot: _,
@@ -297,25 +288,15 @@ impl JsThread {
             hook: _,
             hooked: _,
             builder: _,
-            recorder,
-            frames,
-            last,
-            collection,
-            backlog,
+            stacks,
         } = self;
         label.id = tid as u32;
-        std::mem::forget(recorder.take());
-        frames.clear();
-        last.clear();
-        *collection = None;
-        backlog.clear();
+        stacks.reset_after_fork();
     }
 
     /// Forgets the last session's stacks, for a start.
     pub fn begin_session(&mut self) {
-        self.last.clear();
-        self.collection = None;
-        self.backlog.clear();
+        self.stacks.begin_session();
         self.slot.backlog.store(0, Relaxed);
     }
 
@@ -356,7 +337,7 @@ impl JsThread {
 
     /// The collection is over.
     pub fn forget_collection_stack(&mut self) {
-        self.collection = None;
+        self.stacks.collection = None;
     }
 }
 

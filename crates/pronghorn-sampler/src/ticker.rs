@@ -464,3 +464,31 @@ pub fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool {
 fn all_poll() -> bool {
     slot::all().all(|(_, slot)| !slot.armed.load(Acquire) || slot.account.poll_since() != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_leaves_nothing_of_what_was_set() {
+        let state = State::new();
+        state.parking.announce(Sleep::Parked);
+        state.stopping.store(true, Relaxed);
+        state.tid.store(7, Relaxed);
+        let thread = std::thread::spawn(|| {});
+        state.handle.lock().with(|handle| *handle = Some(thread));
+        // Held by a thread that is gone.
+        std::mem::forget(state.handle.lock());
+
+        let State {
+            parking,
+            stopping,
+            tid,
+            handle,
+        } = state.inherited();
+        assert!(parking.is_awake());
+        assert!(!stopping.load(Relaxed));
+        assert_eq!(tid.load(Relaxed), 0);
+        assert!(handle.lock().with(|handle| handle.is_none()));
+    }
+}

@@ -48,8 +48,10 @@ impl Recorder {
         generation.store(fork::generation(), Ordering::Relaxed);
     }
 
-    /// Gives the memory of an open slot back, if it is this process's own.
-    fn give_back(&self) {
+    /// Gives the memory of an open slot back, if it is this process's own: nothing is to be recorded any more, and what is finds the
+    /// slot full. For a recorder that may never be dropped: after a fork those of the parent's owners who were abandoned
+    /// still count as its owners.
+    pub fn give_back(&self) {
         if self.generation.load(Ordering::Relaxed) != fork::generation() {
             return;
         }

@@ -22,7 +22,7 @@ const HAND_OVER_NS: u64 = 5_000_000;
 impl JsThread {
     /// Resolves the stack that the prologue hook took, unless that was done.
     pub fn resolve_collection_stack(&mut self) {
-        if self.collection.is_some() {
+        if self.stacks.collection.is_some() {
             return;
         }
         let mut frames = Vec::new();
@@ -36,7 +36,7 @@ impl JsThread {
             );
         }
         as_garbage_collection(&mut frames);
-        self.collection = Some(frames);
+        self.stacks.collection = Some(frames);
     }
 
     /// Resolves and records what is in the buffer, then the idle time. `must_empty`: the buffer's pointers are about to
@@ -61,7 +61,7 @@ impl JsThread {
                 cpu_ns: header.cpu_ns,
                 wall_ns: header.wall_ns,
             };
-            if self.last.is_empty() {
+            if self.stacks.last.is_empty() {
                 // No stack before it: the time goes to this one.
                 values.wall_ns += header.still_ns;
             } else if header.still_ns > 0 {
@@ -70,12 +70,12 @@ impl JsThread {
                     cpu_ns: 0,
                     wall_ns: header.still_ns,
                 };
-                let stack = std::mem::take(&mut self.last);
+                let stack = std::mem::take(&mut self.stacks.last);
                 free = self.put(&recorder, free, still, stack);
             }
             self.resolve(header.kind, raw);
-            self.last.clone_from(&self.frames);
-            let stack = std::mem::take(&mut self.frames);
+            self.stacks.last.clone_from(&self.stacks.frames);
+            let stack = std::mem::take(&mut self.stacks.frames);
             free = self.put(&recorder, free, values, stack);
             self.slot.buffer.consume();
         }
@@ -100,7 +100,9 @@ impl JsThread {
                 self.slot.account.return_idle(idle);
             }
         }
-        self.slot.backlog.store(self.backlog.len() as u32, Relaxed);
+        self.slot
+            .backlog
+            .store(self.stacks.backlog.len() as u32, Relaxed);
         self.slot.drains.fetch_add(1, Release);
         statistics::shared()
             .resolve_time
@@ -112,7 +114,7 @@ impl JsThread {
     pub(super) fn hand_over(&mut self) {
         let until = clock::monotonic_ns() + HAND_OVER_NS;
         self.drain(true);
-        while !self.backlog.is_empty() || self.slot.account.idle_ns() > 0 {
+        while !self.stacks.backlog.is_empty() || self.slot.account.idle_ns() > 0 {
             if clock::monotonic_ns() > until {
                 break;
             }
@@ -120,18 +122,18 @@ impl JsThread {
             self.drain(true);
         }
         if let Some(recorder) = self.recorder() {
-            recorder.note_dropped(self.backlog.len() as u64);
+            recorder.note_dropped(self.stacks.backlog.len() as u64);
         }
-        self.backlog.clear();
+        self.stacks.backlog.clear();
         self.slot.backlog.store(0, Relaxed);
     }
 
     fn resolve(&mut self, kind: RecordKind, raw: &[pronghorn_v8::RawFrame]) {
         if kind == RecordKind::GarbageCollection {
             self.resolve_collection_stack();
-            self.frames.clear();
-            if let Some(stack) = &self.collection {
-                self.frames.extend_from_slice(stack);
+            self.stacks.frames.clear();
+            if let Some(stack) = &self.stacks.collection {
+                self.stacks.frames.extend_from_slice(stack);
             }
             return;
         }
@@ -140,7 +142,7 @@ impl JsThread {
             kind,
             session::native_frames(),
             session::max_depth(),
-            &mut self.frames,
+            &mut self.stacks.frames,
         );
     }
 
@@ -155,7 +157,7 @@ impl JsThread {
             };
             match recorder.record([sample]) {
                 Ok(()) => {
-                    self.frames = stack;
+                    self.stacks.frames = stack;
                     return true;
                 }
                 Err(RecordError::SlotFull { .. }) => {
@@ -165,8 +167,8 @@ impl JsThread {
                 Err(RecordError::NoSlotFree { .. }) => {}
             }
         }
-        if self.backlog.len() < BACKLOG {
-            self.backlog.push((values, stack));
+        if self.stacks.backlog.len() < BACKLOG {
+            self.stacks.backlog.push((values, stack));
         } else {
             recorder.note_dropped(1);
         }
@@ -175,29 +177,30 @@ impl JsThread {
 
     /// Records what waits resolved. Returns whether the recorder is free for more.
     fn flush_backlog(&mut self, recorder: &Recorder) -> bool {
-        if self.backlog.is_empty() {
+        if self.stacks.backlog.is_empty() {
             return true;
         }
-        let samples = self.backlog.iter().map(|(values, frames)| Sample {
+        let samples = self.stacks.backlog.iter().map(|(values, frames)| Sample {
             thread: &self.label,
             frames,
             values: *values,
         });
         let recorded = match recorder.record(samples) {
-            Ok(()) => self.backlog.len(),
+            Ok(()) => self.stacks.backlog.len(),
             Err(error) => error.recorded(),
         };
-        self.backlog.drain(..recorded);
-        self.backlog.is_empty()
+        self.stacks.backlog.drain(..recorded);
+        self.stacks.backlog.is_empty()
     }
 
     /// The recorder of the session under way.
     fn recorder(&mut self) -> Option<Arc<Recorder>> {
         let session = session::session();
-        if !matches!(&self.recorder, Some((known, _)) if *known == session) {
-            self.recorder = session::recorder().map(|recorder| (session, recorder));
+        if !matches!(&self.stacks.recorder, Some((known, _)) if *known == session) {
+            self.stacks.recorder = session::recorder().map(|recorder| (session, recorder));
         }
-        self.recorder
+        self.stacks
+            .recorder
             .as_ref()
             .map(|(_, recorder)| Arc::clone(recorder))
     }
