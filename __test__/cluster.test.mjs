@@ -197,6 +197,21 @@ for (const major of majors) {
       assert.deepEqual(inspectors, ['undefined', 'undefined'], 'nobody has opened an inspector');
     });
 
+    // Node 20 has no process.execve.
+    if (major >= 22) {
+      it(`a worker that becomes another program has delivered its last period (Node ${major})`, async () => {
+        const { ids, exitCode, first, last } = await cluster(major, 'exec', {}, { flags: ['--no-warnings'] });
+        assert.equal(exitCode, 3, 'it became that program');
+        for (const result of [first, last]) {
+          isTheSum(result);
+          for (const id of ids) {
+            assert.equal(partOf(result, id).code, undefined, partOf(result, id).message);
+            shows(partOf(result, id), 'workerHums');
+          }
+        }
+      });
+    }
+
     it(`profileCluster() covers workers forked meanwhile, from their first line on (Node ${major})`, async () => {
       const { wrong, reason, result, joined, id } = await cluster(major, 'duration');
       assert.deepEqual(wrong, wrong.map(() => 'ERR_PRONGHORN_INVALID_OPTION'));

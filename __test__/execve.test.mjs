@@ -4,12 +4,15 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { launch } from './helpers/child.mjs';
+import { runFork } from './helpers/fork.mjs';
 import { majors, nodePath, root } from './helpers/nodes.mjs';
 import { describe as describeStacks, has, readProfile, total } from './helpers/pprof.mjs';
 import { scratch } from './helpers/scratch.mjs';
 
 /** How many times one process becomes the next program. */
 const HOPS = process.env.PRONGHORN_TEST_LONG ? 200 : 20;
+/** The same with worker threads, which take longer to start. */
+const FEW = HOPS / 4;
 
 const index = JSON.stringify(join(root, 'dist/index.js'));
 
@@ -73,6 +76,61 @@ for (const major of majors.filter((each) => each >= 22)) {
       assert.equal(profiles.length, 1);
       assert.ok(cpuOf(profiles[0], 'burn') > 0, describeStacks(profiles[0].samples, 'cpu'));
     });
+
+    it(`execve that was imported by its name delivers too (Node ${major})`, async () => {
+      const { code, stdout, stderr, profiles } = await runs(
+        major,
+        `import { subscribe } from 'node:diagnostics_channel';
+         import { execve, execPath } from 'node:process';
+         ${burn}
+         start({ intervalMicros: 1_000 });
+         subscribe('pronghorn:exec', ({ profile }) => profile.saveSync(process.argv[2] + '/last.pb.gz'));
+         burn();
+         execve(execPath, [execPath, '-p', '6 * 7'], process.env);`,
+        ['--no-warnings'],
+      );
+      assert.deepEqual([code, stdout, stderr], [0, '42\n', '']);
+      assert.equal(profiles.length, 1);
+      assert.ok(cpuOf(profiles[0], 'burn') > 0, describeStacks(profiles[0].samples, 'cpu'));
+    });
+
+    it(`busy worker threads, each with its own timer and signals, end with the program (Node ${major})`, async () => {
+      const register = join(root, 'dist/register.js');
+      const { code, signal, stdout, stderr, profiles } = await runs(
+        major,
+        `import { Worker } from 'node:worker_threads';
+         ${burn}
+         const hop = Number(process.argv[3] ?? 0);
+         const busy = \`
+           function inWorker() { let x = 0; for (let i = 0; i < 1e6; i++) x += i; return x; }
+           inWorker();
+           require('node:worker_threads').parentPort.postMessage('runs');
+           for (;;) inWorker();\`;
+         const workers = Array.from({ length: 2 }, () => new Worker(busy, { eval: true }));
+         await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
+         const seen = () => start({ intervalMicros: 1_000 }).stats().samples;
+         // Most samples are the workers', by now.
+         for (const [first, end] = [seen(), performance.now() + 5_000]; seen() < first + 30 && performance.now() < end; ) burn();
+         if (hop < ${FEW}) process.execve(process.execPath, [process.execPath, '--no-warnings', '--import', ${JSON.stringify(register)}, process.argv[1], process.argv[2], String(hop + 1)], process.env);
+         console.log('alive', hop);
+         process.exit(0);`,
+        ['--no-warnings', '--import', register],
+      );
+      assert.deepEqual([code, signal, stdout, stderr], [0, null, `alive ${FEW}\n`, '']);
+      assert.equal(profiles.length, FEW + 1);
+      for (const profile of profiles) assert.ok(cpuOf(profile, 'burn') > 0, `${profile.name}: ${describeStacks(profile.samples, 'cpu')}`);
+      assert.ok(profiles.every((profile) => cpuOf(profile, 'inWorker') > 0), 'the workers are in the profiles that were written before the hops');
+    });
+
+    for (const kind of ['fork', '_Fork']) {
+      it(`a child of ${kind} becomes another program after its reset, and delivers what it has done itself (Node ${major})`, async () => {
+        const { report, out } = await runFork('exec', 'child', major, { kind });
+        assert.deepEqual([report.status, report.alive], [0, 'another program']);
+        const last = readProfile(join(out, 'child.pb.gz'));
+        assert.deepEqual([total(last.samples.filter(has('childOnly')), 'count') > 0, total(last.samples.filter(has('parentOnly')), 'count')], [true, 0]);
+        assert.deepEqual(report.parent, ['parentOnly']);
+      });
+    }
 
     // Before Node 26 a call that the kernel refuses ends the process; arguments that make no sense throw everywhere.
     const wrong = major >= 26 ? "'/nowhere', ['nowhere'], {}" : "42";

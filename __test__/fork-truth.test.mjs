@@ -82,8 +82,10 @@ for (const major of majors) {
     });
 
     it(`samples in both slots before the fork are in no profile after it, whichever was active (Node ${major})`, async () => {
-      const { report } = await runFork('truth', 'bothSlots', major, { count: long ? 20 : 4 }, { failpoints: true });
+      const count = long ? 20 : 4;
+      const { report } = await runFork('truth', 'bothSlots', major, { count }, { failpoints: true });
       assert.equal(report.gaveUp, 0);
+      assert.deepEqual(report.results.map(({ active }) => active), Array.from({ length: count }, (_, index) => index % 2), 'each slot was active in turn');
       for (const { active, samples, child, parent } of report.results) {
         assert.ok(
           samples.every((count) => count > 0),

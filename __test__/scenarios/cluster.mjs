@@ -354,6 +354,21 @@ const primaries = {
     return { ids, inspectors, second, plain, nested: nested.answer, overlapping, rotation, result };
   },
 
+  /** A worker becomes another program in the middle of a session. */
+  async exec(pronghorn) {
+    const [worker, other] = await forkOnline(2);
+    const session = pronghorn.startCluster(startOptions());
+    await humming(worker.id, other.id);
+    const first = await shown(await session.rotate());
+    await humming(worker.id);
+    worker.send('exec');
+    await ended(worker);
+    const { exitCode } = worker.process;
+    const last = await shown(await session.stop());
+    await endAll();
+    return { ids: [worker.id, other.id], exitCode, first, last };
+  },
+
   /** profileCluster(); and a worker that is forked while a session runs, which is profiled from its first line on. */
   async duration(pronghorn) {
     await forkOnline(1);
@@ -508,6 +523,11 @@ const workers = {
     setInterval(workerHums, 30);
   },
   failing: () => workers.hang(),
+  exec() {
+    process.on('message', () => process.execve(process.execPath, [process.execPath, '-e', 'process.exit(3)'], process.env));
+    process.send('online');
+    setInterval(workerHums, 30);
+  },
   async reasons() {
     const hold = setInterval(workerHums, 30);
     process.on('message', async ({ start, stop, startCluster, inspector }) => {

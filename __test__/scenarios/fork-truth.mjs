@@ -102,9 +102,11 @@ await scenarios({
     const worker = await recordingWorker();
     const results = [];
     for (let index = 0; index < settings.count; index++) {
-      const active = index % 2;
+      const wanted = index % 2;
+      if (api.inspect().recorder.active !== wanted) await profiler.rotate();
       parentOnly(15);
       await rest(2);
+      const { active } = api.inspect().recorder;
       api.failpointHold('mid-flip');
       const rotation = profiler.rotate();
       untilHeld('mid-flip');

@@ -1,0 +1,78 @@
+// When a fork is noticed: before the child's loop first polls; and how long ago it was, by the child's word.
+import { subscribe } from 'node:diagnostics_channel';
+import { connect, createServer } from 'node:net';
+import { asChild, childOnly, digest, forkNow, inChild, native, never, outcome, parentOnly, pronghorn, scenarios, settings, untilSampled } from '../helpers/forking.mjs';
+
+const { start, resetAfterFork } = pronghorn;
+const { kind } = settings;
+const { forkState } = native();
+const options = { intervalMicros: 1_000 };
+const nanos = () => process.hrtime.bigint();
+
+/** Both ends of a connection inside this process. */
+async function pair() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(`${settings.out}/socket`, resolve));
+  const accepted = new Promise((resolve) => server.once('connection', resolve));
+  const near = connect(`${settings.out}/socket`);
+  const far = await accepted;
+  server.close();
+  return { near, far };
+}
+
+/** In the child, called by the timer's callback. */
+async function firstData(near, profiler) {
+  const atFork = forkState().forked;
+  let resets = 0;
+  subscribe('pronghorn:reset', () => resets++);
+  const atData = await new Promise((resolve) => near.once('data', (bytes) => resolve([String(bytes), forkState().forked, resets])));
+  untilSampled(() => profiler.stats().samples, childOnly);
+  return { atFork, atData, names: digest(profiler.stopSync()).names };
+}
+
+await scenarios({
+  // A socket has something to read when a timer's callback forks. The first thing that the child's loop polls is that socket.
+  async beforeFirstPoll() {
+    const profiler = start(options);
+    untilSampled(() => profiler.stats().samples, parentOnly);
+    const { near, far } = await pair();
+    const child = await new Promise((resolve, reject) => {
+      setTimeout(() => {
+        // libuv writes at once if it can.
+        far.write('ready');
+        const pid = forkNow({ kind });
+        if (pid === 0) {
+          void never(asChild(() => firstData(near, profiler)));
+          return;
+        }
+        // What there is to read is the child's.
+        near.destroy();
+        outcome(pid).then(resolve, reject);
+      }, 1);
+    });
+    far.destroy();
+    await profiler.stop();
+    return child.value;
+  },
+
+  // The reset says how long the child ran without a profile. The fork lies between two looks at the clock, and the reset between two others.
+  async unprofiled() {
+    start(options);
+    const results = [];
+    for (const ms of [0, 1, 5, 30]) {
+      parentOnly(7);
+      const beforeFork = nanos();
+      const { value } = await inChild(() => {
+        const afterFork = nanos();
+        let said;
+        subscribe('pronghorn:reset', ({ unprofiledNanos }) => (said = unprofiledNanos));
+        if (ms > 0) childOnly(ms);
+        const beforeReset = nanos();
+        resetAfterFork();
+        return { said, least: beforeReset - afterFork, most: nanos() - beforeFork };
+      }, { kind });
+      results.push(value);
+    }
+    return results;
+  },
+});
