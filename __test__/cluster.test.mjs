@@ -1,8 +1,9 @@
-// A cluster that its primary profiles: everything that a worker may do meanwhile, and nothing that the application sees of it.
+// A cluster that its primary profiles: what the application sees of it, which is nothing, and what the result holds.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { sleep } from './helpers/child.mjs';
+import { isTheSum, partOf, shows } from './helpers/cluster-results.mjs';
 import { majors } from './helpers/nodes.mjs';
 import { describe as stacks, has, readProfile, total } from './helpers/pprof.mjs';
 import { launchScenario, runScenario } from './helpers/scenarios.mjs';
@@ -10,39 +11,6 @@ import { scratch } from './helpers/scratch.mjs';
 
 const cluster = (major, name, settings = {}, options = {}) =>
   runScenario('cluster', major, { case: name, options: { intervalMicros: 2_000 }, ...settings }, { deadlineMs: 25_000, ...options });
-
-/** The part of one worker, or of the primary (0). */
-const partOf = (result, id) => result.processes.find((part) => (part.workerId ?? 0) === id);
-
-/** The merged profile holds what the parts hold, to the last nanosecond, and each sample says whose it is. */
-function isTheSum(result) {
-  const whole = readProfile(result.file);
-  const parts = result.processes.filter((part) => part.file !== undefined).map((part) => Object.assign(part, { profile: readProfile(part.file) }));
-  assert.ok(parts.length > 1);
-  for (const value of ['count', 'cpu', 'wall']) {
-    const sum = parts.reduce((so, { profile }) => so + total(profile.samples, value), 0);
-    assert.equal(total(whole.samples, value), sum, value);
-    for (const { processId, profile } of parts) {
-      const own = whole.samples.filter((sample) => sample.labels['process id'] === BigInt(processId));
-      assert.equal(total(own, value), total(profile.samples, value), `${value} of ${processId}`);
-    }
-  }
-  for (const { workerId, processId, profile } of parts) {
-    for (const { labels } of profile.samples) {
-      assert.equal(labels['process id'], BigInt(processId));
-      assert.equal(labels['cluster worker id'], workerId === undefined ? undefined : BigInt(workerId));
-    }
-  }
-  assert.equal(whole.timeNanos, BigInt(result.startTimeNanos));
-  return whole;
-}
-
-/** A part shows that a function ran. How long it did is not this test's affair. */
-function shows(part, name) {
-  assert.ok(part?.file !== undefined, `${part?.workerId}: ${part?.message}`);
-  const { samples } = readProfile(part.file);
-  assert.ok(total(samples.filter(has(name)), 'cpu') > 5e6, `${name}:\n${stacks(samples, 'cpu')}`);
-}
 
 for (const major of majors) {
   describe(`cluster on Node ${major}`, { concurrency: 2 }, () => {
@@ -118,83 +86,6 @@ for (const major of majors) {
       assert.deepEqual(codes, [0, 0]);
       assert.equal(partOf(rotated, 1), undefined, 'it had ended before the session began');
       shows(partOf(rotated, 2), 'burnFor');
-    });
-
-    it(`a worker that hangs costs a bounded wait and its own part, which comes later (Node ${major})`, async () => {
-      const { ids, first, stillHanging, second, last, after } = await cluster(major, 'hang');
-      const [hanging, other] = ids;
-      assert.ok(stillHanging, 'rotate() came before the worker did');
-      assert.equal(partOf(first, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
-      assert.match(partOf(first, hanging).message, /did not answer within 400 ms/);
-      assert.equal(partOf(first, hanging).file, undefined);
-      assert.equal(partOf(second, hanging).code, undefined);
-      shows(partOf(second, hanging), 'hang');
-      isTheSum(second);
-      for (const result of [first, second, last, after]) assert.equal(partOf(result, other).code, undefined);
-      for (const result of [last, after]) assert.equal(partOf(result, hanging).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
-    });
-
-    it(`a worker that is killed while it is waited for ends the wait, one that is stopped does not prolong it (Node ${major})`, async () => {
-      const { first, firstMs, second, secondMs, third } = await cluster(major, 'killedPending');
-      assert.equal(partOf(first, 1).code, 'ERR_PRONGHORN_WORKER_LOST');
-      assert.match(partOf(first, 1).message, /ended \(SIGKILL\)/);
-      assert.equal(partOf(first, 2).code, undefined);
-      assert.ok(firstMs < 10_000, `${firstMs} ms, with a patience of 20,000`);
-      assert.equal(partOf(second, 2).code, 'ERR_PRONGHORN_WORKER_TIMEOUT');
-      assert.ok(secondMs < 10_000, `${secondMs} ms, with a patience of 400`);
-      assert.equal(partOf(third, 2).code, undefined);
-      shows(partOf(third, 2), 'workerHums');
-    });
-
-    it(`a period that waits to be handed over when a signal ends the worker is named (Node ${major})`, async () => {
-      const { result } = await cluster(major, 'cutOff');
-      const { code, message } = partOf(result, 1);
-      assert.equal(code, 'ERR_PRONGHORN_WORKER_LOST');
-      assert.match(message, /ended \(SIGTERM\) before it delivered its profile of the time from \S+Z to \S+Z/);
-      shows(partOf(result, 1), 'hang');
-    });
-
-    it(`a worker that lives on without its pipe is named once, and never waited for (Node ${major})`, async () => {
-      const { first, firstMs, second, secondMs } = await cluster(major, 'withoutPipe');
-      assert.equal(partOf(first, 1).code, 'ERR_PRONGHORN_WORKER_LOST');
-      assert.match(partOf(first, 1).message, /has closed its pipe/);
-      assert.equal(partOf(second, 1).code, 'ERR_PRONGHORN_WORKER_UNREACHABLE');
-      assert.match(partOf(second, 1).message, /closed its pipe/);
-      for (const took of [firstMs, secondMs]) assert.ok(took < 10_000, `${took} ms, with a patience of 20,000`);
-      // Node 20 has no process.execve.
-      const hasExecve = major > 20;
-      assert.deepEqual([2, 3].map((id) => partOf(first, id).code), [undefined, hasExecve ? 'ERR_PRONGHORN_WORKER_LOST' : undefined]);
-      for (const id of [2, 3]) shows(partOf(first, id), 'workerHums');
-      assert.equal(partOf(second, 2).code, hasExecve ? 'ERR_PRONGHORN_WORKER_UNREACHABLE' : undefined);
-    });
-
-    it(`a profiler that has switched itself off is named, beside what it had collected (Node ${major})`, async () => {
-      const { rotation, result } = await cluster(major, 'failing', { hook: { injectPanic: 'the ticker' } });
-      for (const each of [rotation, result]) {
-        for (const id of [0, 1, 2]) {
-          assert.deepEqual([partOf(each, id).code, partOf(each, id).message], ['ERR_PRONGHORN_INTERNAL', 'the ticker failed: injected']);
-          assert.ok(partOf(each, id).file !== undefined);
-        }
-      }
-    });
-
-    it(`what a worker cannot deliver is named with its reason (Node ${major})`, async () => {
-      const { ids, inspectors, second, plain, nested, overlapping, rotation, result } = await cluster(major, 'reasons');
-      for (const each of [rotation, result]) {
-        assert.equal(partOf(each, ids.early).code, 'ERR_PRONGHORN_WORKER_UNREACHABLE');
-        assert.match(partOf(each, ids.early).message, /forked before the primary imported/);
-        assert.equal(partOf(each, ids.busy).code, 'ERR_PRONGHORN_ALREADY_STARTED');
-        assert.equal(partOf(each, 0).code, undefined);
-      }
-      // The worker's own code has called stop(): that is said, and what it had collected comes with the session's stop().
-      assert.equal(partOf(rotation, ids.stopping).code, 'ERR_PRONGHORN_NOT_STARTED');
-      shows(partOf(result, ids.stopping), 'workerHums');
-      assert.equal(second[0], 'ERR_PRONGHORN_ALREADY_STARTED');
-      assert.match(second[1], /scenarios\/cluster\.mjs:\d+:\d+ through startCluster\(\), which shares it with nobody/);
-      assert.equal(plain[0], 'ERR_PRONGHORN_ALREADY_STARTED');
-      assert.equal(nested, 'ERR_PRONGHORN_UNSUPPORTED_RUNTIME');
-      assert.equal(overlapping, 'ERR_PRONGHORN_ROTATION_IN_PROGRESS');
-      assert.deepEqual(inspectors, ['undefined', 'undefined'], 'nobody has opened an inspector');
     });
 
     // Node 20 has no process.execve.

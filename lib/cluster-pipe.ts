@@ -5,9 +5,12 @@
  * message must go out then, from exactly where it stopped. The pipe does not block, so a full one is tried again: by a timer that keeps
  * nothing alive, or at the end by waiting, for a bounded time. A primary that does not read costs a worker nothing but that.
  *
+ * An application may close descriptors that it does not know (daemons do), and open a file of its own under the number of this one. So before anything is
+ * written, the descriptor must still be what it was.
+ *
  * A child of fork(2) has the descriptor, the queue and the timer of its parent, and may come here before it is reset: it writes nothing.
  */
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type Answer, encodeFrame } from './cluster-wire.js';
 import { realPid } from './real-pid.js';
@@ -23,11 +26,13 @@ export class AnswerPipe {
   #timer: NodeJS.Timeout | undefined;
   /** Whose pipe it is. */
   readonly #pid = realPid();
+  readonly #identity: string | undefined;
 
   /** @param fd the socket's; it is written to only while the socket holds it open */
   constructor(socket: Socket, fd: number) {
     this.#socket = socket;
     this.#fd = fd;
+    this.#identity = identityOf(fd);
   }
 
   /** Sends, now or as soon as the primary reads. */
@@ -55,7 +60,7 @@ export class AnswerPipe {
 
   /** @returns whether nothing is left */
   #write(): boolean {
-    if (realPid() !== this.#pid) this.#queue.length = 0;
+    if (realPid() !== this.#pid || identityOf(this.#fd) !== this.#identity) this.#queue.length = 0;
     while (this.#queue.length > 0) {
       if (this.#socket.destroyed) {
         this.#queue.length = 0;
@@ -73,5 +78,15 @@ export class AnswerPipe {
       }
     }
     return true;
+  }
+}
+
+/** Tells a descriptor from another of the same number. */
+function identityOf(fd: number): string | undefined {
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return undefined;
   }
 }

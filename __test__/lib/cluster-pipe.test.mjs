@@ -84,7 +84,7 @@ test('a primary that has gone, and a socket that is closed, cost nothing', deadl
   const before = performance.now();
   pipe.flushSync(10_000);
   assert.ok(performance.now() - before < 5_000, 'it gives up at once');
-  // The number of the descriptor may be another file's by now.
+  // Nor does a descriptor whose socket is closed get anything.
   const file = join(scratch(), 'file');
   const fd = fs.openSync(file, 'w');
   const late = new AnswerPipe(worker, fd);
@@ -92,6 +92,22 @@ test('a primary that has gone, and a socket that is closed, cost nothing', deadl
   late.flushSync(50);
   fs.closeSync(fd);
   assert.equal(fs.readFileSync(file, 'utf8'), '');
+});
+
+test('a file that the application has opened under the number of the closed pipe stays as it is', deadline, async (t) => {
+  const { worker, pipe } = await ends(t);
+  const { fd } = worker['_handle'];
+  const file = join(scratch(), 'file');
+  fs.writeFileSync(file, 'the application');
+  // Opening gives the lowest number that is free.
+  const holders = [];
+  fs.closeSync(fd);
+  while (holders.at(-1) !== fd) holders.push(fs.openSync(file, 'r+'));
+  pipe.send(answer('a'), large(6));
+  pipe.flushSync(50);
+  assert.equal(fs.readFileSync(file, 'utf8'), 'the application');
+  // The last one is closed with the socket.
+  for (const holder of holders.slice(0, -1)) fs.closeSync(holder);
 });
 
 test('in another process than the one it was made in nothing is written', deadline, async (t) => {

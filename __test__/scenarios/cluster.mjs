@@ -1,99 +1,15 @@
-// Cluster applications that are profiled from their primary. `settings.case` says which; workers run this file too.
+// Cluster applications that are profiled from their primary. `settings.case` says which; workers run this file too. What goes wrong is in
+// cluster-troubles.mjs.
 import { execFileSync, fork as forkChild, spawnSync } from 'node:child_process';
 import cluster from 'node:cluster';
-import { closeSync, existsSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { get, createServer } from 'node:http';
-import { url as inspectorUrl } from 'node:inspector';
 import { fileURLToPath } from 'node:url';
 import { Worker as Thread } from 'node:worker_threads';
+import { burnFor, code, ended, endAll, firstLines, forkOnline, forkWorkers, handleRequest, humming, online, runCase, shown, until, workerHums } from '../helpers/clusters.mjs';
 import { report, rest, settings, startOptions } from '../helpers/scenario.mjs';
 
 const here = fileURLToPath(import.meta.url);
-const code = (error) => error?.code ?? (error === undefined ? undefined : String(error));
-
-// ---- what workers compute, by names that a profile shows
-
-let sink = 1;
-const chunk = () => {
-  for (let index = 0; index < 20_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
-};
-/** Computes for some milliseconds of CPU time, however busy the machine is. */
-function burnFor(ms) {
-  const before = process.cpuUsage();
-  do chunk();
-  while (spent(before) < ms);
-}
-function spent(before) {
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1_000;
-}
-/** Does nothing else until the primary has taken the file away. */
-function hang() {
-  writeFileSync(HANGING, '');
-  while (existsSync(HANGING)) chunk();
-}
-const HANGING = `${settings.out}/hanging`;
-const firstLines = () => burnFor(60);
-let hums = 0;
-/** What a worker does all the time, and counts where the primary can see it. */
-const hummed = () => writeFileSync(humsOf(cluster.worker.id), `${++hums}`);
-function workerHums() {
-  burnFor(8);
-  hummed();
-}
-function handleRequest() {
-  burnFor(4);
-  hummed();
-}
-const humsOf = (id) => `${settings.out}/hums-${id}`;
-
-// ---- what primaries do
-
-/** Waits until every one of these workers has said that it runs. */
-const online = (workers) => Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
-/** Waits until each of these workers has done some work from now on. */
-async function humming(...ids) {
-  const count = (id) => (existsSync(humsOf(id)) ? Number(readFileSync(humsOf(id), 'utf8')) : 0);
-  const before = new Map(ids.map((id) => [id, count(id)]));
-  await until(() => ids.every((id) => count(id) >= before.get(id) + 4));
-}
-async function until(condition) {
-  const end = performance.now() + 15_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`time ran out: ${condition}`);
-    await rest(10);
-  }
-}
-const ended = (worker) => (worker.isDead() ? undefined : new Promise((resolve) => worker.process.once('exit', resolve)));
-const forkWorkers = (count, env) => Array.from({ length: count }, () => cluster.fork(env));
-async function forkOnline(count, env) {
-  const workers = forkWorkers(count, env);
-  await online(workers);
-  return workers;
-}
-async function endAll() {
-  const workers = Object.values(cluster.workers);
-  for (const worker of workers) worker.process.kill('SIGKILL');
-  await Promise.all(workers.map(ended));
-}
-
-async function timed(promise) {
-  const before = performance.now();
-  return [await promise, performance.now() - before];
-}
-
-let kept = 0;
-/** What the test needs to know of a result. */
-async function shown(profile) {
-  const file = await profile.save(`${settings.out}/cluster-${++kept}.pb.gz`);
-  const processes = [];
-  for (const part of profile.processes) {
-    const own = part.profile && (await part.profile.save(`${settings.out}/cluster-${kept}-${part.workerId ?? 0}.pb.gz`));
-    const { role, workerId, processId, error, stats } = part;
-    processes.push({ role, workerId, processId, file: own, code: error?.code, message: error?.message, samples: stats?.samples });
-  }
-  return { file, startTimeNanos: profile.startTimeNanos, endTimeNanos: profile.endTimeNanos, processes };
-}
 
 /** Keeps so many requests to a port under way until told to stop. */
 function load(port, atATime) {
@@ -211,149 +127,6 @@ const primaries = {
     return { codes: [code0, code1], rotated };
   },
 
-  /** A worker that does not answer costs a bounded wait; what it delivers later comes with the next result. */
-  async hang(pronghorn) {
-    const [hanging, other] = await forkOnline(2);
-    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 400 }));
-    await humming(1, 2);
-    hanging.send('hang');
-    await until(() => existsSync(HANGING));
-    await humming(2);
-    const first = await shown(await session.rotate());
-    const stillHanging = existsSync(HANGING);
-    rmSync(HANGING);
-    await humming(1, 2);
-    const second = await shown(await session.rotate());
-    hanging.send('hang');
-    await until(() => existsSync(HANGING));
-    const last = await shown(await session.stop());
-    // A new session finds it hanging, and is not stopped by it either.
-    const next = pronghorn.startCluster(startOptions({ workerTimeoutMs: 400 }));
-    await humming(2);
-    const after = await shown(await next.stop());
-    const ids = [hanging.id, other.id];
-    await endAll();
-    return { ids, first, stillHanging, second, last, after };
-  },
-
-  /** A worker that is killed while an answer of it is waited for; one that is stopped and goes on later. */
-  async killedPending(pronghorn) {
-    const [hanging, stopped] = await forkOnline(2);
-    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 20_000 }));
-    await humming(1, 2);
-    hanging.send('hang');
-    await until(() => existsSync(HANGING));
-    const rotation = timed(session.rotate());
-    await rest(100);
-    hanging.process.kill('SIGKILL');
-    const [first, firstMs] = await rotation;
-    await session.stop();
-    const next = pronghorn.startCluster(startOptions({ workerTimeoutMs: 400 }));
-    await humming(2);
-    stopped.process.kill('SIGSTOP');
-    const [second, secondMs] = await timed(next.rotate());
-    stopped.process.kill('SIGCONT');
-    await humming(2);
-    const third = await shown(await next.stop());
-    await endAll();
-    return { first: await shown(first), firstMs, second: await shown(second), secondMs, third };
-  },
-
-  /**
-   * A worker rotates, and its main thread is busy from then on, so that the profile is never handed over; then SIGTERM ends it. It hangs, so that the
-   * primary's command is there when it looks again, and hangs once more after the turn of the event loop in which it has read it.
-   */
-  async cutOff(pronghorn) {
-    const [worker] = await forkOnline(1);
-    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 20_000 }));
-    await humming(1);
-    worker.send('hang twice');
-    await until(() => existsSync(HANGING));
-    const rotation = session.rotate();
-    rmSync(HANGING);
-    await until(() => existsSync(HANGING));
-    // The thread pool serializes in the meantime.
-    await rest(500);
-    worker.process.kill('SIGTERM');
-    const result = await shown(await rotation);
-    await session.stop();
-    return { result };
-  },
-
-  /** Workers that live and have no pipe any more: one has closed its descriptors, one has become another program. */
-  async withoutPipe(pronghorn) {
-    const [closing, becoming, trying] = await forkOnline(3);
-    const session = pronghorn.startCluster(startOptions({ workerTimeoutMs: 20_000 }));
-    await humming(1, 2, 3);
-    closing.send('close');
-    await until(() => existsSync(`${settings.out}/closed`));
-    if (process.execve) {
-      becoming.send('become');
-      trying.send('try to become');
-      await online([trying]);
-      await until(() => readFileSync(`/proc/${becoming.process.pid}/comm`, 'utf8') === 'sleep\n');
-      trying.process.kill('SIGKILL');
-      await ended(trying);
-    }
-    const [first, firstMs] = await timed(session.rotate());
-    const [second, secondMs] = await timed(session.stop());
-    await endAll();
-    return { first: await shown(first), firstMs, second: await shown(second), secondMs };
-  },
-
-  /** Every profiler switches itself off. */
-  async failing(pronghorn) {
-    await forkOnline(2);
-    const session = pronghorn.startCluster(startOptions());
-    burnFor(100);
-    let rotation;
-    const end = performance.now() + 10_000;
-    do {
-      await humming(1, 2);
-      rotation = await session.rotate();
-    } while (rotation.processes.some((part) => part.error === undefined) && performance.now() < end);
-    rotation = await shown(rotation);
-    const result = await shown(await session.stop());
-    await endAll();
-    return { rotation, result };
-  },
-
-  /** Workers forked before the import, ones whose profiler refuses, ones that stop it themselves. */
-  async reasons(pronghorn, _keptFork, early) {
-    const [busy, stopping] = await forkOnline(2);
-    busy.send({ start: true });
-    await online([busy]);
-    const session = pronghorn.startCluster(startOptions());
-    const started = (call) => {
-      try {
-        call();
-        return 'started';
-      } catch (error) {
-        return [error.code, error.message];
-      }
-    };
-    const second = started(() => pronghorn.startCluster());
-    const plain = started(() => pronghorn.start(startOptions()));
-    await humming(stopping.id);
-    stopping.send({ stop: true });
-    await online([stopping]);
-    const nested = await new Promise((resolve) => {
-      stopping.once('message', resolve);
-      stopping.send({ startCluster: true });
-    });
-    const [rotation, overlapping] = await Promise.all([session.rotate().then(shown), session.rotate().catch(code)]);
-    const result = await shown(await session.stop());
-    const inspectors = [];
-    for (const worker of [early, stopping]) {
-      worker.send({ inspector: true });
-      const [{ inspector }] = await online([worker]);
-      inspectors.push(inspector);
-    }
-    const ids = { early: early.id, busy: busy.id, stopping: stopping.id };
-    await endAll();
-    return { ids, inspectors, second, plain, nested: nested.answer, overlapping, rotation, result };
-  },
-
   /** A worker becomes another program in the middle of a session. */
   async exec(pronghorn) {
     const [worker, other] = await forkOnline(2);
@@ -458,7 +231,18 @@ async function children() {
   return { spawned, forked, threads: [await thread({}), await thread({ execArgv: process.execArgv, env: process.env })], inherited: (inherited.match(/socket:/g) ?? []).length, files };
 }
 
+/** Works until it is ended. */
+function works() {
+  process.send('online');
+  setInterval(workerHums, 30);
+}
+
 const workers = {
+  exec() {
+    process.on('message', () => process.execve(process.execPath, [process.execPath, '-e', 'process.exit(3)'], process.env));
+    process.send('online');
+    setInterval(workerHums, 30);
+  },
   load() {
     const server = createServer((_request, response) => {
       handleRequest();
@@ -487,88 +271,14 @@ const workers = {
     burnFor(150);
     process.disconnect();
   },
-  hang() {
-    process.on('message', hang);
-    process.send('online');
-    setInterval(workerHums, 30);
-  },
-  killedPending: () => workers.hang(),
-  cutOff() {
-    process.on('message', () => {
-      hang();
-      setImmediate(() => setImmediate(hang));
-    });
-    process.send('online');
-    setInterval(workerHums, 30);
-  },
-  withoutPipe() {
-    process.on('message', (what) => {
-      if (what === 'close') {
-        // After standard input, output and error, and the IPC channel.
-        closeSync(4);
-        writeFileSync(`${settings.out}/closed`, '');
-      } else if (what === 'become') {
-        process.execve('/bin/sleep', ['sleep', '60'], process.env);
-      } else {
-        try {
-          process.execve('/bin/sleep', ['sleep', 60], process.env);
-        } catch {
-          // An argument that is no string.
-        }
-        // The profiler tells the primary so once this function has returned.
-        setImmediate(() => process.send('goes on'));
-      }
-    });
-    process.send('online');
-    setInterval(workerHums, 30);
-  },
-  failing: () => workers.hang(),
-  exec() {
-    process.on('message', () => process.execve(process.execPath, [process.execPath, '-e', 'process.exit(3)'], process.env));
-    process.send('online');
-    setInterval(workerHums, 30);
-  },
-  async reasons() {
-    const hold = setInterval(workerHums, 30);
-    process.on('message', async ({ start, stop, startCluster, inspector }) => {
-      // A worker that was forked too early never loads the package.
-      if (inspector) {
-        process.send({ inspector: String(inspectorUrl()) });
-        return;
-      }
-      const pronghorn = await import('pronghorn');
-      if (start) pronghorn.start(startOptions());
-      if (stop) await pronghorn.stop();
-      let answer;
-      if (startCluster) {
-        try {
-          pronghorn.startCluster();
-        } catch (error) {
-          answer = error.code;
-        }
-      }
-      process.send({ answer });
-    });
-    process.send('online');
-    process.on('disconnect', () => clearInterval(hold));
-  },
   duration() {
     firstLines();
-    process.send('online');
-    setInterval(workerHums, 30);
+    works();
   },
-  killed: () => workers.hang(),
-  often: () => workers.hang(),
+  killed: works,
+  often: works,
 };
 
-if (cluster.isPrimary) {
-  const keptFork = cluster.fork;
-  const early = settings.case === 'reasons' ? cluster.fork() : undefined;
-  if (early) await online([early]);
-  const pronghorn = settings.without ? undefined : await import('pronghorn');
-  report(await primaries[settings.case](pronghorn, keptFork, early));
-  // Node keeps a worker in its list for ever, with its listening socket, if it dies while a connection is on its way to it.
-  if (settings.case === 'load') process.exit();
-} else {
-  await workers[settings.case]();
-}
+await runCase(primaries, workers);
+// Node keeps a worker in its list for ever, with its listening socket, if it dies while a connection is on its way to it.
+if (settings.case === 'load' && cluster.isPrimary) process.exit();
