@@ -6,7 +6,6 @@
  * the native half writes it into a file that the primary holds open.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { startExclusively } from './api.js';
 import { EXEC_CHANNEL, type ProfileMessage } from './channels.js';
@@ -14,7 +13,7 @@ import { onFork } from './cluster-fork.js';
 import { AnswerPipe } from './cluster-pipe.js';
 import { type AgentSetting, type Answer, type Command, FrameReader, type StartOrder, toWire } from './cluster-wire.js';
 import { PronghornError } from './errors.js';
-import { type LastWillAddress, openLastWill } from './last-will.js';
+import { closeLastWill, type LastWillAddress, openLastWill } from './last-will.js';
 import type { NativeApi } from './native-api.js';
 import { loadNative } from './native.js';
 import type { Profile } from './profile.js';
@@ -148,7 +147,7 @@ class ClusterWorker {
       unsubscribe(EXEC_CHANNEL, onExec);
       // In a child of a fork the native half has taken back its own handlers.
       if (armed && !native.forkState().forked) native.disarmTermination();
-      if (file !== undefined) closeSync(file);
+      if (file !== undefined && lastWill !== undefined) closeLastWill(file, lastWill);
     };
   }
 

@@ -61,11 +61,24 @@ export function openLastWill(address: LastWillAddress | undefined): number | und
   if (address === undefined) return undefined;
   try {
     const fd = openSync(address.path, 'r+');
-    const { dev, ino } = fstatSync(fd, { bigint: true });
-    if (String(dev) === address.device && String(ino) === address.inode) return fd;
+    if (isOpenAs(fd, address)) return fd;
     closeSync(fd);
   } catch {
     // Another user's process, or one that may not be looked into.
   }
   return undefined;
+}
+
+/** Gives the worker's end up. The application may have closed all descriptors that it did not know, and have opened its own under this number. */
+export function closeLastWill(fd: number, address: LastWillAddress): void {
+  try {
+    if (isOpenAs(fd, address)) closeSync(fd);
+  } catch {
+    // It is closed.
+  }
+}
+
+function isOpenAs(fd: number, { device, inode }: LastWillAddress): boolean {
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  return String(dev) === device && String(ino) === inode;
 }

@@ -19,6 +19,7 @@
 use std::ffi::c_void;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
 use std::time::Duration;
@@ -53,8 +54,8 @@ struct State {
 #[derive(Clone)]
 struct Target {
     path: PathBuf,
-    /// The file is there and is overwritten; otherwise it must not exist.
-    existing: bool,
+    /// The file is there and is overwritten: which one, by device and inode. Otherwise it must not exist.
+    existing: Option<(u64, u64)>,
 }
 
 impl State {
@@ -106,9 +107,13 @@ pub struct TerminationOptions {
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {
         in_own_process()?;
+        let path = PathBuf::from(&options.path);
+        let existing = options.existing.unwrap_or(false);
+        let existing = existing.then(|| fs::metadata(&path)).transpose();
+        let existing = existing.map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
         let target = Target {
-            path: PathBuf::from(&options.path),
-            existing: options.existing.unwrap_or(false),
+            path,
+            existing: existing.as_ref().map(identity),
         };
         let armed = STATE.get().target.lock().with(|place| {
             let free = place.is_none();
@@ -280,11 +285,14 @@ fn write_last_profile() {
     let Some(Target { path, existing }) = target else {
         return;
     };
-    let write = if existing { write_over } else { write_new };
+    let write = |data: &[u8]| match existing {
+        Some(file) => write_over(&path, file, data),
+        None => write_new(&path, data),
+    };
     let now = clock::monotonic_ns();
     let by = now + LONGEST_FLUSH.as_nanos() as u64;
     let written = match lifecycle::flush_at_end(by, now + PATIENCE_NS) {
-        Ok(data) => write(&path, &data).map_err(|error| error.to_string()),
+        Ok(data) => write(&data).map_err(|error| error.to_string()),
         // The main thread has ended the profile, and is writing it.
         Err(failure) if failure.code == Code::NotStarted => return wait_until_disarmed(by),
         Err(failure) => Err(failure.message),
@@ -305,11 +313,22 @@ fn wait_until_disarmed(deadline: u64) {
     }
 }
 
-/// Writes over a file that is there. Whoever reads it sees by the format whether it is whole.
-fn write_over(path: &Path, data: &[u8]) -> std::io::Result<()> {
+/// Device and inode: which file it is, whatever it is called.
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Writes over a file that is there, if it is still the one meant: the path may name a descriptor, which the application may have closed
+/// and opened for something of its own. Whoever reads the file sees by the format whether it is whole.
+fn write_over(path: &Path, meant: (u64, u64), data: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).truncate(true);
-    Held::open(|| options.open(path))?.write_all(data)
+    options.write(true);
+    let mut file = Held::open(|| options.open(path))?;
+    if identity(&file.metadata()?) != meant {
+        return Err(std::io::Error::other("another file has taken its place"));
+    }
+    file.set_len(0)?;
+    file.write_all(data)
 }
 
 /// Writes a new file that is there whole or not at all, and replaces nothing.
