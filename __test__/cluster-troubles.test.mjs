@@ -80,7 +80,7 @@ for (const major of majors) {
       assert.equal(partOf(rotation, ids.stopping).code, 'ERR_PRONGHORN_NOT_STARTED');
       shows(partOf(result, ids.stopping), 'workerHums');
       assert.equal(second[0], 'ERR_PRONGHORN_ALREADY_STARTED');
-      assert.match(second[1], /scenarios\/cluster-troubles\.mjs:\d+:\d+ through profile\(\) or for a whole cluster/);
+      assert.match(second[1], /scenarios\/cluster-troubles\.mjs:\d+:\d+ through startCluster\(\), which shares it with nobody/);
       assert.equal(plain[0], 'ERR_PRONGHORN_ALREADY_STARTED');
       assert.equal(nested, 'ERR_PRONGHORN_UNSUPPORTED_RUNTIME');
       assert.equal(overlapping, 'ERR_PRONGHORN_ROTATION_IN_PROGRESS');

@@ -85,6 +85,12 @@ for (const major of majors) {
     assert.equal(left, undefined);
   });
 
+  it(`a child forked by one that is to wait before it tries again does not wait (Node ${major})`, async () => {
+    const { report } = await runFork('api', 'failuresBelow', major);
+    const limbo = { forked: true, generation: 1 };
+    assert.deepEqual(report, { failed: 3, ...limbo, below: { forked: false, generation: 1, names: true } });
+  });
+
   it(`a step that fails leaves the profiler off, and the loop tries again (Node ${major})`, async () => {
     const steps = ['hooks off: collector', 'reset: recorder', 'reset: identity', 'reset: promises', 'start: profiler'];
     const { report } = await runFork('api', 'failures', major, { steps });

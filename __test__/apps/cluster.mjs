@@ -14,20 +14,20 @@ function compute(ms) {
 }
 
 function primaryWork() {
-  compute(100);
+  compute(200);
 }
 const works = {
   1: function firstWork() {
-    compute(100);
+    compute(200);
   },
   2: function secondWork() {
-    compute(100);
+    compute(200);
   },
   3: function thirdWork() {
-    compute(100);
+    compute(200);
   },
   4: function fourthWork() {
-    compute(100);
+    compute(200);
   },
 };
 

@@ -2,7 +2,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { childOnly, digest, forker, forkNow, inChild, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
+import { childOnly, digest, forker, forkNow, inChild, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
 
 const { start, stop, profile, resetAfterFork } = pronghorn;
 
@@ -150,6 +150,32 @@ await scenarios({
       results[step] = value;
     }
     return results;
+  },
+
+  /** A child that is to wait before it tries again forks by itself: the child's child has its parent's generation, and nothing to wait for. */
+  async failuresBelow() {
+    const api = native();
+    const heard = listen(['reset']);
+    const failed = () => heard.filter(({ restarted }) => restarted === false).length;
+    const profiler = start({ intervalMicros: 1_000, [TEST_OPTIONS]: { failResetStep: { step: 'reset: recorder', times: 3 } } });
+    parentOnly(10);
+    const { value } = await inChild(async () => {
+      for (const end = performance.now() + 5_000; failed() < 3 && performance.now() < end; ) await rest(10);
+      const { forked, generation } = api.forkState();
+      // The third pause takes 400 ms.
+      const below = await inChild(
+        async () => {
+          await turn();
+          const state = api.forkState();
+          sampled(profiler, childOnly);
+          return { forked: state.forked, generation: state.generation, names: digest(await profiler.stop()).child > 0 };
+        },
+        { kind: '_Fork' },
+      );
+      return { failed: failed(), forked, generation, below: below.value };
+    });
+    await stop();
+    return value;
   },
 
   /** Three deep: each process profiles itself, and knows its family. */
