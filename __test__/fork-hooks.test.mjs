@@ -1,50 +1,62 @@
 // Hooks around a fork, observed in the process itself: off before anything is reset, quiet in between, on again once, and off for good after a stop.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { failpointPackage } from './helpers/failpoint-package.mjs';
 import { runFork } from './helpers/fork.mjs';
 import { majors } from './helpers/nodes.mjs';
+import { scratch } from './helpers/scratch.mjs';
 
-const run = (scenario, major, settings = {}) => runFork('hooks', scenario, major, settings, { failpoints: true });
+const run = (scenario, major, settings = {}, options = {}) => runFork('hooks', scenario, major, settings, { failpoints: true, ...options });
 const NOTHING = { handler: 0, collection: 0, poll: 0, call: 0, interrupt: 0 };
 
 /** The hooks that are on, of those that a reset has to take off. */
-function on({ faults, termination, collection, execve, running }) {
-  return { faults, termination, collection, execve, running };
+function on({ faults, termination, collection, execve, exit, exec, workers, running }) {
+  return { faults, termination: termination.toSorted((a, b) => a - b), collection, execve, exit, exec, workers, running };
 }
 
 for (const major of majors) {
   describe(`hooks around a fork, Node ${major}`, { concurrency: 2 }, () => {
-    it(`all hooks are off before anything is reset, and all is reset before anything starts (Node ${major})`, async () => {
-      const { report } = await run('order', major);
-      const { order, seen } = report;
-      const execve = major > 20;
-      const off = { faults: false, termination: [], collection: 0, execve: false, running: false };
-      assert.deepEqual(on(report.parent), { faults: true, termination: [15], collection: 2, execve, running: true });
-      // The hooks have survived the fork; the gate is closed.
-      assert.deepEqual(on(report.before), { faults: true, termination: [15], collection: 2, execve, running: false });
-      assert.equal(report.before.forked, true);
+    for (const register of [false, true]) {
+      it(`all hooks are off before anything is reset, and all is reset before anything starts${register ? ', under register' : ''} (Node ${major})`, async () => {
+        const env = { PRONGHORN_OUTPUT_DIR: scratch(), PRONGHORN_INTERVAL_MICROS: '1000' };
+        const flags = register ? ['--import', join(await failpointPackage(), 'dist/register.js')] : [];
+        const { report } = await run('order', major, { register }, { env, flags });
+        const { order, seen } = report;
+        const execve = major > 20;
+        // Those of Node itself and of the test; register has one of its own.
+        const others = report.parent.exit - (register ? 1 : 0);
+        const off = { faults: false, termination: [], collection: 0, execve: false, exit: others, exec: false, workers: false, running: false };
+        const termination = register ? [1, 2, 15] : [15];
+        const all = { faults: true, termination, collection: 2, execve, exit: report.parent.exit, exec: register, workers: true, running: true };
+        assert.deepEqual(on(report.parent), all);
+        // The hooks have survived the fork; the gate is closed.
+        assert.deepEqual(on(report.before), { ...all, running: false });
+        assert.equal(report.before.forked, true);
 
-      const rounds = ['hooks off', 'reset', 'start', 'started'];
-      assert.deepEqual(
-        seen.map(({ round, name }) => `${round}: ${name}`),
-        rounds.flatMap((round) => order.map((name) => `${round}: ${name}`)),
-      );
-      const [hooksOff, reset, start] = rounds.map((round) => seen.filter((look) => look.round === round));
-      const last = hooksOff.at(-1);
-      assert.deepEqual(on(last), off);
-      assert.ok(last.buffered > 0 && last.buffered === report.before.buffered, 'nothing has been reset by then');
-      assert.equal(last.session, report.parent.session);
-      for (const look of reset) assert.deepEqual(on(look), off, `during "reset: ${look.name}"`);
-      const { buffered, ticker, thread, forked } = reset.at(-1);
-      assert.deepEqual({ buffered, ticker, thread, forked }, { buffered: 0, ticker: false, thread: true, forked: true });
-      assert.ok(reset.at(-1).session > report.parent.session);
-      for (const look of start.slice(0, -1)) assert.deepEqual([look.running, look.ticker, look.collection], [false, false, 0], `during "start: ${look.name}"`);
-      // The last of all makes the process its own.
-      assert.deepEqual([start.at(-1).running, start.at(-1).forked], [true, false]);
-      assert.deepEqual(on(report.after), { faults: true, termination: [], collection: 2, execve, running: true });
-      assert.deepEqual(report.names, ['childOnly']);
-      assert.deepEqual(on(report.still), on(report.parent), 'in the parent nothing changes');
-    });
+        const rounds = ['hooks off', 'reset', 'start', 'started'];
+        assert.deepEqual(
+          seen.map(({ round, name }) => `${round}: ${name}`),
+          rounds.flatMap((round) => order.map((name) => `${round}: ${name}`)),
+        );
+        const [hooksOff, reset, start] = rounds.map((round) => seen.filter((look) => look.round === round));
+        const last = hooksOff.at(-1);
+        assert.deepEqual(on(last), off);
+        assert.ok(last.buffered > 0 && last.buffered === report.before.buffered, 'nothing has been reset by then');
+        assert.equal(last.session, report.parent.session);
+        for (const look of reset) assert.deepEqual(on(look), off, `during "reset: ${look.name}"`);
+        const { buffered, ticker, thread, forked } = reset.at(-1);
+        assert.deepEqual({ buffered, ticker, thread, forked }, { buffered: 0, ticker: false, thread: true, forked: true });
+        assert.ok(reset.at(-1).session > report.parent.session);
+        for (const look of start.slice(0, -1)) assert.deepEqual([look.running, look.ticker, look.collection], [false, false, 0], `during "start: ${look.name}"`);
+        // The last of all makes the process its own.
+        assert.deepEqual([start.at(-1).running, start.at(-1).forked], [true, false]);
+        // What the program itself has armed for the end of its parent is not armed again.
+        assert.deepEqual(on(report.after), register ? all : { ...all, termination: [] });
+        assert.deepEqual(report.names, ['childOnly']);
+        assert.deepEqual(on(report.still), on(report.parent), 'in the parent nothing changes');
+      });
+    }
 
     it(`between fork and reset nothing is recorded and no lock is taken, and the reset says for how long (Node ${major})`, async () => {
       const { report } = await run('limbo', major);

@@ -1,5 +1,5 @@
 // Hooks around a fork, seen from inside the process: when they go off, that they stay off, and that they come back once.
-import { subscribe } from 'node:diagnostics_channel';
+import { channel, subscribe } from 'node:diagnostics_channel';
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
@@ -11,7 +11,8 @@ const api = native();
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
 const options = { intervalMicros: 1_000 };
-const originalExecve = process.execve;
+/** Under `register` the original was replaced before this program began. */
+const isOurs = (execve) => execve !== undefined && Function.prototype.toString.call(execve).includes('inPlace');
 
 /** The state of all hooks, in this process, now. */
 function hooks() {
@@ -27,7 +28,10 @@ function hooks() {
     ticker: tickerThreadId !== 0,
     buffered: slots[0].buffered,
     thread: slots[0].threadId === forker.gettid(),
-    execve: process.execve !== originalExecve,
+    execve: isOurs(process.execve),
+    exit: process.listenerCount('exit'),
+    exec: channel('pronghorn:exec').hasSubscribers,
+    workers: channel('worker_threads').hasSubscribers,
     collection: api.inspect().entries.collection - entries.collection,
   };
 }
@@ -56,7 +60,8 @@ await scenarios({
     const { forkAware } = await lib('fork');
     const { ORDER } = await lib('fork-component');
     const profiler = start(options);
-    api.armTermination({ signals: [15], path: join(settings.out, 'never.pb.gz') });
+    // `register` has armed its own.
+    if (!settings.register) api.armTermination({ signals: [15], path: join(settings.out, 'never.pb.gz') });
     const { chain } = forkAware(api);
     const seen = [];
     const observer = (name) => {
