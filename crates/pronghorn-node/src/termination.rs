@@ -379,7 +379,7 @@ mod tests {
         state.parking.announce(Sleep::Parked);
         let target = Target {
             path: PathBuf::from("/parents.pb.gz"),
-            existing: true,
+            existing: Some((1, 2)),
         };
         state.target.lock().with(|place| *place = Some(target));
         // Held by a thread that is gone.
