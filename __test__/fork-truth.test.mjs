@@ -88,7 +88,7 @@ for (const major of majors) {
       assert.deepEqual(report.results.map(({ active }) => active), Array.from({ length: count }, (_, index) => index % 2), 'each slot was active in turn');
       for (const { active, samples, child, parent } of report.results) {
         assert.ok(
-          samples.every((count) => count > 0),
+          samples.every((held) => held > 0),
           `slots held ${samples} samples while slot ${active} was active`,
         );
         const [one, two, three] = child;
