@@ -29,8 +29,7 @@ export function forkAware(native: NativeApi): ForkAware {
   const aware = (shared.forkAware ??= make(native));
   aware.chain.adopt(native);
   // Each copy of the package has files and cluster sessions of its own, and hears of workers by itself.
-  // Whether the pool works is known once a fork has been acknowledged.
-  connectFiles({ hasThreadPool: () => aware.chain.hasThreadPool && !native.forkState().forked, watch: () => aware.promises.watch() });
+  connectFiles({ hasThreadPool: () => aware.chain.hasThreadPool, watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
   aware.chain.join(workers);
   aware.chain.join(clusterComponent);

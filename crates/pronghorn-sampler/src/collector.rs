@@ -81,10 +81,15 @@ pub fn start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     result
 }
 
+/// Another value in a child, also in one that a fork without handlers has made of a child in limbo.
+fn which_process() -> (u32, bool, u32) {
+    (fork::generation(), fork::forked(), std::process::id())
+}
+
 fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(), StartError> {
     let unsupported = StartError::Unsupported;
     // The proof below runs JavaScript, which may fork; what was found until then is the parent's.
-    let process = (fork::generation(), fork::forked());
+    let process = which_process();
     fault_users::begin_session().map_err(|error| StartError::Failed(error.to_string()))?;
     let host =
         host::get().map_err(|name| unsupported(format!("this runtime does not export {name}")))?;
@@ -109,7 +114,11 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     slot::set_limit(options.max_threads.unwrap_or(slot::SLOTS));
     let slot = set_up_thread(host, v8, layout, name)?;
     session::set_main(slot);
-    proof::run(slot, prove)
+    let proved = proof::run(slot, prove);
+    if process != which_process() {
+        return Err(StartError::Forked);
+    }
+    proved
         .map_err(|reason| unsupported(format!("V8's frames do not look as expected: {reason}")))?;
 
     session::set_found(Found {
@@ -128,9 +137,6 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     session::begin(recorder);
     thread::begin(slot, reading.monotonic_ns, reading.cpu_ns);
     discovery::begin(slot);
-    if process != (fork::generation(), fork::forked()) {
-        return Err(StartError::Forked);
-    }
     session::open();
     if limbo {
         // Before the ticker: its first signal must find a process that is its own.

@@ -234,10 +234,12 @@ pub fn forked_at() -> Option<u64> {
     (handlers_ran() && at != 0).then_some(at)
 }
 
-/// Whether the fork that made this process ran no fork handlers, those of the C library's other users included. Known once it
-/// is acknowledged.
+/// Whether the fork that made this process ran no fork handlers, those of the C library's other users included.
 #[must_use]
 pub fn was_silent() -> bool {
+    if forked() {
+        return !handlers_ran();
+    }
     SILENT.load(Relaxed)
 }
 
