@@ -253,7 +253,7 @@ fn watch() -> std::result::Result<(), Failure> {
     if state.watching.swap(true, SeqCst) {
         return Ok(());
     }
-    let spawned = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", || {
+    let spawned = pronghorn_sampler::spawn::without_signals("pronghorn-end", || {
         while state.arrived.load(SeqCst) == 0 {
             state.parking.announce(Sleep::Parked);
             if state.arrived.load(SeqCst) != 0 {
@@ -264,7 +264,7 @@ fn watch() -> std::result::Result<(), Failure> {
         let signal = state.arrived.load(SeqCst);
         failpoint!("watcher");
         // Whatever the disk does, the process ends.
-        let _ = pronghorn_sampler::ticker::spawn_without_signals("pronghorn-end", move || {
+        let _ = pronghorn_sampler::spawn::without_signals("pronghorn-end", move || {
             std::thread::sleep(LONGEST_FLUSH);
             end_by(signal);
         });

@@ -21,7 +21,8 @@ use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
 use crate::statistics::{self, LeftBehind};
 use crate::{
-    clock, discovery, failure, fault_users, host, proof, signal, stack_bounds, thread, ticker,
+    clock, discovery, failure, fault_users, host, interrupt, proof, signal, stack_bounds, thread,
+    ticker,
 };
 
 /// What a start is asked for.
@@ -157,7 +158,7 @@ fn interrupt_others() {
     let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
     for (index, slot) in slot::all() {
         if Some(std::ptr::from_ref(slot)) != own && slot.tid.load(Acquire) != 0 {
-            ticker::request_interrupt(index, slot);
+            interrupt::request_interrupt(index, slot);
         }
     }
 }

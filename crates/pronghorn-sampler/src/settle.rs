@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::session::{self, recorder};
 use crate::slot::{self, ThreadSlot};
-use crate::{clock, thread, ticker};
+use crate::{clock, interrupt, thread};
 
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
@@ -34,7 +34,7 @@ fn settle_all(ending: bool) -> Waiting {
             let drains = slot.drains.load(Acquire);
             slot.ending.store(ending, Release);
             let has_some = ending || !slot.buffer.is_empty();
-            let asked = has_some && ticker::request_drain(index, slot);
+            let asked = has_some && interrupt::request_drain(index, slot);
             (slot, drains, asked)
         })
         .collect();

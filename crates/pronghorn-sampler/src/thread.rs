@@ -2,7 +2,7 @@
 //!
 //! Threads: a `JsThread` belongs to its thread and is reached through its slot by that thread alone; every use holds
 //! the slot's `busy`, so uses do not nest and the handler stays out. Our own threads reach a JavaScript thread only
-//! through the registration lock and V8's RequestInterrupt (`ticker::request_drain`).
+//! through the registration lock and V8's RequestInterrupt (`interrupt::request_drain`).
 //!
 //! Safe points: before the loop polls, at a garbage collection's ends, at an interrupt, at a rotation or stop that this
 //! thread asks for, and at the environment's end. There raw frames become stacks and go to the recorder; if no slot of
@@ -183,7 +183,7 @@ pub fn interrupt_data(index: usize, slot: &ThreadSlot) -> *mut c_void {
     std::ptr::without_provenance_mut(((slot.nonce.load(Relaxed) as usize) << 16) | index)
 }
 
-/// What V8 runs on the isolate's thread after `ticker::request_drain`.
+/// What V8 runs on the isolate's thread after `interrupt::request_drain`.
 ///
 /// # Safety
 /// V8 calls it with data of [`interrupt_data`].

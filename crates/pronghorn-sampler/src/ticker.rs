@@ -30,7 +30,7 @@ use crate::handler::on_sampling_signal;
 use crate::park::{Parking, Sleep};
 use crate::slot::{self, ThreadSlot};
 use crate::waker::Waker;
-use crate::{buffer, clock, failure, host, session, signal, statistics, thread};
+use crate::{buffer, clock, failure, interrupt, session, signal, spawn, statistics};
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
@@ -88,24 +88,12 @@ pub fn start(interval_ns: u64) -> std::io::Result<()> {
             return Ok(());
         }
         state.stopping.store(false, Release);
-        let thread = spawn_without_signals("pronghorn", move || {
+        let thread = spawn::without_signals("pronghorn", move || {
             failure::guarded("the ticker", || Ticker::new(interval_ns).run());
         });
         *handle = Some(thread?);
         Ok(())
     })
-}
-
-/// Spawns a small thread that starts with every signal blocked: the host's handlers are not for our threads to run.
-pub fn spawn_without_signals(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    let _blocked = BlockedSignals::all();
-    std::thread::Builder::new()
-        .name(name.into())
-        .stack_size(256 * 1024)
-        .spawn(work)
 }
 
 /// Ends the thread and waits for it: it is never longer than one round from noticing.
@@ -157,31 +145,6 @@ pub fn thread_id() -> i32 {
 /// Whether `tid` is the ticker's own thread. Async-signal-safe.
 pub fn is_ticker(tid: i32) -> bool {
     STATE.get().tid.load(Relaxed) == tid
-}
-
-/// Blocks every signal on the calling thread while it lives: a thread spawned meanwhile starts that way.
-struct BlockedSignals(libc::sigset_t);
-
-impl BlockedSignals {
-    fn all() -> Self {
-        // SAFETY: both sets are places of ours; blocking signals for a moment has no other effect.
-        unsafe {
-            let mut all = std::mem::zeroed();
-            let mut before = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-            Self(before)
-        }
-    }
-}
-
-impl Drop for BlockedSignals {
-    fn drop(&mut self) {
-        // SAFETY: the set is the one that was in force.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
-        };
-    }
 }
 
 /// What the ticker knows of one slot.
@@ -429,36 +392,10 @@ fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, no
     let due = used > buffer::CAPACITY / 2 || now - watch.unresolved_since > RESOLVE_AFTER_NS;
     if due {
         let _section = fork::enter();
-        if request_drain(index, slot) {
+        if interrupt::request_drain(index, slot) {
             watch.unresolved_since = now;
         }
     }
-}
-
-/// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way. Any thread
-/// but one that holds the registration; a native thread inside a [`fork::Section`]. Never in a signal handler.
-pub fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
-    slot.armed.load(Acquire) && request_interrupt(index, slot)
-}
-
-/// The same for a registered thread that takes no part now: it looks what is to be done (`thread::on_interrupt`).
-pub fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool {
-    let Ok(host) = host::get() else {
-        return false;
-    };
-    let _guard = slot::registration();
-    failpoint!("ticker-registration");
-    let isolate = slot.isolate.load(Relaxed);
-    if isolate.is_null() {
-        return false;
-    }
-    if !slot.interrupt_asked.swap(true, Relaxed) {
-        let data = thread::interrupt_data(index, slot);
-        failpoint!("ticker-v8");
-        // SAFETY: the thread is registered and cannot leave while the registration is held, so its isolate is alive.
-        unsafe { (host.request_interrupt)(isolate, thread::on_interrupt, data) };
-    }
-    true
 }
 
 fn all_poll() -> bool {

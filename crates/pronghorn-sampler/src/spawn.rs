@@ -1,0 +1,42 @@
+//! Native threads of ours: small, named, and with every signal blocked, since the host's handlers are not for them to run.
+//!
+//! Threads: any may spawn. Fork: none of them exists in the child; whoever keeps a handle abandons it.
+
+use std::thread::JoinHandle;
+
+/// Spawns a small thread that starts with every signal blocked: the host's handlers are not for our threads to run.
+pub fn without_signals(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let _blocked = BlockedSignals::all();
+    std::thread::Builder::new()
+        .name(name.into())
+        .stack_size(256 * 1024)
+        .spawn(work)
+}
+
+/// Blocks every signal on the calling thread while it lives: a thread spawned meanwhile starts that way.
+struct BlockedSignals(libc::sigset_t);
+
+impl BlockedSignals {
+    fn all() -> Self {
+        // SAFETY: both sets are places of ours; blocking signals for a moment has no other effect.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was in force.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
+        };
+    }
+}
