@@ -113,7 +113,9 @@ for (const major of majors) {
       );
       const { samples } = readProfile(run.profile.file);
       assert.ok(share(samples, 'cpu', has('burn')) > 0.9, describeStacks(samples));
-      assert.equal(run.profile.stats.brokenWalks, 0);
+      // A sample in the middle of a deoptimization ends in (broken): README, Limits.
+      const { brokenWalks, samples: taken } = run.profile.stats;
+      assert.ok(brokenWalks <= Math.max(1, 0.01 * taken), `${brokenWalks} of ${taken} walks broke off`);
     });
 
     it(`profile() profiles, and can be aborted (Node ${major})`, async () => {

@@ -27,13 +27,13 @@ function checkParentsPart({ delivered, sampledOn }) {
  * All forks of a run. On a busy machine the ticker may lose its turn for a millisecond inside a section: that fork is late, which is allowed and
  * counted, and its child says so. `most` of them may be.
  */
-function checkForks(result, most = Math.ceil(0.1 * COUNT)) {
+function checkForks(result, most = Math.ceil(0.1 * COUNT), mayDrop = false) {
   const { results } = result.report;
   const late = results.filter((fork) => !fork.restarted);
   for (const fork of late) checkLate(fork);
   for (const fork of results) if (fork.restarted) checkFork(fork);
   assert.ok(late.length <= most, `${late.length} of ${COUNT} forks were late`);
-  checkEnd(result, late.filter((fork) => fork.kind === 'fork').length);
+  checkEnd(result, late.filter((fork) => fork.kind === 'fork').length, mayDrop);
 }
 
 function checkLate(fork) {
@@ -44,11 +44,13 @@ function checkLate(fork) {
 }
 
 /** In all, too, the parent has lost nothing. */
-function checkEnd({ report }, late) {
+function checkEnd({ report }, late, mayDrop = false) {
   assert.equal(report.results.length, COUNT);
   assert.equal(report.gaveUp, 0, 'a held thread was not released');
   const { stats, last } = report;
-  assert.equal(stats.droppedSamples + stats.droppedByRecorder + stats.failedSerializations, 0);
+  assert.equal(stats.droppedByRecorder + stats.failedSerializations, 0);
+  // What fills the buffer in a hurry, so that the ticker has to ask for it, may fill it up.
+  assert.ok(stats.droppedSamples <= (mayDrop ? 0.05 * stats.samples : 0), `${stats.droppedSamples} of ${stats.samples} samples dropped`);
   assert.equal(stats.lateForks, late);
   assert.ok(!last.names.includes('childOnly'), "a child's name in the parent's profile");
 }
@@ -86,7 +88,7 @@ for (const major of majors) {
     ]) {
       it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
         const result = await run('fork', major, { moment, released: true });
-        checkForks(result, 0.5 * COUNT);
+        checkForks(result, 0.5 * COUNT, true);
       });
 
       for (const kind of ['fork', '_Fork', 'clone']) {
@@ -95,7 +97,7 @@ for (const major of majors) {
         it(`${COUNT} forks ${how}, while the ticker holds ${words}: the child stays off and says why (Node ${major})`, async () => {
           const result = await run('fork', major, { moment, kinds: [kind] });
           for (const fork of result.report.results) checkLate(fork);
-          checkEnd(result, handlers ? COUNT : 0);
+          checkEnd(result, handlers ? COUNT : 0, true);
         });
       }
     }

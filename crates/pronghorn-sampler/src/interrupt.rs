@@ -15,12 +15,12 @@ use pronghorn_sync::failpoint;
 
 /// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way. Any thread
 /// but one that holds the registration; a native thread inside a [`fork::Section`]. Never in a signal handler.
-pub fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
+pub(crate) fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
     slot.armed.load(Acquire) && request_interrupt(index, slot)
 }
 
 /// The same for a registered thread that takes no part now: it looks what is to be done (`thread::on_interrupt`).
-pub fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool {
+pub(crate) fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool {
     let Ok(host) = host::get() else {
         return false;
     };

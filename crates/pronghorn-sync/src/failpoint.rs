@@ -108,7 +108,7 @@ mod armed {
         AtomicPtr, AtomicU32, AtomicU64,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     };
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::{NAMES, Place};
 
@@ -189,9 +189,9 @@ mod armed {
         {
             return;
         }
-        let mut waited = Duration::ZERO;
+        let began = Instant::now();
         while point.hold.load(Acquire) == held {
-            if waited >= PATIENCE {
+            if began.elapsed() >= PATIENCE {
                 GAVE_UP.fetch_add(1, Relaxed);
                 // Failing means that it was released just now.
                 let _ = point.hold.compare_exchange(held, 0, AcqRel, Relaxed);
@@ -204,7 +204,6 @@ mod armed {
             // SAFETY: the request is a valid timespec, and no remainder is asked for. Cut short by a signal it is
             // a shorter step.
             unsafe { libc::nanosleep(&raw const step, std::ptr::null_mut()) };
-            waited += STEP;
         }
     }
 
