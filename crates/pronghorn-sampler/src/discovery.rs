@@ -216,9 +216,7 @@ fn is_v8_code(state: &State, pc: u64) -> bool {
     if builtins.contains(&pc) {
         return true;
     }
-    let images = session::images();
-    // SAFETY: image lists are never freed.
-    !images.is_null() && unsafe { &*images }.find(pc).is_none()
+    session::is_in_no_image(pc)
 }
 
 /// What V8 runs on the thread that was held, at its next safe point.

@@ -272,6 +272,13 @@ pub fn is_hosts(address: usize) -> bool {
     })
 }
 
+/// Whether no image holds the address: it lies in code that V8 has compiled. Async-signal-safe.
+pub(crate) fn is_in_no_image(address: u64) -> bool {
+    let images = images();
+    // SAFETY: null, or a list, and those are never freed.
+    unsafe { images.as_ref() }.is_some_and(|images| images.find(address).is_none())
+}
+
 /// Looks again if an image was loaded or unloaded since. Old lists are kept: a handler may be reading one.
 ///
 /// Takes the dynamic linker's lock for a moment. A thread that a fork may leave behind (any but the main JavaScript thread)
