@@ -89,6 +89,20 @@ export async function inChild(main, how = {}) {
   return outcome(pid, how);
 }
 
+/**
+ * The same, with another child where the fork was late: on a busy machine the ticker may lose its turn for a millisecond where a fork must not find it,
+ * and then the child stays off.
+ *
+ * @returns the child, and how many there were before it
+ */
+export async function inChildOnTime(main, how) {
+  for (let late = 0; late < 5; late++) {
+    const child = await inChild(() => (native().forkState().late ? { late: true } : main()), how);
+    if (child.value?.late !== true) return { ...child, late };
+  }
+  throw new Error('five forks in a row were late');
+}
+
 /** In a child nothing that its parent was about to do may go on. */
 export const never = (work) => new Promise((_resolve, reject) => work.catch(reject));
 

@@ -1,7 +1,7 @@
 // Many forks: side by side, and one inside the other. What each generation costs, counted.
 import { readdirSync, readFileSync } from 'node:fs';
 import { readProfile } from '../helpers/pprof.mjs';
-import { childOnly, digest, fixture, forker, inChild, native, parentOnly, pronghorn, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
+import { childOnly, digest, fixture, forker, inChildOnTime, native, parentOnly, pronghorn, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
 
 const { start, resetAfterFork } = pronghorn;
 const api = native();
@@ -64,20 +64,22 @@ await scenarios({
     await profiler.rotate();
     const children = [];
     const parent = [];
+    let tries = 0;
     for (let index = 0; index < settings.count; index++) {
-      const { value } = await inChild(async () => {
+      const { value, late } = await inChildOnTime(async () => {
         const lived = await live(profiler, index);
         const { names } = digest(profiler.stopSync());
         return { ...lived, names };
       });
       children.push(value);
+      tries += 1 + late;
       untilSampled(() => profiler.stats().samples, parentOnly, { atLeast: 1 });
       await turn();
       parent.push(counted());
     }
     const { forks, lateForks } = profiler.stats();
     const { names } = digest(await profiler.stop());
-    return { children, parent, forks, lateForks, names };
+    return { children, parent, tries, forks, lateForks, names };
   },
 
   // As `nested`, in a program of many functions.
@@ -94,11 +96,11 @@ await scenarios({
       burnGenerated(profiler);
       await turn();
       const lived = { counted: counted(), functions: first };
-      const below = depth === settings.count ? [] : (await inChild(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
+      const below = depth === settings.count ? [] : (await inChildOnTime(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
       profiler.stopSync();
       return [lived, ...below];
     };
-    const generations = (await inChild(() => deeper(1), { deadlineMs: 55_000, pollMs: 20 })).value;
+    const generations = (await inChildOnTime(() => deeper(1), { deadlineMs: 55_000, pollMs: 20 })).value;
     await profiler.stop();
     return { generations, inParent };
   },
@@ -108,13 +110,13 @@ await scenarios({
     untilSampled(() => profiler.stats().samples, parentOnly);
     const deeper = async (depth) => {
       const lived = await live(profiler, depth);
-      const below = depth === settings.count ? [] : (await inChild(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
+      const below = depth === settings.count ? [] : (await inChildOnTime(() => deeper(depth + 1), { deadlineMs: 50_000, pollMs: 20 })).value;
       // The only one who is counted after the children have ended.
       const after = counted();
       const profile = profiler.stopSync();
       return [{ ...lived, after, names: digest(profile).names, sequence: profile.sequence, processId: profile.processId }, ...below];
     };
-    const generations = (await inChild(() => deeper(1), { deadlineMs: 55_000, pollMs: 20 })).value;
+    const generations = (await inChildOnTime(() => deeper(1), { deadlineMs: 55_000, pollMs: 20 })).value;
     const { names } = digest(await profiler.stop());
     return { generations, names };
   },

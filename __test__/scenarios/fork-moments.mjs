@@ -122,6 +122,8 @@ async function duringRotation(profiler, index) {
 }
 
 async function whileTickerIsHeld(profiler, index) {
+  // Between preparePages() and the fork V8 must not map another page, which the child would not get.
+  if (settings.released) globalThis.gc();
   api.failpointHold(moment);
   // A parent that has made a worker makes the ticker list the threads at once; by itself it does so once a second.
   if (LISTS_THREADS.has(moment)) api.nameThread(forker.gettid(), 'main');
