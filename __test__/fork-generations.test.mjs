@@ -35,7 +35,9 @@ for (const major of majors) {
       const { children, parent } = report;
       assert.equal(children.length, SIBLINGS);
       assert.equal(new Set(children.map(({ pid }) => pid)).size, SIBLINGS);
-      for (const { generation, forks, names } of children) assert.deepEqual({ generation, forks, names }, { generation: 1, forks: 0, names: ['childOnly'] });
+      for (const { generation, forks, names, ...rest } of children) {
+        assert.deepEqual({ generation, forks, names }, { generation: 1, forks: 0, names: ['childOnly'] }, JSON.stringify(rest));
+      }
       checkAlike(
         children.map((child) => child.counted),
         // Its own and the ticker.

@@ -68,8 +68,12 @@ await scenarios({
     for (let index = 0; index < settings.count; index++) {
       const { value, late } = await inChildOnTime(async () => {
         const lived = await live(profiler, index);
-        const { names } = digest(profiler.stopSync());
-        return { ...lived, names };
+        const { failure } = profiler;
+        const last = profiler.stopSync();
+        const { names, count, cpu } = digest(last);
+        // What else there is, for the reader of a failure.
+        const instead = names.includes('childOnly') ? {} : { index, count, cpu, failure: failure?.message, stats: last.stats };
+        return { ...lived, names, ...instead };
       });
       children.push(value);
       tries += 1 + late;
