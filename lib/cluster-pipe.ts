@@ -10,9 +10,10 @@
  *
  * A child of fork(2) has the descriptor, the queue and the timer of its parent, and may come here before it is reset: it writes nothing.
  */
-import { fstatSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type Answer, encodeFrame } from './cluster-wire.js';
+import { fileIdentity } from './file-identity.js';
 import { realPid } from './real-pid.js';
 
 /** Between two attempts to write into a full pipe, in milliseconds. */
@@ -32,7 +33,7 @@ export class AnswerPipe {
   constructor(socket: Socket, fd: number) {
     this.#socket = socket;
     this.#fd = fd;
-    this.#identity = identityOf(fd);
+    this.#identity = fileIdentity(fd);
   }
 
   /** Sends, now or as soon as the primary reads. */
@@ -60,7 +61,7 @@ export class AnswerPipe {
 
   /** @returns whether nothing is left */
   #write(): boolean {
-    if (realPid() !== this.#pid || identityOf(this.#fd) !== this.#identity) this.#queue.length = 0;
+    if (realPid() !== this.#pid || fileIdentity(this.#fd) !== this.#identity) this.#queue.length = 0;
     while (this.#queue.length > 0) {
       if (this.#socket.destroyed) {
         this.#queue.length = 0;
@@ -78,15 +79,5 @@ export class AnswerPipe {
       }
     }
     return true;
-  }
-}
-
-/** Tells a descriptor from another of the same number. */
-function identityOf(fd: number): string | undefined {
-  try {
-    const { dev, ino } = fstatSync(fd, { bigint: true });
-    return `${dev} ${ino}`;
-  } catch {
-    return undefined;
   }
 }

@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileIdentity } from './file-identity.js';
 import { randomId } from './random-id.js';
 import { realPid } from './real-pid.js';
 
@@ -71,14 +72,9 @@ export function openLastWill(address: LastWillAddress | undefined): number | und
 
 /** Gives the worker's end up. The application may have closed all descriptors that it did not know, and have opened its own under this number. */
 export function closeLastWill(fd: number, address: LastWillAddress): void {
-  try {
-    if (isOpenAs(fd, address)) closeSync(fd);
-  } catch {
-    // It is closed.
-  }
+  if (isOpenAs(fd, address)) closeSync(fd);
 }
 
 function isOpenAs(fd: number, { device, inode }: LastWillAddress): boolean {
-  const { dev, ino } = fstatSync(fd, { bigint: true });
-  return String(dev) === device && String(ino) === inode;
+  return fileIdentity(fd) === `${device}:${inode}`;
 }

@@ -5,9 +5,10 @@
  * descriptors are closed, and the promises reject. Descriptors are plain numbers here, since a FileHandle would close a
  * number that is somebody else's by then. Bytes are written at explicit positions: parent and child share the descriptor's own.
  */
-import { close, closeSync, fstatSync, openSync, rename, renameSync, rm, rmSync, write, writeFileSync } from 'node:fs';
+import { close, closeSync, openSync, rename, renameSync, rm, rmSync, write, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { PronghornError } from './errors.js';
+import { fileIdentity } from './file-identity.js';
 import type { ForkComponent } from './fork-component.js';
 import { realPid } from './real-pid.js';
 
@@ -20,7 +21,7 @@ interface Writing {
   readonly pid: number;
   readonly file: number;
   /** What the descriptor points at, however the parent has called it since. */
-  readonly inode: string;
+  readonly inode: string | undefined;
   readonly promise: Promise<string>;
   reject(error: PronghornError): void;
   endWatch(): void;
@@ -63,7 +64,7 @@ export function replaceFile(target: string, temporary: string, data: Uint8Array,
     resolve = onResolve;
     reject = onReject;
   });
-  const entry: Writing = { pid: realPid(), file, inode: inodeOf(file), promise, reject, endWatch: surroundings.watch() };
+  const entry: Writing = { pid: realPid(), file, inode: fileIdentity(file), promise, reject, endWatch: surroundings.watch() };
   writing.add(entry);
   replace(entry, temporary, target, data)
     .finally(() => {
@@ -129,20 +130,10 @@ export const openFiles: ForkComponent = {
       if (pid === here) continue;
       endWatch();
       // The parent's thread pool may have closed it just before the fork, and the number be somebody else's by now.
-      if (inodeOf(file) === inode) closeSync(file);
+      if (inode !== undefined && fileIdentity(file) === inode) closeSync(file);
       // As everywhere: a program that does not look at it in the parent shall not die of it in the child.
       promise.catch(() => undefined);
       reject(new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off while its parent wrote a profile; the parent goes on with it'));
     }
   },
 };
-
-/** Names a file for as long as it is open; empty if nothing is. */
-function inodeOf(file: number): string {
-  try {
-    const { dev, ino } = fstatSync(file, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return '';
-  }
-}
