@@ -28,7 +28,7 @@ for (const major of majors) {
         const others = report.parent.exit - (register ? 1 : 0);
         const off = { faults: false, termination: [], collection: 0, execve: false, exit: others, exec: false, workers: false, running: false };
         const termination = register ? [1, 2, 15] : [15];
-        const all = { faults: true, termination, collection: 2, execve, exit: report.parent.exit, exec: register, workers: true, running: true };
+        const all = { faults: true, termination, collection: 1, execve, exit: report.parent.exit, exec: register, workers: true, running: true };
         assert.deepEqual(on(report.parent), all);
         // The hooks have survived the fork; the gate is closed.
         assert.deepEqual(on(report.before), { ...all, running: false });
@@ -89,10 +89,9 @@ for (const major of majors) {
     it(`nothing is enabled twice, three forks deep (Node ${major})`, async () => {
       const { report } = await run('once', major);
       const { parent, children } = report;
-      assert.ok(parent.minor > 0 && parent.major > 0);
       assert.equal(children.length, 3);
+      for (const measured of [parent, ...children]) assert.deepEqual([measured.minor, measured.major, measured.armed], [1, 1, 1]);
       for (const child of children) {
-        assert.deepEqual([child.minor, child.major, child.armed], [parent.minor, parent.major, 1]);
         assert.ok(child.poll >= 10 && child.poll < 20, `${child.poll} polls in ten turns`);
       }
     });

@@ -7,7 +7,7 @@ use crate::napi::{Env, arguments, from_number};
 use crate::recipe::{self, Kind};
 use crate::values::{UNDEFINED, from_bits, text};
 use core::ffi::{CStr, c_int, c_void};
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::OnceLock;
 
 const NONE: i32 = i32::MIN;
@@ -20,6 +20,7 @@ static KIND: AtomicU32 = AtomicU32::new(0);
 static PARTS: AtomicU32 = AtomicU32::new(recipe::PAGES | recipe::DIES_WITH_PARENT);
 static LAST: AtomicI32 = AtomicI32::new(NONE);
 static PHASE: AtomicU32 = AtomicU32::new(0);
+static HOOKS_ENTERED: AtomicU64 = AtomicU64::new(0);
 static HOOKED: OnceLock<bool> = OnceLock::new();
 
 /// The fork itself. Async-signal-safe.
@@ -74,6 +75,17 @@ pub(crate) unsafe extern "C" fn fork_in_gc(env: *mut c_void, info: *mut c_void) 
     from_number(env, 0.0)
 }
 
+/// `collectionHooks()`: how often a hook at the ends of this isolate's collections has been entered since the first call here, twice for
+/// each collection; -1 where V8's functions are not found. On the main thread only.
+pub(crate) unsafe extern "C" fn collection_hooks(
+    env: *mut c_void,
+    _info: *mut c_void,
+) -> *mut c_void {
+    let is_hooked = *HOOKED.get_or_init(|| hook().is_some());
+    let entered = HOOKS_ENTERED.load(Relaxed) as f64;
+    from_number(Env(env), if is_hooked { entered } else { -1.0 })
+}
+
 type GcCallback = unsafe extern "C" fn(*mut c_void, c_int, c_int, *mut c_void);
 type AddCallback = unsafe extern "C" fn(*mut c_void, GcCallback, *mut c_void, c_int);
 
@@ -121,6 +133,7 @@ unsafe extern "C" fn on_collection(
     _flags: c_int,
     phase: *mut c_void,
 ) {
+    HOOKS_ENTERED.fetch_add(1, Relaxed);
     let phase = phase as usize as u32;
     if PHASE.compare_exchange(phase, 0, Relaxed, Relaxed).is_ok() {
         fork_now();

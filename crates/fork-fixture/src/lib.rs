@@ -39,6 +39,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("armFork", handlers::arm_fork),
         ("forkFunctionAddress", handlers::fork_function_address),
         ("forkInGc", handlers::fork_in_gc),
+        ("collectionHooks", handlers::collection_hooks),
         ("lastFork", handlers::last_fork),
         ("forkNativeOnly", children::fork_native_only),
         ("daemonize", children::daemonize),
