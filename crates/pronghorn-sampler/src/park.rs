@@ -3,17 +3,19 @@
 //! Two kinds of sleep, since most of those who could wake the ticker must not: a thread that comes back from its poll while the ticker
 //! merely waits for its next tick would be sampled there and then, always at the same place of the program, which is no sample at all.
 //!
-//! Threads: one sleeper, any number of wakers. Protocol: the sleeper announces itself (`announce`), looks once more
-//! whether there is work, and waits; a waker publishes its work first and then calls `wake` or `unpark`. Announcing and looking are
-//! sequentially consistent with publishing and waking, so one of the two sees the other. After a fork the child has no
-//! sleeper; the word is made anew with the thread.
+//! Threads: one sleeper, any number of wakers. Protocol: the sleeper says that it begins to look for work (`look`), looks, announces
+//! itself (`announce`), asks once more whether there is work or whether it was stirred meanwhile (`was_stirred`), and waits. A waker
+//! publishes its work first and then calls `wake` or `unpark`; an `unpark` that finds nobody asleep leaves word that it was there, since
+//! a thread's CPU timer publishes nothing else. All of it is sequentially consistent, so one of the two sees the other. After a fork the
+//! child has no sleeper; all is made anew with the thread.
 
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use crate::clock::monotonic_ns;
 
 const AWAKE: u32 = 0;
+const PARKED: u32 = Sleep::Parked as u32;
 
 /// How deep the sleep is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub enum Sleep {
 /// See the module documentation.
 pub struct Parking {
     word: AtomicU32,
+    /// Somebody called `unpark` while nobody slept, since the last `look`.
+    stirred: AtomicBool,
 }
 
 impl Parking {
@@ -35,7 +39,18 @@ impl Parking {
     pub const fn new() -> Self {
         Self {
             word: AtomicU32::new(AWAKE),
+            stirred: AtomicBool::new(false),
         }
+    }
+
+    /// The sleeper looks for work from here on: it sees what was there before.
+    pub fn look(&self) {
+        self.stirred.store(false, SeqCst);
+    }
+
+    /// Whether something began to run after the last `look` that the sleeper may have missed. Ask it between `announce` and `wait`.
+    pub fn was_stirred(&self) -> bool {
+        self.stirred.load(SeqCst)
     }
 
     /// The sleeper is about to wait.
@@ -89,15 +104,30 @@ impl Parking {
         }
     }
 
-    /// Wakes the sleeper if it is parked; one load if it is not. Async-signal-safe.
+    /// Wakes the sleeper if it is parked, and keeps one that is awake from parking before it has looked again; one load if it waits
+    /// for its next tick. Async-signal-safe.
     #[inline]
     pub fn unpark(&self) {
-        let parked = Sleep::Parked as u32;
-        if self.word.load(SeqCst) == parked
-            && self
-                .word
-                .compare_exchange(parked, AWAKE, SeqCst, SeqCst)
-                .is_ok()
+        match self.word.load(SeqCst) {
+            AWAKE => self.stir(),
+            PARKED => match self.word.compare_exchange(PARKED, AWAKE, SeqCst, SeqCst) {
+                Ok(_) => self.notify(),
+                // It has just woken by itself, and may have looked already.
+                Err(AWAKE) => self.stir(),
+                Err(_) => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Leaves word for one who is awake; wakes one who has announced itself in between.
+    #[cold]
+    fn stir(&self) {
+        self.stirred.store(true, SeqCst);
+        if self
+            .word
+            .compare_exchange(PARKED, AWAKE, SeqCst, SeqCst)
+            .is_ok()
         {
             self.notify();
         }
@@ -124,7 +154,6 @@ impl Parking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
 
     const BOTH: [Sleep; 2] = [Sleep::Parked, Sleep::Ticking];
 
@@ -139,6 +168,24 @@ mod tests {
         parking.announce(Sleep::Parked);
         parking.unpark();
         assert!(!parking.wait(Sleep::Parked, None));
+    }
+
+    #[test]
+    fn one_who_is_stirred_while_it_looks_hears_of_it() {
+        let parking = Parking::new();
+        parking.unpark();
+        parking.look();
+        parking.announce(Sleep::Parked);
+        assert!(!parking.was_stirred(), "what was there before is seen");
+        parking.withdraw();
+        parking.unpark();
+        parking.announce(Sleep::Parked);
+        assert!(parking.was_stirred());
+        parking.withdraw();
+        parking.look();
+        parking.announce(Sleep::Ticking);
+        parking.unpark();
+        assert!(!parking.was_stirred(), "it looks after its tick");
     }
 
     #[test]

@@ -213,6 +213,7 @@ impl Ticker {
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
         }
         while !state.stopping.load(SeqCst) {
+            state.parking.look();
             let now = clock::monotonic_ns();
             if let Some(discovery) = &mut self.discovery {
                 discovery.look(now);
@@ -234,10 +235,11 @@ impl Ticker {
         state.parking.announce(sleep);
         failpoint!("ticker-parking");
         let wanted = self.discovery.is_some() && discovery::is_wanted();
-        let left_its_poll = until.is_none() && !all_poll();
-        if state.stopping.load(SeqCst) || wanted || left_its_poll {
+        let stirred = sleep == Sleep::Parked && state.parking.was_stirred();
+        let begun = stirred || (until.is_none() && !all_poll());
+        if state.stopping.load(SeqCst) || wanted || begun {
             state.parking.withdraw();
-            return if left_its_poll {
+            return if begun {
                 Slept::UnparkedEarly
             } else {
                 Slept::Enough
