@@ -4,12 +4,7 @@
  * Importing this module never throws. On the main thread it defines, and notes the names of the workers that are made from then on; the native
  * half is loaded by the first call. A worker thread that imports it takes part in the session that runs.
  */
-import { createApi } from './lib/api.js';
-import { createClusterApi } from './lib/cluster-api.js';
-import { prepareCluster } from './lib/cluster-hook.js';
-import { loadNative } from './lib/native.js';
-import { workers } from './lib/threads.js';
-import { joinAsWorker } from './lib/worker.js';
+import { createApi, createClusterApi, joinAsWorker, loadNative, prepareCluster, workers } from './lib/core.js';
 
 workers.watch();
 joinAsWorker(loadNative);
@@ -23,7 +18,8 @@ export type { ClusterOptions, ProfileClusterOptions } from './lib/cluster-api.js
 export type { ClusterPart, ClusterProcess, ClusterProfile } from './lib/cluster-profile.js';
 export type { ClusterSession } from './lib/cluster-session.js';
 export type { FailureMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
-export { AbortedError, AlreadyStartedError, type ErrorCode, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/errors.js';
+export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/core.js';
+export type { ErrorCode } from './lib/errors.js';
 export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, Stats, Threads } from './lib/native-api.js';
 export type { AfterFork, ResolvedOptions, StartOptions } from './lib/options.js';
 export type { Origin, Profile } from './lib/profile.js';

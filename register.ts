@@ -5,9 +5,7 @@
  * Worker threads inherit `--import` and come here too. The process has one profiler, started by its main thread; they take part in it.
  */
 import { isMainThread } from 'node:worker_threads';
-import { loadNative } from './lib/native.js';
-import { profileWholeProgram } from './lib/whole-program.js';
-import { joinAsWorker } from './lib/worker.js';
+import { joinAsWorker, loadNative, profileWholeProgram } from './lib/core.js';
 
 if (isMainThread) profileWholeProgram(loadNative);
 else joinAsWorker(loadNative);

@@ -61,11 +61,11 @@ function takeOver(setting: AgentSetting): void {
 /** A worker that is forked while a session runs is profiled from its first line on: that needs a synchronous load. */
 function wake(serve: (half: WorkerHalf) => void): void {
   try {
-    const half = require('./cluster-worker.js') as WorkerHalf;
-    delete require.cache[require.resolve('./cluster-worker.js')];
+    const half = require('./core.js') as WorkerHalf;
+    delete require.cache[require.resolve('./core.js')];
     serve(half);
   } catch {
     // A Node.js that was told not to require() ES modules.
-    import('./cluster-worker.js').then(serve, () => undefined);
+    import('./core.js').then(serve, () => undefined);
   }
 }

@@ -23,11 +23,11 @@ export const fixture = require(settings.fixture);
 /** The package under test, through its published entry. */
 export const pronghorn = await import(pathToFileURL(join(settings.package, 'dist/index.js')));
 
-/** A module of the package's lib/. */
-export const lib = (name) => import(pathToFileURL(join(settings.package, 'dist/lib', `${name}.js`)));
-
 /** The native half itself; loads it. */
 export const native = () => require(join(settings.package, 'pronghorn.linux-x64-gnu.node'));
+
+/** The package's own chain; there is one once a profiler has been started. */
+export const resetChain = () => native().registry().forkAware.chain;
 
 /** The key of the options that only tests use. */
 export const TEST_OPTIONS = Symbol.for('pronghorn.testOptions');

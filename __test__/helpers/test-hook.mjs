@@ -1,5 +1,5 @@
 // The test-only options of start(), under the one key that lib/ gives them.
-import { TEST_OPTIONS } from '../../dist/lib/options.js';
+import { TEST_OPTIONS } from '../../build/lib/options.js';
 
 export { TEST_OPTIONS };
 

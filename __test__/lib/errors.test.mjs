@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { damageOf, findBinary } from '../../dist/lib/binary.js';
-import { AbortedError, AlreadyStartedError, describe, fromNative, InvalidOptionError, nativeCode, PronghornError } from '../../dist/lib/errors.js';
-import { foreignRuntime, loadFailure } from '../../dist/lib/native.js';
+import { damageOf, findBinary } from '../../build/lib/binary.js';
+import { AbortedError, AlreadyStartedError, describe, fromNative, InvalidOptionError, nativeCode, PronghornError } from '../../build/lib/errors.js';
+import { foreignRuntime, loadFailure } from '../../build/lib/native.js';
 
 test('every error is a PronghornError and an Error, with name and code', () => {
   for (const [error, name, code] of [

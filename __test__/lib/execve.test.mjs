@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { ExecveGuard } from '../../dist/lib/execve.js';
+import { ExecveGuard } from '../../build/lib/execve.js';
 import { fakeNative, nativeError } from './fake-native.mjs';
 
 function setup(t, { fails = false } = {}) {

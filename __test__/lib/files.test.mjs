@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freeProfilePath, prepareDirectory, profileName, writeNewProfileSync } from '../../dist/lib/files.js';
-import { Profile } from '../../dist/lib/profile.js';
+import { freeProfilePath, prepareDirectory, profileName, writeNewProfileSync } from '../../build/lib/files.js';
+import { Profile } from '../../build/lib/profile.js';
 
 const folder = (t) => {
   const path = mkdtempSync(join(tmpdir(), 'pronghorn-files-'));

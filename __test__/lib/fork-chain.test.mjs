@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { createApi, startExclusively } from '../../dist/lib/api.js';
-import { forkAware } from '../../dist/lib/fork.js';
-import { ORDER } from '../../dist/lib/fork-component.js';
-import { verdictOn } from '../../dist/lib/fork-verdict.js';
-import { TEST_OPTIONS, validateOptions } from '../../dist/lib/options.js';
+import { createApi, startExclusively } from '../../build/lib/api.js';
+import { forkAware } from '../../build/lib/fork.js';
+import { ORDER } from '../../build/lib/fork-component.js';
+import { verdictOn } from '../../build/lib/fork-verdict.js';
+import { TEST_OPTIONS, validateOptions } from '../../build/lib/options.js';
 import { fakeNative } from './fake-native.mjs';
 
 const CHANNELS = ['pronghorn:start', 'pronghorn:rotate', 'pronghorn:stop', 'pronghorn:failure', 'pronghorn:reset'];
@@ -403,7 +403,7 @@ test('a listener that calls into the API from an announcement finds what there i
 
 test('several copies of the package run one chain, each with its own part', async (t) => {
   const { native, start } = setup(t);
-  const { createApi: copied } = await import('../../dist/lib/api.js?copy');
+  const { createApi: copied } = await import('../../build/lib/api.js?copy');
   const copy = copied(() => native);
   const profiler = start();
   assert.equal(copy.start(), profiler);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import ts from 'typescript59';
-import { ORDER } from '../../dist/lib/fork-component.js';
+import { ORDER } from '../../build/lib/fork-component.js';
 import { root } from '../helpers/nodes.mjs';
 
 /** Files that change something and are no component, each with the reason why a fork does not matter to it. */
@@ -189,8 +189,8 @@ test('each component joins the chain when it has something to reset', (t) => {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const script = `
     import { fakeNative } from '${root}/__test__/lib/fake-native.mjs';
-    import { forkAware } from '${root}/dist/lib/fork.js';
-    import { profileWholeProgram } from '${root}/dist/lib/whole-program.js';
+    import { forkAware } from '${root}/build/lib/fork.js';
+    import { profileWholeProgram } from '${root}/build/lib/whole-program.js';
     const native = fakeNative();
     profileWholeProgram(() => native);
     console.log(forkAware(native).chain.names.join());`;

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { createApi } from '../../dist/lib/api.js';
-import { forkAware } from '../../dist/lib/fork.js';
+import { createApi } from '../../build/lib/api.js';
+import { forkAware } from '../../build/lib/fork.js';
 import { fakeNative } from './fake-native.mjs';
 
 const CHANNELS = ['pronghorn:failure', 'pronghorn:reset'];

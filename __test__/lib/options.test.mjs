@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readEnvironment } from '../../dist/lib/environment.js';
-import { OPTIONS, parseOption, validateOptions } from '../../dist/lib/options.js';
+import { readEnvironment } from '../../build/lib/environment.js';
+import { OPTIONS, parseOption, validateOptions } from '../../build/lib/options.js';
 
 const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', threads: 'all', afterFork: 'restart' };
 

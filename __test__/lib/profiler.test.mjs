@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { createApi, startAs } from '../../dist/lib/api.js';
-import { TEST_OPTIONS } from '../../dist/lib/options.js';
+import { createApi, startAs } from '../../build/lib/api.js';
+import { TEST_OPTIONS } from '../../build/lib/options.js';
 import { fakeNative, nativeError, someStats } from './fake-native.mjs';
 
 function setup() {
@@ -116,7 +116,7 @@ test('a second copy of the package finds the profiler of the first', async () =>
   const native = fakeNative();
   const one = createApi(() => native);
   // A query gives a second instance of the module, as a second copy in node_modules would be.
-  const copy = await import('../../dist/lib/api.js?copy');
+  const copy = await import('../../build/lib/api.js?copy');
   const two = copy.createApi(() => native);
   assert.notEqual(one.start, two.start);
   const profiler = one.start();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { nameOf, Workers } from '../../dist/lib/threads.js';
+import { nameOf, Workers } from '../../build/lib/threads.js';
 
 /** Workers that note what they are told, over a list of threads that grows by one with each Worker. */
 function watched() {

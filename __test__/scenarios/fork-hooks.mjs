@@ -3,7 +3,8 @@ import { channel, subscribe } from 'node:diagnostics_channel';
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
-import { childOnly, digest, fixture, forker, inChild, lib, native, parentOnly, pronghorn, rest, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
+import { childOnly, digest, fixture, forker, inChild, native, parentOnly, pronghorn, resetChain, rest, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
+import { ORDER } from '../../build/lib/fork-component.js';
 import { recordingWorker, untilHeld } from '../helpers/held.mjs';
 
 const { start, resetAfterFork } = pronghorn;
@@ -67,12 +68,10 @@ async function provoke() {
 await scenarios({
   // An observer stands behind every component of the chain, in every round, and looks at the process.
   async order() {
-    const { forkAware } = await lib('fork');
-    const { ORDER } = await lib('fork-component');
     const profiler = start(options);
     // `register` has armed its own.
     if (!settings.register) api.armTermination({ signals: [15], path: join(settings.out, 'never.pb.gz') });
-    const { chain } = forkAware(api);
+    const chain = resetChain();
     const seen = [];
     const observer = (name) => {
       const look = (round) => () => seen.push({ round, name, ...hooks() });

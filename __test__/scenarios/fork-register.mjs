@@ -1,7 +1,7 @@
 // A program under register that really forks: where the policy says stop, and where a step of register's own part fails.
 import { subscribe } from 'node:diagnostics_channel';
 import {
-  childOnly, fixture, forker, forkNow, inChild, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, turn, untilSampled,
+  childOnly, fixture, forker, forkNow, inChild, outcome, parentOnly, pronghorn, resetChain, rest, scenarios, settings, turn, untilSampled,
 } from '../helpers/forking.mjs';
 import { until } from '../helpers/held.mjs';
 
@@ -45,9 +45,8 @@ await scenarios({
   },
 
   async failures() {
-    const { forkAware } = await lib('fork');
-    const { chain } = forkAware(native());
     const profiler = start({ intervalMicros: 1_000 });
+    const chain = resetChain();
     sampled(profiler, parentOnly);
     const before = hooks();
     const children = [];

@@ -1,0 +1,13 @@
+/**
+ * All that runs inside somebody else's program, behind one door. The published package holds it as one module (scripts/build-ts.mjs says
+ * why), so whatever comes in by another door, `pronghorn`, `pronghorn/register` or the agent of a cluster worker, meets the same state.
+ */
+export { createApi } from './api.js';
+export { createClusterApi } from './cluster-api.js';
+export { prepareCluster } from './cluster-hook.js';
+export { serveCluster } from './cluster-worker.js';
+export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './errors.js';
+export { loadNative } from './native.js';
+export { workers } from './threads.js';
+export { profileWholeProgram } from './whole-program.js';
+export { joinAsWorker } from './worker.js';
