@@ -4,18 +4,18 @@
  */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type Command, readCommandLine, UsageError } from './lib/command-line.js';
+import { type Command, readCommandLine, UsageError } from './lib/command/command-line.js';
 import { PronghornError } from './lib/errors.js';
 import { writeAtomically } from './lib/files.js';
-import { helpText } from './lib/help.js';
-import { mergeProfiles, type Part } from './lib/merge.js';
-import { useProfileFile } from './lib/pprof-reader.js';
+import { helpText } from './lib/command/help.js';
+import { mergeProfiles, type Part } from './lib/pprof/merge.js';
+import { useProfileFile } from './lib/pprof/reader.js';
 import { printableJson } from './lib/printable.js';
-import { profileBytes } from './lib/profile-bytes.js';
-import { endLike, profilesOf, runProgram } from './lib/run.js';
+import { profileBytes } from './lib/pprof/bytes.js';
+import { endLike, profilesOf, runProgram } from './lib/command/run.js';
 import { say } from './lib/stderr.js';
-import { formatTop } from './lib/top-table.js';
-import { top } from './lib/top.js';
+import { formatTop } from './lib/command/top-table.js';
+import { top } from './lib/command/top.js';
 import { VERSION } from './lib/version.js';
 
 main().catch((error: unknown) => {

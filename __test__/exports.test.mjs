@@ -11,7 +11,7 @@ import { majors, nodePath, root } from './helpers/nodes.mjs';
 /** Names called on something called "native" or "#native" in TypeScript, which is how lib/ speaks to the native half. */
 function namesUsed() {
   const names = new Set();
-  for (const file of readdirSync(join(root, 'lib')).filter((name) => name.endsWith('.ts'))) {
+  for (const file of readdirSync(join(root, 'lib'), { recursive: true }).filter((name) => name.endsWith('.ts'))) {
     const source = readFileSync(join(root, 'lib', file), 'utf8').replace(/\/\*[^]*?\*\/|\/\/.*/g, '');
     for (const [, name] of source.matchAll(/\b#?native\.(\w+)\(/g)) names.add(name);
     // The loader asks the candidate before it is the native half.

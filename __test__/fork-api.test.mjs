@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { ORDER } from '../build/lib/fork-component.js';
+import { ORDER } from '../build/lib/fork/component.js';
 import { runFork } from './helpers/fork.mjs';
 import { majors, root } from './helpers/nodes.mjs';
 import { has, readProfile, total } from './helpers/pprof.mjs';

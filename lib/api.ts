@@ -4,7 +4,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
-import { forkAware } from './fork.js';
+import { forkAware } from './fork/aware.js';
 import type { NativeApi } from './native-api.js';
 import { optionsKey, type ResolvedOptions, type StartOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';

@@ -9,14 +9,14 @@
  *
  * Nothing here may throw: it would end the worker.
  */
-import type { AgentSetting, WorkerHalf } from './cluster-wire.js' with { 'resolution-mode': 'import' };
+import type { AgentSetting, WorkerHalf } from './cluster/wire.js' with { 'resolution-mode': 'import' };
 
 const { isMainThread } = process.getBuiltinModule('node:worker_threads');
 
-/** Set for this process alone by lib/cluster-hook.ts, which has the name too. */
+/** Set for this process alone by lib/cluster/hook.ts, which has the name too. */
 const VARIABLE = 'PRONGHORN_CLUSTER_AGENT';
 
-/** Where lib/cluster-fork.ts finds what a fork has to abandon. */
+/** Where lib/cluster/fork.ts finds what a fork has to abandon. */
 const AGENT = Symbol.for('pronghorn.clusterAgent');
 
 try {

@@ -3,9 +3,9 @@
  * why), so whatever comes in by another door, `pronghorn`, `pronghorn/register` or the agent of a cluster worker, meets the same state.
  */
 export { createApi } from './api.js';
-export { createClusterApi } from './cluster-api.js';
-export { prepareCluster } from './cluster-hook.js';
-export { serveCluster } from './cluster-worker.js';
+export { createClusterApi } from './cluster/api.js';
+export { prepareCluster } from './cluster/hook.js';
+export { serveCluster } from './cluster/worker.js';
 export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './errors.js';
 export { loadNative } from './native.js';
 export { workers } from './threads.js';

@@ -7,7 +7,7 @@
 import { syncBuiltinESMExports } from 'node:module';
 import { publishFailure } from './channels.js';
 import { fromNative, type PronghornError } from './errors.js';
-import type { ForkComponent } from './fork-component.js';
+import type { ForkComponent } from './fork/component.js';
 import type { NativeApi } from './native-api.js';
 
 type Execve = (...args: unknown[]) => unknown;

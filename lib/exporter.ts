@@ -2,7 +2,7 @@
  * Makes profiles of what the native half delivers: numbers them, says which process they are from, and knows up to where time has been
  * delivered.
  */
-import type { ForkComponent, Reset } from './fork-component.js';
+import type { ForkComponent, Reset } from './fork/component.js';
 import type { Identity } from './identity.js';
 import type { NativeProfile } from './native-api.js';
 import { Profile } from './profile.js';

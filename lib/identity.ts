@@ -4,7 +4,7 @@
  * `process.pid` is the parent's in a child of fork(2), and a process id is given to another process one day; the runtime id is not.
  */
 import { randomId } from './random-id.js';
-import type { ForkComponent, Reset } from './fork-component.js';
+import type { ForkComponent, Reset } from './fork/component.js';
 import type { NativeApi } from './native-api.js';
 
 interface State {

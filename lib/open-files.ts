@@ -9,7 +9,7 @@ import { close, closeSync, openSync, rename, renameSync, rm, rmSync, write, writ
 import { promisify } from 'node:util';
 import { PronghornError } from './errors.js';
 import { fileIdentity } from './file-identity.js';
-import type { ForkComponent } from './fork-component.js';
+import type { ForkComponent } from './fork/component.js';
 import { realPid } from './real-pid.js';
 
 const renamed = promisify(rename);

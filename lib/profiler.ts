@@ -6,8 +6,8 @@ import { execIsHeard, publishExec, publishFailure, publishRotate, publishStart, 
 import { Collector } from './collector.js';
 import { fromNative, PronghornError } from './errors.js';
 import { ExecveGuard } from './execve.js';
-import { type ForkAware, forkAware } from './fork.js';
-import type { ForkComponent, Reset } from './fork-component.js';
+import { type ForkAware, forkAware } from './fork/aware.js';
+import type { ForkComponent, Reset } from './fork/component.js';
 import type { Capabilities, NativeApi, Stats } from './native-api.js';
 import { optionsKey, type ResolvedOptions, type TestOptions } from './options.js';
 import type { Profile } from './profile.js';

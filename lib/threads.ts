@@ -9,7 +9,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { opendirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
-import type { ForkComponent } from './fork-component.js';
+import type { ForkComponent } from './fork/component.js';
 import type { NativeApi } from './native-api.js';
 
 /** The channel on which Node publishes `{ worker }`. */

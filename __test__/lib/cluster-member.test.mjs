@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ClusterMember } from '../../build/lib/cluster-member.js';
-import { encodeFrame, FrameReader } from '../../build/lib/cluster-wire.js';
-import { LastWill } from '../../build/lib/last-will.js';
+import { ClusterMember } from '../../build/lib/cluster/member.js';
+import { encodeFrame, FrameReader } from '../../build/lib/cluster/wire.js';
+import { LastWill } from '../../build/lib/cluster/last-will.js';
 import { sleep } from '../helpers/child.mjs';
 import { buildProfile } from './build-profile.mjs';
 

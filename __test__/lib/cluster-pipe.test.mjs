@@ -6,8 +6,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AnswerPipe } from '../../build/lib/cluster-pipe.js';
-import { FrameReader } from '../../build/lib/cluster-wire.js';
+import { AnswerPipe } from '../../build/lib/cluster/pipe.js';
+import { FrameReader } from '../../build/lib/cluster/wire.js';
 import { sleep } from '../helpers/child.mjs';
 import { scratch } from '../helpers/scratch.mjs';
 

@@ -1,7 +1,7 @@
 // One period of a cluster, put together of what its processes have delivered, good or bad.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { composeClusterProfile } from '../../build/lib/cluster-profile.js';
+import { composeClusterProfile } from '../../build/lib/cluster/profile.js';
 import { readProfile, total } from '../helpers/pprof.mjs';
 import { buildProfile } from './build-profile.mjs';
 

@@ -1,7 +1,7 @@
 // The messages between primary and workers, cut as a stream may cut them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeFrame, FrameReader } from '../../build/lib/cluster-wire.js';
+import { encodeFrame, FrameReader } from '../../build/lib/cluster/wire.js';
 
 const messages = [
   { header: { do: 'rotate', session: 'größe 😀', request: 1 }, payload: Buffer.alloc(0) },

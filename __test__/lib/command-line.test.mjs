@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readCommandLine, UsageError } from '../../build/lib/command-line.js';
+import { readCommandLine, UsageError } from '../../build/lib/command/command-line.js';
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const wrong = (args, message) => assert.throws(() => readCommandLine(args), (error) => error instanceof UsageError && message.test(error.message), args.join(' '));

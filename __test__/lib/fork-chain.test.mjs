@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { createApi, startExclusively } from '../../build/lib/api.js';
-import { forkAware } from '../../build/lib/fork.js';
-import { ORDER } from '../../build/lib/fork-component.js';
-import { verdictOn } from '../../build/lib/fork-verdict.js';
+import { forkAware } from '../../build/lib/fork/aware.js';
+import { ORDER } from '../../build/lib/fork/component.js';
+import { verdictOn } from '../../build/lib/fork/verdict.js';
 import { TEST_OPTIONS, validateOptions } from '../../build/lib/options.js';
 import { fakeNative } from './fake-native.mjs';
 

@@ -4,33 +4,33 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import ts from 'typescript59';
-import { ORDER } from '../../build/lib/fork-component.js';
+import { ORDER } from '../../build/lib/fork/component.js';
 import { root } from '../helpers/nodes.mjs';
 
-/** Files that change something and are no component, each with the reason why a fork does not matter to it. */
+/** Files, by their place in lib/, that change something and are no component, each with the reason why a fork does not matter to it. */
 const EXEMPT = {
-  'api.ts': 'the timer of profile() goes with its promise (promises.ts)',
+  'api.ts': 'the timer of profile() goes with its promise (fork/promises.ts)',
   'caller.ts': 'Error is as it was when the function returns',
-  'cluster-hook.ts': 'cluster-fork.ts closes the sockets; what is wrapped may go on in a child, which can fork workers of its own',
-  'cluster-member.ts': 'goes with its session',
-  'cluster-pipe.ts': 'writes nothing once cluster-fork.ts has closed its socket',
-  'cluster-session.ts': 'cluster-fork.ts makes it let go of everything',
-  'cluster-wire.ts': 'goes with the socket that it reads from',
-  'cluster-worker.ts': 'cluster-fork.ts makes it let go of everything',
-  'fork-chain.ts': 'the chain itself: what it decided has to outlive an attempt',
-  'fork.ts': 'finds the chain',
-  'last-will.ts': 'goes with its session',
-  'merge.ts': 'lives as long as one merge, whose promise is known to the chain',
-  'merge-tables.ts': 'as merge.ts',
+  'cluster/hook.ts': 'cluster/fork.ts closes the sockets; what is wrapped may go on in a child, which can fork workers of its own',
+  'cluster/member.ts': 'goes with its session',
+  'cluster/pipe.ts': 'writes nothing once cluster/fork.ts has closed its socket',
+  'cluster/session.ts': 'cluster/fork.ts makes it let go of everything',
+  'cluster/wire.ts': 'goes with the socket that it reads from',
+  'cluster/worker.ts': 'cluster/fork.ts makes it let go of everything',
+  'fork/chain.ts': 'the chain itself: what it decided has to outlive an attempt',
+  'fork/aware.ts': 'finds the chain',
+  'cluster/last-will.ts': 'goes with its session',
+  'pprof/merge.ts': 'lives as long as one merge, whose promise is known to the chain',
+  'pprof/merge-tables.ts': 'as pprof/merge.ts',
   'native.ts': 'the native half stays loaded in a child',
-  'native-halves.ts': 'what is loaded stays loaded in a child',
-  'pprof-fields.ts': 'as merge.ts',
-  'pprof-reader.ts': 'as merge.ts',
-  'protobuf.ts': 'as merge.ts',
-  'protobuf-writer.ts': 'as merge.ts',
+  'fork/native-halves.ts': 'what is loaded stays loaded in a child',
+  'pprof/fields.ts': 'as pprof/merge.ts',
+  'pprof/reader.ts': 'as pprof/merge.ts',
+  'pprof/protobuf.ts': 'as pprof/merge.ts',
+  'pprof/protobuf-writer.ts': 'as pprof/merge.ts',
   'registry.ts': 'the chain or the profiler replace its entry',
   'termination.ts': 'the native half takes back what it arms',
 };
@@ -123,12 +123,18 @@ function componentsOf(source) {
   return names;
 }
 
+/** What stands at the root; every other name is a place in lib/. */
+const DOORS = ['index.ts', 'register.ts', 'cli.ts'];
+const pathOf = (name) => (DOORS.includes(name) ? name : join('lib', name));
+const nameOf = (path) => (DOORS.includes(path) ? path : relative('lib', path));
+
 /** Files that only the command uses: it is not profiled and does not fork. */
 function onlyOfTheCommand(sources) {
   const importsOf = (name) =>
     sources[name].statements
       .filter((statement) => ts.isImportDeclaration(statement) && !statement.importClause?.isTypeOnly)
-      .map((statement) => basename(statement.moduleSpecifier.text).replace(/\.([cm]?)js$/, '.$1ts'))
+      .map((statement) => join(dirname(pathOf(name)), statement.moduleSpecifier.text).replace(/\.([cm]?)js$/, '.$1ts'))
+      .map(nameOf)
       .filter((imported) => imported in sources);
   const reachable = new Set();
   const visit = (name) => {
@@ -145,15 +151,15 @@ function onlyOfTheCommand(sources) {
 }
 
 function readSources() {
-  const names = [...readdirSync(join(root, 'lib')).filter((name) => /\.[cm]?ts$/.test(name)).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'];
-  return Object.fromEntries(names.map((name) => [basename(name), parse(name, readFileSync(join(root, name), 'utf8'))]));
+  const names = [...readdirSync(join(root, 'lib'), { recursive: true }).filter((name) => /\.[cm]?ts$/.test(name)), ...DOORS];
+  return Object.fromEntries(names.map((name) => [name, parse(name, readFileSync(join(root, pathOf(name)), 'utf8'))]));
 }
 
 const sources = readSources();
 
 test('every file that keeps or hooks something is a component, or says why not', () => {
   const command = onlyOfTheCommand(sources);
-  assert.ok(command.includes('run.ts') && !command.includes('profiler.ts'), command.join());
+  assert.ok(command.includes('command/run.ts') && !command.includes('profiler.ts'), command.join());
   const without = Object.keys(sources)
     .filter((name) => !command.includes(name) && !(name in EXEMPT) && componentsOf(sources[name]).length === 0)
     .flatMap((name) => findings(sources[name]).map((finding) => `${name}:${finding}`));
@@ -189,7 +195,7 @@ test('each component joins the chain when it has something to reset', (t) => {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const script = `
     import { fakeNative } from '${root}/__test__/lib/fake-native.mjs';
-    import { forkAware } from '${root}/build/lib/fork.js';
+    import { forkAware } from '${root}/build/lib/fork/aware.js';
     import { profileWholeProgram } from '${root}/build/lib/whole-program.js';
     const native = fakeNative();
     profileWholeProgram(() => native);

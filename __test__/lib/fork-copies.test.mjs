@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { createApi } from '../../build/lib/api.js';
-import { forkAware } from '../../build/lib/fork.js';
+import { forkAware } from '../../build/lib/fork/aware.js';
 import { fakeNative } from './fake-native.mjs';
 
 const CHANNELS = ['pronghorn:failure', 'pronghorn:reset'];

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { mergeProfiles } from '../../build/lib/merge.js';
-import { readProfile } from '../../build/lib/pprof-reader.js';
+import { mergeProfiles } from '../../build/lib/pprof/merge.js';
+import { readProfile } from '../../build/lib/pprof/reader.js';
 import { readProfile as readByPprofFormat } from '../helpers/pprof.mjs';
 import { buildProfile } from './build-profile.mjs';
 

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { readProfile, useProfileFile } from '../../build/lib/pprof-reader.js';
-import { formatTop } from '../../build/lib/top-table.js';
-import { top } from '../../build/lib/top.js';
+import { readProfile, useProfileFile } from '../../build/lib/pprof/reader.js';
+import { formatTop } from '../../build/lib/command/top-table.js';
+import { top } from '../../build/lib/command/top.js';
 import { root } from '../helpers/nodes.mjs';
 import { buildProfile } from './build-profile.mjs';
 

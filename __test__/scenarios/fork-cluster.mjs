@@ -87,7 +87,7 @@ const workers = {
       clearInterval(hum);
       await rest(50);
       // Timers of one length run in the order in which they were set, so this comes right behind the one that goes on writing (RETRY_MS of
-      // lib/cluster-pipe.ts), which has been set for another 5 ms then. A shorter one comes before that.
+      // lib/cluster/pipe.ts), which has been set for another 5 ms then. A shorter one comes before that.
       setImmediate(() => {
         setTimeout(() => {
           setTimeout(() => forkAndWait((end) => process.send({ stuck, ...end })), 4);

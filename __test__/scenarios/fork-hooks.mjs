@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
 import { childOnly, digest, fixture, forker, inChild, native, parentOnly, pronghorn, resetChain, rest, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
-import { ORDER } from '../../build/lib/fork-component.js';
+import { ORDER } from '../../build/lib/fork/component.js';
 import { recordingWorker, untilHeld } from '../helpers/held.mjs';
 
 const { start, resetAfterFork } = pronghorn;

@@ -1,6 +1,6 @@
 //! The native half of the reset after a fork, as JavaScript drives it: what it asks, and the steps in their order.
 //!
-//! lib/fork-chain.ts calls the steps one after the other, in one synchronous call: `hooksOff`, `resetCollector`, `resetRecorder`,
+//! lib/fork/chain.ts calls the steps one after the other, in one synchronous call: `hooksOff`, `resetCollector`, `resetRecorder`,
 //! `resetBinding`, then `start`, or `acknowledgeFork` where nothing shall be started. Each step checks that those before it were
 //! done for this very fork; a step that fails leaves the process in limbo, and the whole chain can be run again.
 //!

@@ -12,15 +12,15 @@
  */
 import { debuglog } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { publishFailure, publishReset } from './channels.js';
-import { fromNative, PronghornError } from './errors.js';
-import { type ForkComponent, ORDER, type Reset, type Verdict } from './fork-component.js';
-import { verdictOn } from './fork-verdict.js';
-import type { ClockReading, ForkState, NativeApi } from './native-api.js';
+import { publishFailure, publishReset } from '../channels.js';
+import { fromNative, PronghornError } from '../errors.js';
+import { type ForkComponent, ORDER, type Reset, type Verdict } from './component.js';
+import { verdictOn } from './verdict.js';
+import type { ClockReading, ForkState, NativeApi } from '../native-api.js';
 import { nativeComponents, resetAlone } from './native-components.js';
 import { NativeHalves } from './native-halves.js';
-import type { ForkTest } from './options.js';
-import { Registry } from './registry.js';
+import type { ForkTest } from '../options.js';
+import { Registry } from '../registry.js';
 
 const debug = debuglog('pronghorn');
 

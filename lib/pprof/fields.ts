@@ -5,8 +5,8 @@
  * first pass notes where everything stands, and the tables are decoded one after the other from there.
  */
 import type { FunctionFields, Integer, LabelFields, Location, Mapping, StringTable } from './merge-tables.js';
-import { MAX_ENTRIES } from './pprof-reader.js';
-import { plainBytes } from './profile-bytes.js';
+import { MAX_ENTRIES } from './reader.js';
+import { plainBytes } from './bytes.js';
 import { MessageReader, WireError } from './protobuf.js';
 
 /** type and unit. */

@@ -5,20 +5,20 @@
  * delivers later is part of the next result.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { onFork } from './cluster-fork.js';
-import type { ClusterHook, Link } from './cluster-hook.js';
-import { ClusterMember, type Harvest } from './cluster-member.js';
-import { type ClusterProfile, composeClusterProfile, type Gathered } from './cluster-profile.js';
-import type { StartOrder } from './cluster-wire.js';
-import { fromNative, PronghornError, WorkerUnreachableError } from './errors.js';
-import { forkAware } from './fork.js';
+import { onFork } from './fork.js';
+import type { ClusterHook, Link } from './hook.js';
+import { ClusterMember, type Harvest } from './member.js';
+import { type ClusterProfile, composeClusterProfile, type Gathered } from './profile.js';
+import type { StartOrder } from './wire.js';
+import { fromNative, PronghornError, WorkerUnreachableError } from '../errors.js';
+import { forkAware } from '../fork/aware.js';
 import { LastWill } from './last-will.js';
-import type { NativeApi } from './native-api.js';
-import type { ResolvedOptions, TestOptions } from './options.js';
-import type { Profile } from './profile.js';
-import { notStarted, type Profiler } from './profiler.js';
-import { randomId } from './random-id.js';
-import { realPid } from './real-pid.js';
+import type { NativeApi } from '../native-api.js';
+import type { ResolvedOptions, TestOptions } from '../options.js';
+import type { Profile } from '../profile.js';
+import { notStarted, type Profiler } from '../profiler.js';
+import { randomId } from '../random-id.js';
+import { realPid } from '../real-pid.js';
 
 /** What the primary can know of a worker without an agent. */
 const UNREACHABLE =

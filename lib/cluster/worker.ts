@@ -7,18 +7,18 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { startExclusively } from './api.js';
-import { EXEC_CHANNEL, type ProfileMessage } from './channels.js';
-import { onFork } from './cluster-fork.js';
-import { AnswerPipe } from './cluster-pipe.js';
-import { type AgentSetting, type Answer, type Command, FrameReader, type StartOrder, toWire } from './cluster-wire.js';
-import { PronghornError } from './errors.js';
+import { startExclusively } from '../api.js';
+import { EXEC_CHANNEL, type ProfileMessage } from '../channels.js';
+import { onFork } from './fork.js';
+import { AnswerPipe } from './pipe.js';
+import { type AgentSetting, type Answer, type Command, FrameReader, type StartOrder, toWire } from './wire.js';
+import { PronghornError } from '../errors.js';
 import { closeLastWill, type LastWillAddress, openLastWill } from './last-will.js';
-import type { NativeApi } from './native-api.js';
-import { loadNative } from './native.js';
-import type { Profile } from './profile.js';
-import { notStarted, type Profiler } from './profiler.js';
-import { armTermination } from './termination.js';
+import type { NativeApi } from '../native-api.js';
+import { loadNative } from '../native.js';
+import type { Profile } from '../profile.js';
+import { notStarted, type Profiler } from '../profiler.js';
+import { armTermination } from '../termination.js';
 
 /** How long the end of a worker waits for a primary that does not read. */
 const LAST_WORDS_MS = 1_000;

@@ -2,7 +2,7 @@
  * What `pronghorn --help` prints.
  */
 import type { Command } from './command-line.js';
-import { OPTIONS } from './options.js';
+import { OPTIONS } from '../options.js';
 
 const MAIN = `Profile CPU and wall time of a Node.js program.
 

@@ -3,7 +3,7 @@
  */
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { printable } from './printable.js';
+import { printable } from '../printable.js';
 import type { Group, Top, TopRow, Totals } from './top.js';
 
 /** How the table is laid out. */

@@ -2,7 +2,7 @@
  * Gets the bytes of a pprof file, ours or another profiler's: bounded in size, and without their compression.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { PronghornError } from './errors.js';
+import { PronghornError } from '../errors.js';
 import { WireError } from './protobuf.js';
 
 /** Largest file that is read. */

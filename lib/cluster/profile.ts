@@ -1,11 +1,11 @@
 /**
  * One period of a whole cluster: one profile of all processes, and what became of each of them.
  */
-import type { Delivery, Harvest } from './cluster-member.js';
-import { fromNative, type PronghornError } from './errors.js';
-import { MergeCheck, mergeProfiles, type Part } from './merge.js';
-import type { Stats } from './native-api.js';
-import { ProfileFile } from './profile-file.js';
+import type { Delivery, Harvest } from './member.js';
+import { fromNative, type PronghornError } from '../errors.js';
+import { MergeCheck, mergeProfiles, type Part } from '../pprof/merge.js';
+import type { Stats } from '../native-api.js';
+import { ProfileFile } from '../profile-file.js';
 
 /** Which process of the cluster. */
 export interface ClusterProcess {

@@ -1,14 +1,14 @@
 /**
  * Where the chain of this thread is found, with the components that are always in it.
  */
-import { clusterComponent } from './cluster-fork.js';
-import { Exporter } from './exporter.js';
-import { connect as connectFiles, openFiles } from './open-files.js';
-import { ForkChain } from './fork-chain.js';
-import { Identity } from './identity.js';
-import type { NativeApi } from './native-api.js';
+import { clusterComponent } from '../cluster/fork.js';
+import { Exporter } from '../exporter.js';
+import { connect as connectFiles, openFiles } from '../open-files.js';
+import { ForkChain } from './chain.js';
+import { Identity } from '../identity.js';
+import type { NativeApi } from '../native-api.js';
 import { Promises } from './promises.js';
-import { workers } from './threads.js';
+import { workers } from '../threads.js';
 
 /** What a thread has one of, however many copies of this package it has loaded. Other versions read it: only add to it. */
 export interface ForkAware {

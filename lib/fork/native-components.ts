@@ -1,8 +1,8 @@
 /**
  * A native half's part in the reset after a fork. What each step covers is said where it is done: crates/pronghorn-node/src/fork.rs.
  */
-import type { ForkComponent } from './fork-component.js';
-import type { ClockReading, NativeApi } from './native-api.js';
+import type { ForkComponent } from './component.js';
+import type { ClockReading, NativeApi } from '../native-api.js';
 
 /** Collector, recorder and binding. None keeps anything here; the native half checks that their steps come in this order. */
 export function nativeComponents(native: NativeApi): ForkComponent[] {

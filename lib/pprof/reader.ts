@@ -4,7 +4,7 @@
  * Samples, by far the most of a profile, are not kept as objects: their byte ranges are, and `samples()` decodes them one after the
  * other. Field numbers are those of github.com/google/pprof/proto/profile.proto.
  */
-import { isGzip, plainBytes, profileBytes, unreadable } from './profile-bytes.js';
+import { isGzip, plainBytes, profileBytes, unreadable } from './bytes.js';
 import { MessageReader, toSigned, WireError } from './protobuf.js';
 
 /** Most samples, locations, lines, functions, mappings and strings together: a few bytes of a hostile file may each become an object. */

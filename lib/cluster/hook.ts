@@ -16,13 +16,14 @@ import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
-import { callerOf } from './caller.js';
-import { onFork } from './cluster-fork.js';
-import type { AgentSetting, StartOrder } from './cluster-wire.js';
+import { callerOf } from '../caller.js';
+import { onFork } from './fork.js';
+import type { AgentSetting, StartOrder } from './wire.js';
 
 /** Also in lib/cluster-agent.cts. */
 const VARIABLE = 'PRONGHORN_CLUSTER_AGENT';
 
+/** Beside lib/core.js, which this is a part of when it runs. */
 const AGENT_FILE = fileURLToPath(new URL('cluster-agent.cjs', import.meta.url));
 const AGENT_FLAG = `--require=${AGENT_FILE}`;
 

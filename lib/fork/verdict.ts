@@ -1,10 +1,10 @@
 /**
  * Whether the profiler starts again in a child, by what it did in the parent and by what the application wants.
  */
-import { PronghornError } from './errors.js';
-import type { Verdict } from './fork-component.js';
-import type { ForkState } from './native-api.js';
-import type { Entry, Owner } from './registry.js';
+import { PronghornError } from '../errors.js';
+import type { Verdict } from './component.js';
+import type { ForkState } from '../native-api.js';
+import type { Entry, Owner } from '../registry.js';
 
 /**
  * Decides.

@@ -4,7 +4,7 @@
  *
  * Two objects may stand for one binary (a second module registry loads it again). Its steps are then done twice, which is doing them once.
  */
-import type { ForkState, NativeApi } from './native-api.js';
+import type { ForkState, NativeApi } from '../native-api.js';
 
 /** The list. A fork changes nothing in it: what is loaded stays loaded. */
 export class NativeHalves {

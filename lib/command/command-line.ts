@@ -3,9 +3,9 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { PronghornError } from './errors.js';
-import { OUTPUT_DIR, readOutputDirectory } from './environment.js';
-import { nearest, OPTIONS, parseOption, type ResolvedOptions } from './options.js';
+import { PronghornError } from '../errors.js';
+import { OUTPUT_DIR, readOutputDirectory } from '../environment.js';
+import { nearest, OPTIONS, parseOption, type ResolvedOptions } from '../options.js';
 import { GROUPINGS, SORTS, type TopRequest, VALUES } from './top.js';
 
 /** What the user has asked for. */

@@ -5,9 +5,9 @@
  * there is the parent's. So each promise is one of ours, around the work: in the parent it settles as the work does, in the child it rejects with
  * ERR_PRONGHORN_FORKED.
  */
-import { PronghornError } from './errors.js';
-import type { ForkChain } from './fork-chain.js';
-import type { ForkComponent } from './fork-component.js';
+import { PronghornError } from '../errors.js';
+import type { ForkChain } from './chain.js';
+import type { ForkComponent } from './component.js';
 
 /** What to do when the work ends. Neither of the first two is called in a child for work of its parent. */
 export interface Ending<Result, T> {

@@ -6,10 +6,10 @@
  * when it ends. Before it becomes another program it sends a `part` marked `exec`, and `goesOn` if it did not become one.
  */
 import type { Socket } from 'node:net';
-import { type ErrorCode, PronghornError } from './errors.js';
-import type { Stats } from './native-api.js';
+import { type ErrorCode, PronghornError } from '../errors.js';
+import type { Stats } from '../native-api.js';
 import type { LastWillAddress } from './last-will.js';
-import type { ResolvedOptions, TestOptions } from './options.js';
+import type { ResolvedOptions, TestOptions } from '../options.js';
 
 /** How a worker is to profile itself. */
 export interface StartOrder {
@@ -58,7 +58,7 @@ export interface WireFailure {
   message: string;
 }
 
-/** What lib/cluster-worker.ts exports, for the agent, which loads it late. */
+/** What lib/cluster/worker.ts exports, for the agent, which loads it late. */
 export interface WorkerHalf {
   serveCluster(socket: Socket, setting: AgentSetting): void;
 }

@@ -12,9 +12,9 @@
  */
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { type Answer, encodeFrame } from './cluster-wire.js';
-import { fileIdentity } from './file-identity.js';
-import { realPid } from './real-pid.js';
+import { type Answer, encodeFrame } from './wire.js';
+import { fileIdentity } from '../file-identity.js';
+import { realPid } from '../real-pid.js';
 
 /** Between two attempts to write into a full pipe, in milliseconds. */
 const RETRY_MS = 5;

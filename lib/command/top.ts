@@ -2,8 +2,8 @@
  * Which functions a profile's values belong to: in themselves (self), and with all that they called (total).
  */
 import { basename } from 'node:path';
-import { PronghornError } from './errors.js';
-import type { FunctionInfo as Callee, Location, Pprof, Sample } from './pprof-reader.js';
+import { PronghornError } from '../errors.js';
+import type { FunctionInfo as Callee, Location, Pprof, Sample } from '../pprof/reader.js';
 
 /** The values that our profiles have. */
 export const VALUES = ['cpu', 'wall', 'samples'] as const;

@@ -5,10 +5,10 @@
  * the merged profile are kept. Field numbers are those of github.com/google/pprof/proto/profile.proto.
  */
 import { promisify } from 'node:util';
-import { PronghornError } from './errors.js';
+import { PronghornError } from '../errors.js';
 import { FunctionTable, type Integer, type Location, LocationTable, type Mapping, MappingTable, SampleTable, StringTable } from './merge-tables.js';
-import { type Header, ProfileFields, type ValueType } from './pprof-fields.js';
-import { unreadable } from './profile-bytes.js';
+import { type Header, ProfileFields, type ValueType } from './fields.js';
+import { unreadable } from './bytes.js';
 import { smallest, toSignedExact, WireError } from './protobuf.js';
 import { MessageWriter } from './protobuf-writer.js';
 

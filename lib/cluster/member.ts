@@ -4,13 +4,13 @@
  * A worker may be killed, hang or end by itself at any moment. Whatever it has handed over by then counts; the rest is an error in the next
  * result. Nothing here waits: the session does, and for a bounded time.
  */
-import type { Link } from './cluster-hook.js';
-import { type Answer, type Command, encodeFrame, FrameReader, type StartOrder, type WireFailure } from './cluster-wire.js';
-import { PronghornError } from './errors.js';
+import type { Link } from './hook.js';
+import { type Answer, type Command, encodeFrame, FrameReader, type StartOrder, type WireFailure } from './wire.js';
+import { PronghornError } from '../errors.js';
 import type { LastWill } from './last-will.js';
-import { StringTable } from './merge-tables.js';
-import type { Stats } from './native-api.js';
-import { ProfileFields } from './pprof-fields.js';
+import { StringTable } from '../pprof/merge-tables.js';
+import type { Stats } from '../native-api.js';
+import { ProfileFields } from '../pprof/fields.js';
 
 /** A period that a process has delivered. */
 export interface Delivery {

@@ -5,9 +5,9 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileIdentity } from './file-identity.js';
-import { randomId } from './random-id.js';
-import { realPid } from './real-pid.js';
+import { fileIdentity } from '../file-identity.js';
+import { randomId } from '../random-id.js';
+import { realPid } from '../real-pid.js';
 
 /** How a worker finds the file, and knows that it is this one: the number of the descriptor may be another file's by then. */
 export interface LastWillAddress {

@@ -2,16 +2,16 @@
  * startCluster() and profileCluster(): the functions of the package for cluster primaries.
  */
 import { isMainThread } from 'node:worker_threads';
-import { checkDuration, checkSignal, LONGEST_TIMER, sleep, startExclusively } from './api.js';
-import { callerOf } from './caller.js';
-import { hookCluster } from './cluster-hook.js';
-import type { ClusterProfile } from './cluster-profile.js';
-import { ClusterSession } from './cluster-session.js';
-import { AbortedError, InvalidOptionError, PronghornError } from './errors.js';
-import { forkAware } from './fork.js';
-import type { NativeApi } from './native-api.js';
-import { type StartOptions, testOptions, validateOptions } from './options.js';
-import type { Owner } from './registry.js';
+import { checkDuration, checkSignal, LONGEST_TIMER, sleep, startExclusively } from '../api.js';
+import { callerOf } from '../caller.js';
+import { hookCluster } from './hook.js';
+import type { ClusterProfile } from './profile.js';
+import { ClusterSession } from './session.js';
+import { AbortedError, InvalidOptionError, PronghornError } from '../errors.js';
+import { forkAware } from '../fork/aware.js';
+import type { NativeApi } from '../native-api.js';
+import { type StartOptions, testOptions, validateOptions } from '../options.js';
+import type { Owner } from '../registry.js';
 
 /** What `startCluster()` takes: how long to wait for a worker, and all that `start()` takes. */
 export interface ClusterOptions extends StartOptions {
