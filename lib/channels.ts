@@ -41,6 +41,31 @@ export interface ResetMessage {
   reason: string | undefined;
 }
 
+/** Message of `pronghorn:export`: an attempt to send a profile has ended. */
+export interface ExportMessage {
+  /** The exporter's name. */
+  exporter: string;
+  profile: Profile;
+  /** 'exported': it has arrived. 'failed': it is tried again. 'dropped': nobody will have it. */
+  outcome: 'exported' | 'failed' | 'dropped';
+  /** Attempts so far, this one included. */
+  attempts: number;
+  /** The answer of an HTTP server to the last one. */
+  status?: number;
+  /** The file that was written. */
+  path?: string;
+  /** What was sent, if it has arrived. */
+  bytes?: number;
+  /** How long the attempt took, if it has arrived, in milliseconds. */
+  durationMs?: number;
+  /** Why it failed. */
+  error?: PronghornError | undefined;
+  /** When it is tried again, in milliseconds from now. */
+  retryInMs?: number;
+  /** Why it was dropped. */
+  reason?: 'full' | 'too old' | 'refused' | 'stopped';
+}
+
 /** The channels that `register` listens to itself. */
 export const FAILURE_CHANNEL = 'pronghorn:failure';
 export const EXEC_CHANNEL = 'pronghorn:exec';
@@ -52,6 +77,7 @@ const stop = channel(STOP_CHANNEL);
 const failure = channel(FAILURE_CHANNEL);
 const exec = channel(EXEC_CHANNEL);
 const reset = channel('pronghorn:reset');
+const exported = channel('pronghorn:export');
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
@@ -86,4 +112,9 @@ export function publishExec(message: ProfileMessage): void {
 /** The reset after a fork. */
 export function publishReset(message: ResetMessage): void {
   if (reset.hasSubscribers) reset.publish(message);
+}
+
+/** An attempt to send a profile has ended. */
+export function publishExport(message: ExportMessage): void {
+  if (exported.hasSubscribers) exported.publish(message);
 }

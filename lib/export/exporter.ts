@@ -1,0 +1,75 @@
+/**
+ * What an exporter is: it takes one profile to one place. Everything else, retries, the queue, forks, is done for it.
+ */
+import { PronghornError } from '../errors.js';
+import type { Profile } from '../profile.js';
+
+/** One profile on its way, with what servers want to know beside it. */
+export interface Report {
+  readonly profile: Profile;
+  /** The name of the service that is profiled. */
+  readonly service: string;
+  /** Labels of the whole process, the same for each of its profiles. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Takes profiles to one place. */
+export interface Exporter {
+  /** What errors and events call it, for example "pyroscope". Must hold no secret. */
+  readonly name: string;
+  /**
+   * Makes one attempt. Called again for the same report if it rejects with an ExportError that may be tried again.
+   *
+   * @param report what to send
+   * @param signal aborted when the attempt is to end: at a deadline, at a stop, in a forked child
+   * @returns what came of it, when the place has all of it
+   */
+  send(report: Report, signal: AbortSignal): Promise<Sent>;
+  /**
+   * The same on the calling thread, before it returns, for the process's end. Only where that is possible.
+   *
+   * @throws whatever keeps it from arriving
+   */
+  sendSync?(report: Report): Sent;
+}
+
+/** A profile has arrived. */
+export interface Sent {
+  /** What was sent or written. */
+  readonly bytes: number;
+  /** The answer of an HTTP server. */
+  readonly status?: number;
+  /** The file that was written. */
+  readonly path?: string;
+}
+
+/** How an attempt failed. */
+export interface Failed {
+  /** Whether the same may succeed later. */
+  readonly retry: boolean;
+  /** How long the place asks to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+  /** The answer of an HTTP server. */
+  readonly status?: number | undefined;
+}
+
+/** An attempt that failed. Its message never holds a header, a password or what stands before the `@` of a URL. */
+export class ExportError extends PronghornError {
+  readonly retry: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly status: number | undefined;
+
+  constructor(message: string, { retry, retryAfterMs, status }: Failed, options?: ErrorOptions) {
+    super('ERR_PRONGHORN_EXPORT_FAILED', message, options);
+    this.retry = retry;
+    this.retryAfterMs = retryAfterMs;
+    this.status = status;
+  }
+}
+
+/** Whatever an exporter has thrown, as an ExportError. What it did not foresee is not tried again. */
+export function exportError(name: string, error: unknown): ExportError {
+  if (error instanceof ExportError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ExportError(`${name}: ${message}`, { retry: false }, { cause: error });
+}
