@@ -5,7 +5,9 @@ import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
+import { CONTINUOUS_NAMES, type ContinuousOptions, resolveContinuous } from './export/options.js';
 import type { NativeApi } from './native-api.js';
+import { encodeOtlp } from './otlp-encoder.js';
 import { optionsKey, type ResolvedOptions, type StartOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
@@ -19,6 +21,9 @@ export interface ProfileOptions extends StartOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What `start()` takes: how to profile, and where the profiles go by themselves. */
+export interface StartAllOptions extends StartOptions, ContinuousOptions {}
+
 /** The functions that index.ts exports. */
 export interface Api {
   /**
@@ -28,7 +33,7 @@ export interface Api {
    * @throws AlreadyStartedError (ERR_PRONGHORN_ALREADY_STARTED) naming who started the one that runs
    * @throws PronghornError (ERR_PRONGHORN_UNSUPPORTED_RUNTIME) with the reason and how to allow it
    */
-  start(options?: StartOptions): Profiler;
+  start(options?: StartAllOptions): Profiler;
   /**
    * Stops the profiler, whoever started it, and resolves with the last period. Called again before that, it gives the same.
    * Rejects with ERR_PRONGHORN_NOT_STARTED where nothing runs.
@@ -59,7 +64,7 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
  * @param load returns the native half or throws ERR_PRONGHORN_UNSUPPORTED_RUNTIME; called as late as possible
  */
 export function createApi(load: () => NativeApi): Api {
-  function start(options?: StartOptions): Profiler {
+  function start(options?: StartAllOptions): Profiler {
     return startAs(load, callerOf(start), options);
   }
 
@@ -138,14 +143,15 @@ export function startExclusively(
  *
  * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
  */
-export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
-  const resolved = validateOptions(options);
+export function startAs(load: () => NativeApi, startedBy: string, options?: StartAllOptions): Profiler {
+  const resolved = validateOptions(options, CONTINUOUS_NAMES);
+  const continuous = resolveContinuous(options ?? {}, (data, how) => encodeOtlp(load(), data, how));
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;
-  if (current === undefined) return new Profiler({ native, options: resolved, test, startedBy, owner: undefined });
+  if (current === undefined) return new Profiler({ native, options: resolved, continuous, test, startedBy, owner: undefined });
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
-  if (shareable && current.optionsKey === optionsKey(resolved, test)) return current.profiler;
+  if (shareable && current.optionsKey === optionsKey(resolved, test, continuous?.key)) return current.profiler;
   throw alreadyStarted(current);
 }
 

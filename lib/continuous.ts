@@ -78,6 +78,16 @@ export class Continuous {
     for (const queue of this.#queues) queue.closeSync();
   }
 
+  /** Whether anything can be sent without waiting. */
+  get canSendNow(): boolean {
+    return this.#queues.some((queue) => queue.canSendNow);
+  }
+
+  /** What can be sent on this thread is, at once: the process is about to become another program, or may be. */
+  sendNow(): void {
+    for (const queue of this.#queues) if (queue.canSendNow) queue.sendNow();
+  }
+
   /** The counters of each exporter. */
   stats(): Record<string, QueueStats> {
     return Object.fromEntries(this.#queues.map((queue) => [queue.name, queue.stats()]));

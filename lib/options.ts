@@ -180,9 +180,24 @@ export function testOptions(options: unknown): TestOptions {
 }
 
 /** Two sets of options are equal if this is: every copy of the package must come to the same text. */
-export function optionsKey(options: ResolvedOptions, test: TestOptions): string {
-  const parts = Object.entries({ ...options, ...test }).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(parts, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+export function optionsKey(options: ResolvedOptions, test: TestOptions, continuous: readonly unknown[] = []): string {
+  const parts: unknown[] = Object.entries({ ...options, ...test }).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (continuous.length > 0) parts.push(continuous);
+  return JSON.stringify(parts, (_name, value: unknown) => {
+    if (typeof value === 'bigint') return `${value}n`;
+    return typeof value === 'function' ? `function ${numberOf(value)}` : value;
+  });
+}
+
+/** Functions have no text that tells them apart. */
+// Fork: kept; a function is the same one in the child.
+const functions = new WeakMap<object, number>();
+let count = 0;
+
+function numberOf(value: object): number {
+  let number = functions.get(value);
+  if (number === undefined) functions.set(value, (number = ++count));
+  return number;
 }
 
 /** The error for a name that no option has: with the nearest that one has, if one is near. */

@@ -4,9 +4,14 @@
  */
 import { execIsHeard, publishExec, publishFailure, publishRotate, publishStart, publishStop } from './channels.js';
 import { Collector } from './collector.js';
+import { Continuous } from './continuous.js';
 import { fromNative, PronghornError } from './errors.js';
+import type { ResolvedContinuous } from './export/options.js';
+import type { QueueStats } from './export/queue.js';
+import { uploads } from './export/upload.js';
 import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
+import type { ForkChain } from './fork/chain.js';
 import type { ForkComponent, Reset } from './fork/component.js';
 import type { Capabilities, NativeApi, Stats } from './native-api.js';
 import { optionsKey, type ResolvedOptions, type TestOptions } from './options.js';
@@ -17,6 +22,8 @@ import { type Owner, Registry } from './registry.js';
 export interface ProfilerSetup {
   native: NativeApi;
   options: ResolvedOptions;
+  /** Where its profiles go by themselves, if they do. */
+  continuous?: ResolvedContinuous | undefined;
   test: TestOptions;
   startedBy: string;
   /** If it is shared with nobody: whose it is. */
@@ -27,6 +34,8 @@ export interface ProfilerSetup {
 interface State {
   /** Between start and stop: methods ask the native half. */
   running: boolean;
+  /** When the period under way has begun, by the monotonic clock, in milliseconds. */
+  periodBeganMs: number;
   rotation: Promise<Profile> | undefined;
   stopped: Promise<Profile> | undefined;
   failure: PronghornError | undefined;
@@ -37,6 +46,7 @@ interface State {
 /** Of a profiler that has not been started in this process. */
 const fresh = (): State => ({
   running: false,
+  periodBeganMs: 0,
   rotation: undefined,
   stopped: undefined,
   failure: undefined,
@@ -55,6 +65,9 @@ export class Profiler {
   /** Take this run out of the chain. */
   readonly #leave: (() => void)[];
   readonly #execve: ExecveGuard;
+  readonly #continuous: Continuous | undefined;
+  /** Take what delivers profiles out of the chain; it may be at work for a while after the run has ended. */
+  readonly #leaveContinuous: (() => void)[] = [];
   #state = fresh();
 
   /**
@@ -83,11 +96,17 @@ export class Profiler {
     const { chain } = this.#aware;
     chain.setTest(setup.test);
     this.#leave = [chain.join(component), chain.join(this.#execve)];
+    if (setup.continuous !== undefined) {
+      this.#continuous = this.#makeContinuous(setup.continuous);
+      for (const part of [uploads, ...this.#continuous.components]) this.#leaveContinuous.push(chain.join(part));
+    }
     try {
       this.#start(undefined);
       this.#execve.start();
+      this.#continuous?.begin();
     } catch (error) {
       this.#end();
+      this.#endDelivery();
       throw error;
     }
   }
@@ -100,6 +119,11 @@ export class Profiler {
    * ERR_PRONGHORN_FORKED in a child that was forked off in the meantime.
    */
   rotate(): Promise<Profile> {
+    return this.#rotate((profile) => this.#deliver(profile));
+  }
+
+  /** @param hand where the profile goes besides the caller */
+  #rotate(hand: (profile: Profile) => void): Promise<Profile> {
     try {
       this.#requireRunning();
       if (this.#state.rotation !== undefined) {
@@ -108,11 +132,13 @@ export class Profiler {
     } catch (error) {
       return Promise.reject(error);
     }
+    this.#state.periodBeganMs = performance.now();
     this.#state.rotation = this.#aware.promises.track(this.#collector.rotate(), {
       deliver: (native) => {
         this.#state.rotation = undefined;
         const profile = this.#aware.exporter.profile(native);
         publishRotate({ profile });
+        hand(profile);
         return profile;
       },
       fail: (error) => {
@@ -135,15 +161,38 @@ export class Profiler {
       return Promise.reject(error);
     }
     this.#markStopping();
-    this.#state.stopped ??= this.#aware.promises.track(this.#stop(), {
-      unwatched: true,
-      deliver: (native) => this.#finish(this.#aware.exporter.profile(native)),
-      fail: (error) => {
-        this.#end();
-        this.#publishLost(error);
-      },
-    });
+    this.#state.stopped ??= this.#afterDelivery(
+      this.#aware.promises.track(this.#stop(), {
+        unwatched: true,
+        deliver: (native) => this.#finish(this.#aware.exporter.profile(native)),
+        fail: (error) => {
+          this.#end();
+          this.#publishLost(error);
+        },
+      }),
+    );
     return this.#state.stopped;
+  }
+
+  /** The same profile or error, once what is to be delivered has arrived, or the deadline of a stop has passed. */
+  #afterDelivery(last: Promise<Profile>): Promise<Profile> {
+    const continuous = this.#continuous;
+    if (continuous === undefined) return last;
+    const close = async (): Promise<void> => {
+      await continuous.close();
+      this.#endDelivery();
+    };
+    const closed = last.then(
+      async (profile) => {
+        await close();
+        return profile;
+      },
+      async (error: unknown) => {
+        await close();
+        throw error;
+      },
+    );
+    return this.#aware.promises.track(closed, { unwatched: true, deliver: (profile) => profile });
   }
 
   /**
@@ -156,10 +205,14 @@ export class Profiler {
     try {
       this.#beforeStop();
       const profile = this.#finish(this.#aware.exporter.profile(this.#collector.stopSync()));
+      this.#continuous?.closeSync();
+      this.#endDelivery();
       this.#state.stopped = Promise.resolve(profile);
       return profile;
     } catch (error) {
       this.#end();
+      this.#continuous?.closeSync();
+      this.#endDelivery();
       this.#state.stopped = Promise.reject(error);
       this.#state.stopped.catch(() => undefined);
       this.#publishLost(error);
@@ -171,6 +224,12 @@ export class Profiler {
   stats(): Stats {
     this.#requireHere();
     return this.#state.lastStats ?? this.#collector.stats();
+  }
+
+  /** What has become of the profiles that were to be delivered, for each exporter; empty if there are none. */
+  exportStats(): Record<string, QueueStats> {
+    this.#requireHere();
+    return this.#continuous?.stats() ?? {};
   }
 
   /** What works in this process, and what does not, with reasons. After stop(), as it was then. */
@@ -199,8 +258,33 @@ export class Profiler {
     return this.#aware.chain.resetAfterFork();
   }
 
+  #makeContinuous(setup: ResolvedContinuous): Continuous {
+    const { chain } = this.#aware;
+    const source = {
+      collectedMs: () => performance.now() - this.#state.periodBeganMs,
+      hasFailed: () => this.#state.failure !== undefined,
+      // The scheduler hands it over itself, a little later.
+      rotate: () => this.#rotate(() => undefined),
+      fail: (error: PronghornError) => {
+        this.#failed(error);
+        this.stop().catch(() => undefined);
+      },
+    };
+    const time = { now: () => performance.now(), random: Math.random, inOwnProcess: () => isOwn(chain) };
+    return new Continuous(setup, source, time);
+  }
+
+  /** Sends a profile to wherever profiles go by themselves; after a failure of the collector nothing goes there. */
+  #deliver(profile: Profile): void {
+    if (this.#state.failure === undefined) this.#continuous?.deliver(profile);
+  }
+
+  #endDelivery(): void {
+    for (const leave of this.#leaveContinuous.splice(0)) leave();
+  }
+
   #start(reset: Reset | undefined): void {
-    const { options, test, startedBy, owner, native } = this.#setup;
+    const { options, continuous, test, startedBy, owner, native } = this.#setup;
     const { chain, identity, exporter } = this.#aware;
     if (reset === undefined) exporter.begin(native.readClock().realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#failed(error);
@@ -212,8 +296,8 @@ export class Profiler {
       }
     };
     const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork });
-    this.#state = { ...fresh(), running: true, lastCapabilities: capabilities };
-    this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test), startedBy, exclusive: owner !== undefined, owner });
+    this.#state = { ...fresh(), running: true, periodBeganMs: performance.now(), lastCapabilities: capabilities };
+    this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });
   }
 
@@ -231,6 +315,7 @@ export class Profiler {
   #beforeStop(): void {
     this.#markStopping();
     this.#execve.hooksOff();
+    this.#continuous?.endRotations();
     this.#state.lastCapabilities = this.#collector.capabilities();
   }
 
@@ -243,6 +328,7 @@ export class Profiler {
     this.#state.lastStats = profile.stats;
     this.#end();
     publishStop({ profile });
+    this.#deliver(profile);
     return profile;
   }
 
@@ -256,7 +342,9 @@ export class Profiler {
 
   #resetAfterFork({ verdict }: Reset): void {
     this.#state = fresh();
-    if (!verdict.restart) for (const leave of this.#leave) leave();
+    if (verdict.restart) return;
+    for (const leave of this.#leave) leave();
+    this.#endDelivery();
   }
 
   /** @throws PronghornError ERR_PRONGHORN_FORKED if this process was forked off and the profiler was not started again in it */
@@ -286,7 +374,22 @@ export class Profiler {
 
   /** Another program would destroy it. Made only if anybody listens. */
   #deliverBeforeExec(): void {
-    if (execIsHeard()) publishExec({ profile: this.#aware.exporter.profile(this.#collector.rotateSync()) });
+    if (!execIsHeard() && this.#continuous?.canSendNow !== true) return;
+    const profile = this.#aware.exporter.profile(this.#collector.rotateSync());
+    publishExec({ profile });
+    this.#deliver(profile);
+    this.#continuous?.sendNow();
+  }
+}
+
+/** Whether this process is the chain's own, if need be after a reset. */
+function isOwn(chain: ForkChain): boolean {
+  try {
+    chain.resetAfterFork();
+    return true;
+  } catch {
+    // It has been published, and the next call tries again.
+    return false;
   }
 }
 

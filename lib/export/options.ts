@@ -119,11 +119,11 @@ const HOUR_MS = 3_600_000;
  * Checks.
  *
  * @param given the caller's object
- * @param native encodes OTLP bodies; asked when the first is sent
+ * @param encode makes OTLP bodies
  * @returns undefined if there is nothing to export to
  * @throws InvalidOptionError naming the option, by its path
  */
-export function resolveContinuous(given: ContinuousOptions, native: () => OtlpEncoder): ResolvedContinuous | undefined {
+export function resolveContinuous(given: ContinuousOptions, encode: OtlpEncoder): ResolvedContinuous | undefined {
   const { exporters, periodMs, service, labels, queue, stopTimeoutMs } = given;
   if (exporters === undefined || (Array.isArray(exporters) && exporters.length === 0)) {
     for (const name of CONTINUOUS_NAMES) {
@@ -134,7 +134,7 @@ export function resolveContinuous(given: ContinuousOptions, native: () => OtlpEn
   if (!Array.isArray(exporters)) throw new InvalidOptionError('exporters', exporters, 'an array');
   const bounds = record('queue', queue ?? {}, ['maxProfiles', 'maxBytes', 'maxAgeMs']);
   return {
-    exporters: exporters.map((one: unknown, index) => exporterOf(one, `exporters[${index}]`, native)),
+    exporters: exporters.map((one: unknown, index) => exporterOf(one, `exporters[${index}]`, encode)),
     periodMs: integer('periodMs', periodMs, 1_000, HOUR_MS, 60_000),
     service: text('service', service) ?? defaultService(process.env),
     labels: labelsOf('labels', labels),
@@ -154,7 +154,7 @@ function defaultService(env: NodeJS.ProcessEnv): string {
   return env['OTEL_SERVICE_NAME'] || (script === undefined ? 'node' : script.replace(/^.*\//, '').replace(/\.[cm]?[jt]s$/, '')) || 'node';
 }
 
-function exporterOf(given: unknown, path: string, native: () => OtlpEncoder): Exporter {
+function exporterOf(given: unknown, path: string, encode: OtlpEncoder): Exporter {
   if (isExporter(given)) return given;
   const type = typeof given === 'object' && given !== null ? (given as { type?: unknown }).type : undefined;
   switch (type) {
@@ -172,7 +172,7 @@ function exporterOf(given: unknown, path: string, native: () => OtlpEncoder): Ex
       return new ParcaExporter(serverOf(path, given));
     case 'otlp': {
       const { resource } = given as OtlpExporterOptions;
-      return new OtlpExporter({ ...serverOf(path, given, ['resource']), resource: { 'host.name': hostname(), ...labelsOf(`${path}.resource`, resource) } }, native);
+      return new OtlpExporter({ ...serverOf(path, given, ['resource']), resource: { 'host.name': hostname(), ...labelsOf(`${path}.resource`, resource) } }, encode);
     }
     case 'http': {
       const { method = 'POST' } = given as HttpExporterOptions;

@@ -118,10 +118,8 @@ export class ExportQueue {
   async close(deadlineMs: number): Promise<void> {
     const state = this.#state;
     state.closed = true;
-    if (state.timer !== undefined) {
-      clearTimeout(state.timer);
-      state.timer = undefined;
-    }
+    clearTimeout(state.timer);
+    state.timer = undefined;
     this.#next();
     if (state.entries.length === 0) return;
     await new Promise<void>((resolve) => {
@@ -140,23 +138,42 @@ export class ExportQueue {
 
   /** The same for the process's end: what this exporter can do on the calling thread is done, and everything else is dropped. */
   closeSync(): void {
-    const state = this.#state;
-    state.closed = true;
-    clearTimeout(state.timer);
-    state.attempt?.abort();
-    state.attempt = undefined;
-    for (let entry = state.entries[0]; entry !== undefined; entry = state.entries[0]) {
+    this.#state.closed = true;
+    if (this.canSendNow) this.sendNow();
+    this.#interrupt();
+    while (this.#state.entries.length > 0) this.#drop(0, 'stopped', undefined);
+    for (const resolve of this.#state.idle.splice(0)) resolve();
+  }
+
+  /** Whether this exporter can send on the calling thread. */
+  get canSendNow(): boolean {
+    return this.#exporter.sendSync !== undefined;
+  }
+
+  /** Sends all that waits, on the calling thread. What fails goes on waiting, or is dropped by a queue that is closed. */
+  sendNow(): void {
+    const { entries } = this.#state;
+    this.#interrupt();
+    for (let left = entries.length; left > 0; left--) {
+      const entry = entries[0]!;
       const began = this.#world.now();
       try {
-        const sent = this.#exporter.sendSync?.(entry.report);
-        if (sent === undefined) this.#drop(0, 'stopped', undefined);
-        else this.#arrived(entry, sent, began);
+        this.#arrived(entry, this.#exporter.sendSync!(entry.report), began);
       } catch (error) {
-        entry.failures += 1;
-        this.#drop(0, 'stopped', exportError(this.name, error));
+        this.#failed(entry, exportError(this.name, error));
+        // It waits, and those behind it wait for it.
+        if (entries[0] === entry) return;
       }
     }
-    for (const resolve of state.idle.splice(0)) resolve();
+  }
+
+  /** Ends what is under way; it begins again, if it does, with the next attempt. */
+  #interrupt(): void {
+    const state = this.#state;
+    clearTimeout(state.timer);
+    state.timer = undefined;
+    state.attempt?.abort();
+    state.attempt = undefined;
   }
 
   /** Nothing of it runs any more, now or later. Nothing is announced: this is for a process that is not the queue's. */
