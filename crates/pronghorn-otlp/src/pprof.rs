@@ -161,3 +161,45 @@ impl<'a> Profile<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pronghorn_pprof::Message;
+
+    use super::*;
+
+    #[test]
+    fn frames_and_values_are_counted_over_all_samples() {
+        let mut message = Message::new();
+        message.packed(1, [1, 1].into_iter());
+        message.present(2, 7);
+        let mut budget = Budget {
+            entries: 0,
+            numbers: 7,
+        };
+        let mut sample = Sample::default();
+        let outcomes = [(); 3].map(|()| sample.read(message.as_bytes(), &mut budget));
+        let too_large = Error::TooLarge {
+            what: "frames and values",
+            most: MAX_NUMBERS,
+        };
+        assert_eq!(outcomes, [Ok(()), Ok(()), Err(too_large)]);
+    }
+
+    #[test]
+    fn comments_are_entries() {
+        let bytes = [
+            &[13 << 3 | 2, 0x81, 0x96, 0xb1, 0x02][..],
+            &vec![1; 5_000_001],
+        ]
+        .concat();
+        let read = Profile::read(&bytes);
+        assert!(matches!(
+            read,
+            Err(Error::TooLarge {
+                what: "entries",
+                ..
+            })
+        ));
+    }
+}
