@@ -78,6 +78,11 @@ for (const major of majors) {
     });
   });
 
+  it(`an encoding that is pending rejects in the child, which can encode itself, and settles in the parent (Node ${major})`, async () => {
+    const { report } = await runFork('api', 'encoding', major);
+    assert.deepEqual(report, { child: { codes: [FORKED], own: true }, parent: true });
+  });
+
   it(`a file that is being written is the parent's (Node ${major})`, async () => {
     const { child, size, left } = (await runFork('api', 'saving', major)).report;
     assert.deepEqual(child, { code: FORKED, open: 0, untouched: true });

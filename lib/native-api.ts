@@ -185,6 +185,24 @@ export interface NativeProfile {
   stats: Stats;
 }
 
+/** Something that the resource of an OTLP request says of where the profile comes from. */
+export interface OtlpAttribute {
+  /** Such as `service.name`. */
+  key: string;
+  /** Numbers are integers. */
+  value: string | number | boolean;
+}
+
+/** What `encodeOtlp` of the native half takes besides the profile. */
+export interface OtlpOptions {
+  /** Of attributes with the same key the last one counts. */
+  resource: OtlpAttribute[];
+  /** 16 random bytes for each sample type of the profile, in their order there. Profiles beyond these have no id. */
+  profileIds?: Uint8Array[];
+  /** Whether the result is a gzip stream. */
+  gzip: boolean;
+}
+
 /** Whether this runtime can be profiled, and if not, what it lacks. */
 export interface Probe {
   supported: boolean;
@@ -222,6 +240,10 @@ export interface NativeApi {
   stop(): Promise<NativeProfile>;
   /** The same on the calling thread, for the process's `exit` event. */
   stopSync(): NativeProfile;
+  /** The body of an OTLP profiles request with this pprof, gzipped or not; encoded in the thread pool. Needs no profiler that runs. */
+  encodeOtlp(pprof: Uint8Array, options: OtlpOptions): Promise<Buffer>;
+  /** The same on the calling thread, for what cannot wait and where there is no pool. */
+  encodeOtlpSync(pprof: Uint8Array, options: OtlpOptions): Buffer;
   stats(): Stats;
   capabilities(): Capabilities;
   /** The clocks at this moment. */

@@ -2,7 +2,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { childOnly, digest, forker, forkNow, inChild, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
+import { childOnly, digest, forker, forkNow, inChild, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
 
 const { start, stop, profile, resetAfterFork } = pronghorn;
 
@@ -115,6 +115,24 @@ await scenarios({
     const third = await inChild(async () => [await codeOf(() => timed), await codeOf(stop)]);
     parentOnly(300);
     return { rotation: first.value, stop: second.value, profile: third.value, parent: [rotated > 0, last.wall > 0, digest(await timed).parent > 0] };
+  },
+
+  /** An encoding that is pending at the fork; its profiler is off. */
+  async encoding() {
+    const { encodeOtlp } = await lib('otlp-encoder');
+    const profiler = start({ intervalMicros: 1_000 });
+    sampled(profiler, parentOnly);
+    const { data } = await profiler.stop();
+    const encode = () => encodeOtlp(native(), data, { resource: [], gzip: false });
+    const expected = await encode();
+    const all = Array.from({ length: 20 }, encode);
+    const { value } = await inChild(async () => {
+      const codes = await Promise.all(all.map((pending) => codeOf(() => pending)));
+      const own = await encode();
+      return { codes: [...new Set(codes)], own: own.equals(expected) };
+    });
+    const inParent = await Promise.all(all);
+    return { child: value, parent: inParent.every((body) => body.equals(expected)) };
   },
 
   async stoppedInParent() {

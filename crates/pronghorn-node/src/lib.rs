@@ -20,6 +20,7 @@ mod fork;
 mod inspect;
 mod lifecycle;
 mod options;
+mod otlp;
 mod registry;
 mod retain;
 mod rotation;

@@ -6,7 +6,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// A gzip stream of what `write` writes. Neither a name nor a time goes into the header, so equal input gives equal bytes.
-pub(crate) fn compress(
+///
+/// # Errors
+/// Those of `write` and of the compressor.
+pub fn compress(
     write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -17,13 +17,14 @@
 
 mod encoder;
 mod function_table;
-mod gzip;
+pub mod gzip;
 mod label;
 mod location_table;
 mod mapping_table;
 mod profile;
 mod string_table;
 
+pub use encoder::Message;
 pub use function_table::{Function, FunctionId};
 pub use label::Label;
 pub use location_table::{Line, Location, LocationId};

@@ -9,69 +9,92 @@ use varint::put_varint;
 
 /// Wire type 0: one varint.
 const VARINT: u64 = 0;
+/// Wire type 1: eight bytes.
+const FIXED64: u64 = 1;
 /// Wire type 2: a length and that many bytes.
 const LENGTH_DELIMITED: u64 = 2;
 
 /// Writes the fields of one message.
-#[derive(Debug, Default)]
-pub(crate) struct Message {
+#[derive(Debug, Clone, Default)]
+pub struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
-    pub(crate) fn new() -> Self {
+    /// A message without fields.
+    #[must_use]
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// An unsigned number; left out if 0.
-    pub(crate) fn uint(&mut self, field: u32, value: u64) {
+    pub fn uint(&mut self, field: u32, value: u64) {
         if value != 0 {
-            put_varint(&mut self.bytes, key(field, VARINT));
-            put_varint(&mut self.bytes, value);
+            self.present(field, value);
         }
     }
 
     /// A signed number of the protocol's `int64`: a negative one takes ten bytes. Left out if 0.
-    pub(crate) fn int(&mut self, field: u32, value: i64) {
+    pub fn int(&mut self, field: u32, value: i64) {
         self.uint(field, value.cast_unsigned());
     }
 
     /// A truth value; left out if false.
-    pub(crate) fn bool(&mut self, field: u32, value: bool) {
+    pub fn bool(&mut self, field: u32, value: bool) {
         self.uint(field, u64::from(value));
     }
 
+    /// A number of the protocol's `optional` fields and `oneof`s: written even if 0, since there that is not the same as none.
+    pub fn present(&mut self, field: u32, value: u64) {
+        put_varint(&mut self.bytes, key(field, VARINT));
+        put_varint(&mut self.bytes, value);
+    }
+
+    /// A number of the protocol's `fixed64`; left out if 0.
+    pub fn fixed64(&mut self, field: u32, value: u64) {
+        if value != 0 {
+            put_varint(&mut self.bytes, key(field, FIXED64));
+            self.bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
     /// Bytes or text; written even if empty, since a repeated field counts its entries.
-    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
-        put_varint(&mut self.bytes, key(field, LENGTH_DELIMITED));
-        put_varint(&mut self.bytes, value.len() as u64);
+    pub fn bytes(&mut self, field: u32, value: &[u8]) {
+        self.head(field, value.len());
         self.bytes.extend_from_slice(value);
     }
 
+    /// What stands before bytes, a text or a message of this length.
+    pub fn head(&mut self, field: u32, length: usize) {
+        put_varint(&mut self.bytes, key(field, LENGTH_DELIMITED));
+        put_varint(&mut self.bytes, length as u64);
+    }
+
     /// A message inside this one.
-    pub(crate) fn message(&mut self, field: u32, inner: &Self) {
+    pub fn message(&mut self, field: u32, inner: &Self) {
         self.bytes(field, &inner.bytes);
     }
 
     /// A repeated number in packed form: zeros count. Left out if there are none.
-    pub(crate) fn packed(&mut self, field: u32, values: impl Iterator<Item = u64> + Clone) {
+    pub fn packed(&mut self, field: u32, values: impl Iterator<Item = u64> + Clone) {
         let length: usize = values.clone().map(varint::length).sum();
         if length == 0 {
             return;
         }
-        put_varint(&mut self.bytes, key(field, LENGTH_DELIMITED));
-        put_varint(&mut self.bytes, length as u64);
+        self.head(field, length);
         for value in values {
             put_varint(&mut self.bytes, value);
         }
     }
 
     /// Forgets the fields and keeps the memory.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// What has been written.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
@@ -119,6 +142,15 @@ mod tests {
         message.packed(5, [0, 0].into_iter());
         message.bytes(6, b"");
         assert_eq!(message.as_bytes(), [0x2a, 2, 0, 0, 0x32, 0]);
+    }
+
+    #[test]
+    fn what_tells_zero_from_none_is_always_written() {
+        let mut message = Message::new();
+        message.fixed64(1, 0);
+        message.fixed64(1, 0x0102);
+        message.present(2, 0);
+        assert_eq!(message.as_bytes(), [0x09, 2, 1, 0, 0, 0, 0, 0, 0, 0x10, 0]);
     }
 
     #[test]

@@ -1,0 +1,168 @@
+//! Encoding a finished profile for OTLP, in libuv's thread pool or on the calling thread. Needs no profiler that runs.
+//!
+//! The profile's bytes are copied before the call returns, so the application may do with its buffer what it likes.
+//!
+//! Fork: what was encoded for the parent is abandoned in the child, as a rotation is (rotation.rs), and its promise rejects.
+
+use std::mem::ManuallyDrop;
+
+use napi::bindgen_prelude::{AsyncTask, Buffer, Either3, Env, Task, Uint8Array};
+use napi_derive::napi;
+use pronghorn_otlp::{Options, Value};
+
+use crate::error::{Code, Failure, Result, guarded};
+use crate::fork::{OwnProcess, in_own_process};
+
+/// What the profile comes from, one thing of it.
+#[napi(object)]
+pub struct OtlpAttribute {
+    /// Such as `service.name`.
+    pub key: String,
+    /// Numbers are integers.
+    #[napi(ts_type = "string | number | boolean")]
+    pub value: Either3<String, f64, bool>,
+}
+
+/// What `encodeOtlp` takes besides the profile.
+#[napi(object)]
+pub struct OtlpOptions {
+    /// Of attributes with the same key the last one counts.
+    pub resource: Vec<OtlpAttribute>,
+    /// 16 random bytes for each sample type of the profile, in their order.
+    pub profile_ids: Option<Vec<Uint8Array>>,
+    /// Whether the result is a gzip stream.
+    pub gzip: bool,
+}
+
+/// The largest number that JavaScript tells from its neighbours.
+const LARGEST_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+impl OtlpOptions {
+    fn check(self) -> std::result::Result<Options, Failure> {
+        let resource = self
+            .resource
+            .into_iter()
+            .map(|OtlpAttribute { key, value }| {
+                let value = match value {
+                    Either3::A(text) => Value::Text(text),
+                    Either3::B(number)
+                        if number.trunc() == number && number.abs() <= LARGEST_INTEGER =>
+                    {
+                        Value::Integer(number as i64)
+                    }
+                    Either3::B(number) => {
+                        let message = format!(
+                            "the resource attribute {key} is {number}; it has to be an integer"
+                        );
+                        return Err(Failure::new(Code::InvalidOption, message));
+                    }
+                    Either3::C(flag) => Value::Flag(flag),
+                };
+                match key.is_empty() {
+                    true => Err(Failure::new(
+                        Code::InvalidOption,
+                        "a resource attribute has no key",
+                    )),
+                    false => Ok((key, value)),
+                }
+            });
+        let ids = self.profile_ids.unwrap_or_default();
+        let ids = ids.iter().map(|id| match <[u8; 16]>::try_from(&id[..]) {
+            Ok(id) if id != [0; 16] => Ok(id),
+            _ => Err(Failure::new(
+                Code::InvalidOption,
+                "a profile id has to be 16 bytes that are not all 0",
+            )),
+        });
+        Ok(Options {
+            resource: resource.collect::<std::result::Result<_, _>>()?,
+            profile_ids: ids.collect::<std::result::Result<_, _>>()?,
+            gzip: self.gzip,
+        })
+    }
+}
+
+/// One profile's encoding. In a child of the process that began it, it is abandoned: nothing in it is used or dropped.
+pub struct Encoding {
+    work: ManuallyDrop<Work>,
+    process: OwnProcess,
+}
+
+struct Work {
+    pprof: Vec<u8>,
+    options: Options,
+    failure: Option<Failure>,
+}
+
+impl Encoding {
+    fn new(pprof: &[u8], options: OtlpOptions) -> std::result::Result<Self, Failure> {
+        Ok(Self {
+            process: in_own_process()?,
+            work: ManuallyDrop::new(Work {
+                options: options.check()?,
+                pprof: pprof.to_vec(),
+                failure: None,
+            }),
+        })
+    }
+
+    fn run(&self) -> std::result::Result<Vec<u8>, Failure> {
+        self.process.check()?;
+        guarded(|| {
+            pronghorn_otlp::encode(&self.work.pprof, &self.work.options)
+                .map_err(|error| Failure::new(Code::InvalidProfile, error.to_string()))
+        })
+    }
+}
+
+impl Drop for Encoding {
+    fn drop(&mut self) {
+        if self.process.is_here() {
+            // SAFETY: this is the one place that drops it, once.
+            unsafe { ManuallyDrop::drop(&mut self.work) };
+        }
+    }
+}
+
+impl Task for Encoding {
+    type Output = Vec<u8>;
+    type JsValue = Buffer;
+
+    fn compute(&mut self) -> napi::Result<Vec<u8>> {
+        self.run().map_err(|failure| {
+            let message = failure.message.clone();
+            self.work.failure = Some(failure);
+            napi::Error::from_reason(message)
+        })
+    }
+
+    fn resolve(&mut self, env: Env, body: Vec<u8>) -> napi::Result<Buffer> {
+        if let Err(failure) = self.process.check() {
+            std::mem::forget(body);
+            return Err(failure.into_rejection(env));
+        }
+        Ok(Buffer::from(body))
+    }
+
+    fn reject(&mut self, env: Env, error: napi::Error) -> napi::Result<Buffer> {
+        if let Err(failure) = self.process.check() {
+            return Err(failure.into_rejection(env));
+        }
+        Err(match self.work.failure.take() {
+            Some(failure) => failure.into_rejection(env),
+            None => error,
+        })
+    }
+}
+
+/// The body of an OTLP profiles request with this pprof, gzipped or not; encoded in libuv's thread pool.
+#[napi(ts_return_type = "Promise<Buffer>")]
+pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<AsyncTask<Encoding>> {
+    guarded(|| Encoding::new(pprof, options).map(AsyncTask::new)).map_err(Into::into)
+}
+
+/// The same on the calling thread, for what cannot wait and where there is no pool.
+#[napi]
+pub fn encode_otlp_sync(pprof: &[u8], options: OtlpOptions) -> Result<Buffer> {
+    guarded(|| Encoding::new(pprof, options)?.run().map(Buffer::from)).map_err(Into::into)
+}
