@@ -2,7 +2,7 @@
  * Turns a pprof into the body of an OTLP profiles request. The work is the native half's; docs/otlp.md says what becomes of what.
  */
 import { fromNative } from './errors.js';
-import { forkAware } from './fork.js';
+import { forkAware } from './fork/aware.js';
 import type { NativeApi, OtlpOptions } from './native-api.js';
 
 /**

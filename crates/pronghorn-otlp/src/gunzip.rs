@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::Error;
 
-/// The largest profile that is read, without compression: as lib/profile-bytes.ts has it.
+/// The largest profile that is read, without compression: as lib/pprof/bytes.ts has it.
 pub(crate) const MAX_BYTES: usize = 512 * 1024 * 1024;
 
 /// Plain bytes come back as they are.

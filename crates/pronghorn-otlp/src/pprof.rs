@@ -14,7 +14,7 @@ pub(crate) use sample::{Label, Sample};
 use crate::Error;
 use crate::wire::{Field, Fields};
 
-/// Most messages, lines, labels and strings together: as lib/pprof-reader.ts has it.
+/// Most messages, lines, labels and strings together: as lib/pprof/reader.ts has it.
 const MAX_ENTRIES: usize = 5_000_000;
 /// Most location ids and values of all samples together.
 const MAX_NUMBERS: usize = 64 * 1024 * 1024;

@@ -75,7 +75,7 @@ pub fn two_threads() -> Pprof {
     profile
 }
 
-/// As lib/merge.ts makes one of a primary and two workers.
+/// As lib/pprof/merge.ts makes one of a primary and two workers.
 pub fn cluster() -> Pprof {
     let mut profile = two_threads();
     let samples = std::mem::take(&mut profile.samples);
