@@ -123,14 +123,26 @@ function attribute(line) {
  * @returns {{ resource: object, scope: string, sampleType: string, periodType: string, period: number, timeNanos: bigint, durationNanos: number,
  *   attributes: object, samples: { stack: { name: string, file: string, line: number, startLine: number, address: string, mapping: string, attributes: object }[],
  *   values: number[], timestamps: bigint[], attributes: object, link: object | undefined }[] }[]} the profiles of the message; stacks from the root to the leaf
+ * @throws where an index leads outside its table: the collector itself lets that pass
  */
 export function readMessage({ resourceProfiles = [], dictionary = {} }) {
   const { stringTable = [], functionTable = [], locationTable = [], mappingTable = [], stackTable = [], attributeTable = [], linkTable = [] } = dictionary;
-  const at = (table, index = 0) => table[index] ?? {};
-  const text = (index = 0) => stringTable[index] ?? '';
+  // The entry 0 of each table is its zero value.
+  const at = (table, index = 0, zero = {}) => {
+    if (index !== 0 && !(index < table.length)) throw new RangeError(`the index ${index} in a table of ${table.length}`);
+    return table[index] ?? zero;
+  };
+  const text = (index) => at(stringTable, index, '');
   const type = ({ typeStrindex, unitStrindex } = {}) => `${text(typeStrindex)}/${text(unitStrindex)}`;
-  const byIndex = (indices = []) =>
-    Object.fromEntries(indices.map((index) => at(attributeTable, index)).map((entry) => [text(entry.keyStrindex), anyValue(entry.value)]));
+  // Keys and texts may stand in the dictionary, too: the collector puts them there.
+  const anyValue = (value = {}) => {
+    if (value.intValue !== undefined) return Number(value.intValue);
+    if (value.stringValueStrindex !== undefined) return text(value.stringValueStrindex);
+    if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map(anyValue);
+    return value.stringValue ?? value.boolValue ?? value.doubleValue ?? value.bytesValue;
+  };
+  const attributesOf = (entries) => Object.fromEntries(entries.map(({ key, keyStrindex, value }) => [key ?? text(keyStrindex), anyValue(value)]));
+  const byIndex = (indices = []) => attributesOf(indices.map((index) => at(attributeTable, index)));
   const frames = (index) => {
     const { lines = [], address = '0', mappingIndex, attributeIndices } = at(locationTable, index);
     const mapping = text(at(mappingTable, mappingIndex).filenameStrindex);
@@ -151,7 +163,7 @@ export function readMessage({ resourceProfiles = [], dictionary = {} }) {
   return resourceProfiles.flatMap(({ resource, scopeProfiles = [] }) =>
     scopeProfiles.flatMap(({ scope, profiles = [] }) =>
       profiles.map((profile) => ({
-        resource: Object.fromEntries((resource?.attributes ?? []).map(({ key, value }) => [key, anyValue(value)])),
+        resource: attributesOf(resource?.attributes ?? []),
         scope: [scope?.name, scope?.version].filter(Boolean).join(' '),
         sampleType: type(profile.sampleType),
         periodType: type(profile.periodType),
@@ -163,11 +175,4 @@ export function readMessage({ resourceProfiles = [], dictionary = {} }) {
       })),
     ),
   );
-}
-
-/** A value of OTLP's JSON; its integers are strings. */
-function anyValue(value = {}) {
-  if (value.intValue !== undefined) return Number(value.intValue);
-  if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map(anyValue);
-  return value.stringValue ?? value.boolValue ?? value.doubleValue ?? value.bytesValue;
 }
