@@ -6,6 +6,7 @@ import type { Exporter, Report } from './export/exporter.js';
 import { ExportQueue, type Limits, type QueueStats } from './export/queue.js';
 import { publishFailure } from './channels.js';
 import { fromNative } from './errors.js';
+import { clusterWorkerId } from './labels.js';
 import type { ForkComponent } from './fork/component.js';
 import type { Profile } from './profile.js';
 import { type Scheduled, Scheduler, type Time } from './scheduler.js';
@@ -95,6 +96,12 @@ export class Continuous {
 
   #report(profile: Profile): Report {
     const { service, labels } = this.#setup;
-    return { profile, service, labels };
+    return { profile, service, labels: { ...clusterLabels(), ...labels } };
   }
+}
+
+/** A server that keeps no labels of samples would not know which worker of a cluster a profile is from. */
+function clusterLabels(): Record<string, string> {
+  const id = clusterWorkerId();
+  return id === undefined ? {} : { cluster_worker_id: String(id) };
 }

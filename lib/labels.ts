@@ -1,8 +1,7 @@
 /**
  * The labels that every sample of a process carries, so that the profiles of several processes can be put together.
  */
-import type cluster from 'node:cluster';
-import { createRequire } from 'node:module';
+import type { Cluster } from 'node:cluster';
 import type { NumberLabel } from './native-api.js';
 
 /**
@@ -15,9 +14,12 @@ export function processLabels(pid: number): NumberLabel[] {
   return labels;
 }
 
-/** The module is loaded only where it can say yes: a cluster worker has been started with an IPC channel. */
-function clusterWorkerId(): number | undefined {
+/**
+ * The number of this process in its cluster, if it is a worker of one.
+ *
+ * The module is loaded only where it can say yes: a cluster worker has been started with an IPC channel.
+ */
+export function clusterWorkerId(): number | undefined {
   if (process.send === undefined) return undefined;
-  const { worker } = createRequire(import.meta.url)('node:cluster') as typeof cluster;
-  return worker?.id;
+  return (process.getBuiltinModule('node:cluster') as unknown as Cluster).worker?.id;
 }

@@ -265,13 +265,17 @@ export class Profiler {
       hasFailed: () => this.#state.failure !== undefined,
       // The scheduler hands it over itself, a little later.
       rotate: () => this.#rotate(() => undefined),
-      fail: (error: PronghornError) => {
-        this.#failed(error);
-        this.stop().catch(() => undefined);
-      },
+      fail: (error: PronghornError) => this.#giveUp(error),
     };
     const time = { now: () => performance.now(), random: Math.random, inOwnProcess: () => isOwn(chain) };
     return new Continuous(setup, source, time);
+  }
+
+  /** Rotations cannot go on: nobody would ever take what is collected. */
+  #giveUp(error: PronghornError): void {
+    this.#failed(error);
+    // Its own failures are published.
+    this.stop().catch(() => undefined);
   }
 
   /** Sends a profile to wherever profiles go by themselves; after a failure of the collector nothing goes there. */

@@ -45,13 +45,13 @@ export class OtlpExporter implements Exporter {
   }
 
   #attributes({ profile, service, labels }: Report): OtlpAttribute[] {
-    const process_ = {
+    const ours = {
       'service.name': service,
       'service.instance.id': profile.runtimeId,
       'process.pid': profile.processId,
       'process.runtime.name': 'nodejs',
       'process.runtime.version': process.versions.node,
     };
-    return Object.entries({ ...process_, ...this.#resource, ...labels }).map(([key, value]) => ({ key, value }));
+    return Object.entries({ ...ours, ...this.#resource, ...labels }).map(([key, value]) => ({ key, value }));
   }
 }

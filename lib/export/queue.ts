@@ -6,7 +6,7 @@
  * finds that its state is not the current one and does nothing. In a child nothing is queued, and nothing of the parent's is sent.
  */
 import { publishExport } from '../channels.js';
-import { type Exporter, ExportError, exportError, type Report, type Sent } from './exporter.js';
+import { type Exporter, type ExportError, exportError, type Report, type Sent } from './exporter.js';
 import { backoffMs } from './retry.js';
 
 /** The bounds of a queue. */
