@@ -16,7 +16,7 @@ use pronghorn_sampler::{collector, failure, reset};
 use pronghorn_sync::{Alone, descriptors, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::{lifecycle, rotation, termination};
+use crate::{claim, lifecycle, rotation, termination};
 
 /// Steps that are complete, as bits below the process that they were done in.
 // Fork: kept; the process id tells of which it speaks.
@@ -266,6 +266,7 @@ pub fn reset_recorder(reading: ClockReading) -> Result<()> {
 #[napi]
 pub fn reset_binding() -> Result<()> {
     step("resetBinding", BINDING, |alone| {
+        claim::reset_after_fork(alone);
         lifecycle::reset_after_fork(alone);
         rotation::reset_after_fork(alone);
         termination::reset_after_fork(alone);

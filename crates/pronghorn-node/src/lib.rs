@@ -14,6 +14,7 @@
     allow(dead_code, reason = "under test nothing is exported to JavaScript")
 )]
 
+mod claim;
 mod error;
 mod fork;
 #[cfg(feature = "failpoints")]

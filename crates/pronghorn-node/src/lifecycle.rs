@@ -1,4 +1,4 @@
-//! Start, rotate, stop, and what they share: one profiler per process, one rotation at a time.
+//! Start, rotate, stop, and what they share: one profiler per process.
 //!
 //! Threads: all entries run on JavaScript threads, the flush of a rotation in libuv's pool. `STATE` holds what belongs
 //! to a running profiler; its locks are never held while samples are waited for or serialized.
@@ -8,10 +8,6 @@
 //! comes to its end in the child belongs to another generation and changes nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{Acquire, Release},
-};
 
 use napi::bindgen_prelude::{
     AsyncTask, Env, FnArgs, Function, FunctionRef, JsValue, Object, Unknown,
@@ -22,6 +18,7 @@ use pronghorn_sampler::slot::ThreadSlot;
 use pronghorn_sampler::{clock, collector, discovery, event_loop, failure, proof, session, settle};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
+use crate::claim::{self, Claim};
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
 use crate::options::StartOptions;
@@ -56,8 +53,6 @@ struct Sessions {
 
 struct State {
     sessions: Guarded<Sessions>,
-    /// A rotation, or the flush of a stop, has begun and its profile is not there yet.
-    rotating: AtomicBool,
     /// Only the thread that started the profiler takes this lock, so a fork on it finds it open.
     listener: Guarded<Option<Listener>>,
 }
@@ -69,7 +64,6 @@ impl State {
                 current: None,
                 last: None,
             }),
-            rotating: AtomicBool::new(false),
             listener: Guarded::new(None),
         }
     }
@@ -79,7 +73,6 @@ impl State {
     fn inherited(&self) -> Self {
         let Self {
             sessions: _,
-            rotating: _,
             listener,
         } = self;
         Self {
@@ -182,7 +175,7 @@ pub fn start(
             return Err(Failure::new(Code::InvalidOption, message));
         }
         let running = with_sessions(|sessions| sessions.current.is_some());
-        if running || STATE.get().rotating.load(Acquire) {
+        if running || claim::is_taken() {
             return Err(Failure::new(
                 Code::AlreadyStarted,
                 "a profiler is running in this process",
@@ -368,52 +361,8 @@ pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8
     Flush::last(claim, session).run_keeping_rotation()
 }
 
-/// The one rotation at a time, for as long as this lives.
-pub(crate) struct Claim {
-    pub(crate) process: OwnProcess,
-}
-
-impl Claim {
-    fn new(process: OwnProcess) -> std::result::Result<Self, Failure> {
-        if STATE.get().rotating.swap(true, Acquire) {
-            return Err(rotation_in_progress());
-        }
-        Ok(Self { process })
-    }
-
-    /// Waits for a rotation that is under way, until `deadline` (monotonic).
-    fn new_by(process: OwnProcess, deadline: u64) -> std::result::Result<Self, Failure> {
-        loop {
-            process.check()?;
-            match Self::new(process) {
-                Err(failure) if clock::monotonic_ns() > deadline => return Err(failure),
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
-                claimed => return claimed,
-            }
-        }
-    }
-
-    /// Never gives it back: nothing shall come after it.
-    pub(crate) fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Claim {
-    /// The rotation's profile is there, or lost. In a child it was the parent's, and the child's own is not given up.
-    fn drop(&mut self) {
-        if self.process.is_here() {
-            STATE.get().rotating.store(false, Release);
-        }
-    }
-}
-
 fn not_started() -> Failure {
     Failure::new(Code::NotStarted, "no profiler is running")
-}
-
-fn rotation_in_progress() -> Failure {
-    Failure::new(Code::RotationInProgress, "a rotation is in progress")
 }
 
 /// The counters since the last start.
@@ -459,21 +408,15 @@ mod tests {
             sessions.current = Some(Arc::clone(&session));
             sessions.last = Some(session);
         });
-        state.rotating.store(true, Release);
         // Held by a thread that is gone.
         std::mem::forget(state.sessions.lock());
 
-        let State {
-            sessions,
-            rotating,
-            listener,
-        } = state.inherited();
+        let State { sessions, listener } = state.inherited();
         let all = |sessions: &mut Sessions| {
             let Sessions { current, last } = sessions;
             (current.is_none(), last.is_none())
         };
         assert_eq!(sessions.lock().with(all), (true, true));
-        assert!(!rotating.load(Acquire));
         assert!(listener.lock().with(|place| place.is_none()));
     }
 }

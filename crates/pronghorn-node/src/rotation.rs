@@ -15,9 +15,10 @@ use pronghorn_sampler::settle::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 
+use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
 use crate::fork::OwnProcess;
-use crate::lifecycle::{Claim, Session};
+use crate::lifecycle::Session;
 use crate::statistics::Stats;
 
 /// How long a rotation waits for threads that are blocked in native code.
