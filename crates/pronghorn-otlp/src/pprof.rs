@@ -188,12 +188,9 @@ mod tests {
 
     #[test]
     fn comments_are_entries() {
-        let bytes = [
-            &[13 << 3 | 2, 0x81, 0x96, 0xb1, 0x02][..],
-            &vec![1; 5_000_001],
-        ]
-        .concat();
-        let read = Profile::read(&bytes);
+        let mut message = Message::new();
+        message.bytes(13, &vec![1; MAX_ENTRIES + 1]);
+        let read = Profile::read(message.as_bytes());
         assert!(matches!(
             read,
             Err(Error::TooLarge {

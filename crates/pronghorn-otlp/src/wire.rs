@@ -113,6 +113,19 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The fields 1 to `N` of a message that are numbers; 0 where there is none.
+pub(crate) fn uints<const N: usize>(message: &[u8]) -> Result<[u64; N], Error> {
+    let mut values = [0; N];
+    for field in Fields::of(message) {
+        let field = field?;
+        let place = usize::try_from(field.number - 1).ok();
+        if let Some(value) = place.and_then(|place| values.get_mut(place)) {
+            *value = field.uint()?;
+        }
+    }
+    Ok(values)
+}
+
 const WRONG_TYPE: Error = Error::Wire("a field has another wire type than pprof gives it");
 
 /// Takes a number of one to ten bytes off the front.
@@ -163,6 +176,16 @@ mod tests {
         assert_eq!(list, [0, 300, u64::MAX]);
         assert_eq!(found[3].value, Value::Fixed);
         assert_eq!((found[4].number, found[4].uint()), (5, Ok(0)));
+    }
+
+    #[test]
+    fn numbers_come_in_the_order_of_their_fields() {
+        let mut message = pronghorn_pprof::Message::new();
+        message.uint(3, 30);
+        message.uint(1, 10);
+        message.bytes(4, b"beyond");
+        assert_eq!(uints(message.as_bytes()), Ok([10, 0, 30]));
+        assert_eq!(uints::<4>(message.as_bytes()), Err(WRONG_TYPE));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Budget;
 use crate::Error;
-use crate::wire::Fields;
+use crate::wire::{Fields, uints};
 
 /// A type and a unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,53 +57,35 @@ pub(crate) struct Line {
 
 impl ValueType {
     pub(super) fn read(message: &[u8]) -> Result<Self, Error> {
-        let mut record = Self::default();
-        for field in Fields::of(message) {
-            let field = field?;
-            match field.number {
-                1 => record.kind = field.uint()?,
-                2 => record.unit = field.uint()?,
-                _ => {}
-            }
-        }
-        Ok(record)
+        let [kind, unit] = uints(message)?;
+        Ok(Self { kind, unit })
     }
 }
 
 impl Mapping {
     pub(super) fn read(message: &[u8]) -> Result<Self, Error> {
-        let mut record = Self::default();
-        for field in Fields::of(message) {
-            let field = field?;
-            match field.number {
-                1 => record.id = field.uint()?,
-                2 => record.start = field.uint()?,
-                3 => record.limit = field.uint()?,
-                4 => record.offset = field.uint()?,
-                5 => record.filename = field.uint()?,
-                6 => record.build_id = field.uint()?,
-                _ => {}
-            }
-        }
-        Ok(record)
+        let [id, start, limit, offset, filename, build_id] = uints(message)?;
+        Ok(Self {
+            id,
+            start,
+            limit,
+            offset,
+            filename,
+            build_id,
+        })
     }
 }
 
 impl Function {
     pub(super) fn read(message: &[u8]) -> Result<Self, Error> {
-        let mut record = Self::default();
-        for field in Fields::of(message) {
-            let field = field?;
-            match field.number {
-                1 => record.id = field.uint()?,
-                2 => record.name = field.uint()?,
-                3 => record.system_name = field.uint()?,
-                4 => record.filename = field.uint()?,
-                5 => record.start_line = field.int()?,
-                _ => {}
-            }
-        }
-        Ok(record)
+        let [id, name, system_name, filename, start_line] = uints(message)?;
+        Ok(Self {
+            id,
+            name,
+            system_name,
+            filename,
+            start_line: start_line.cast_signed(),
+        })
     }
 }
 
@@ -136,16 +118,11 @@ impl Location {
 
 impl Line {
     fn read(message: &[u8]) -> Result<Self, Error> {
-        let mut record = Self::default();
-        for field in Fields::of(message) {
-            let field = field?;
-            match field.number {
-                1 => record.function = field.uint()?,
-                2 => record.line = field.int()?,
-                3 => record.column = field.int()?,
-                _ => {}
-            }
-        }
-        Ok(record)
+        let [function, line, column] = uints(message)?;
+        Ok(Self {
+            function,
+            line: line.cast_signed(),
+            column: column.cast_signed(),
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Budget;
 use crate::Error;
-use crate::wire::Fields;
+use crate::wire::{Fields, uints};
 
 /// A sample as it stands in the profile.
 #[derive(Debug, Default)]
@@ -53,17 +53,12 @@ impl Sample {
 
 impl Label {
     fn read(message: &[u8]) -> Result<Self, Error> {
-        let mut label = Self::default();
-        for field in Fields::of(message) {
-            let field = field?;
-            match field.number {
-                1 => label.key = field.uint()?,
-                2 => label.text = field.uint()?,
-                3 => label.number = field.int()?,
-                4 => label.unit = field.uint()?,
-                _ => {}
-            }
-        }
-        Ok(label)
+        let [key, text, number, unit] = uints(message)?;
+        Ok(Self {
+            key,
+            text,
+            number: number.cast_signed(),
+            unit,
+        })
     }
 }
