@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util';
 import { PronghornError } from './errors.js';
 import { OUTPUT_DIR, readOutputDirectory } from './environment.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions } from './options.js';
-import { GROUPINGS, SORTS, type TopRequest, VALUES } from './top.js';
+import { GROUPINGS } from './sample-groups.js';
+import { SORTS, type TopRequest, VALUES } from './top.js';
 
 /** What the user has asked for. */
 export type Command =
