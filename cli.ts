@@ -4,9 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Command, readCommandLine, UsageError } from './lib/command-line.js';
 import { PronghornError } from './lib/errors.js';
 import { writeAtomically } from './lib/files.js';
+import { writePage } from './lib/flame/output.js';
+import { makePicture } from './lib/flame/picture.js';
+import { openBrowser, servePage } from './lib/flame/serve.js';
 import { helpText } from './lib/help.js';
 import { mergeProfiles, type Part } from './lib/merge.js';
 import { useProfileFile } from './lib/pprof-reader.js';
@@ -42,6 +46,10 @@ async function main(): Promise<void> {
       return printTop(command);
     case 'merge':
       return mergeFiles(command);
+    case 'flame':
+      return writePicture(command);
+    case 'open':
+      return servePicture(command);
   }
 }
 
@@ -85,4 +93,21 @@ async function mergeFiles({ files, output }: Extract<Command, { name: 'merge' }>
 /** One file after the other, so that only one is in memory at a time. */
 function* readEach(files: readonly string[]): Generator<Part, void, undefined> {
   for (const name of files) yield { name, data: profileBytes(name) };
+}
+
+/** The page without its data, which the build puts beside this file. */
+const template = (): string => fileURLToPath(new URL('flame.html', import.meta.url));
+
+async function writePicture({ output, ...options }: Extract<Command, { name: 'flame' }>): Promise<void> {
+  const page = makePicture(options, template());
+  if (output === '-') process.stdout.write(page);
+  else say(`flame graph written to ${await writePage(output, page)}`);
+}
+
+async function servePicture({ port, browser, ...options }: Extract<Command, { name: 'open' }>): Promise<void> {
+  const { url, close } = await servePage(makePicture(options, template()), port);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, close);
+  process.stdout.write(`${url}\n`);
+  say('the page is there until Ctrl-C');
+  if (browser) openBrowser(url);
 }
