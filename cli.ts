@@ -96,7 +96,9 @@ function* readEach(files: readonly string[]): Generator<Part, void, undefined> {
 }
 
 /** The page without its data, which the build puts beside this file. */
-const template = (): string => fileURLToPath(new URL('flame.html', import.meta.url));
+function template(): string {
+  return fileURLToPath(new URL('flame.html', import.meta.url));
+}
 
 async function writePicture({ output, ...options }: Extract<Command, { name: 'flame' }>): Promise<void> {
   const page = makePicture(options, template());

@@ -1,8 +1,9 @@
-// Compiles the TypeScript into dist/, removes what earlier sources have left there, and makes the command executable. Files are
+// Compiles the TypeScript into dist/, bundles the page of `pronghorn flame`, removes what earlier sources have left there, and makes the command executable. Files are
 // overwritten rather than deleted first, so that a program that is just starting from dist/ finds them.
 import { chmodSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildPage } from './build-page.mjs';
 import { root, run } from './steps.mjs';
 
 const dist = fileURLToPath(new URL('dist/', root));
@@ -15,6 +16,7 @@ try {
   process.exit(1);
 }
 const emitted = new Set([...output.matchAll(/^TSFILE: (.*)$/gm)].map((match) => match[1].trim()));
+for (const file of await buildPage(dist)) emitted.add(file);
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath ?? entry.path, entry.name);
   if (entry.isFile() && !emitted.has(path)) rmSync(path);

@@ -9,6 +9,7 @@ import { type Grouping, groupName, groupOf, groupRole } from '../sample-groups.j
 import { type Value, valueIndex } from '../top.js';
 import { CATEGORIES } from './category.js';
 import { ColumnWriter } from './column-writer.js';
+import type { DocumentHeader } from './document-header.js';
 import { FunctionTable, shown } from './function-table.js';
 import { MAX_DEPTH, StackTree } from './stack-tree.js';
 
@@ -26,26 +27,6 @@ export interface PictureRequest {
 export interface Base {
   title: string;
   profile: Pprof;
-}
-
-/** The page's header; texts from the profile are fit to be shown. */
-export interface DocumentHeader {
-  title: string;
-  comments: string[];
-  timeNanos: number;
-  durationNanos: number;
-  /** Samples taken, if the profile counts them, and different stacks. */
-  samples: number | undefined;
-  stacks: number;
-  values: SampleType[];
-  /** Index of the value that is shown first. */
-  shownValue: number;
-  by: Grouping | undefined;
-  base: { title: string; samples: number | undefined; timeNanos: number; durationNanos: number } | undefined;
-  categories: readonly string[];
-  functionCount: number;
-  nodeCount: number;
-  strings: string[];
 }
 
 /**
