@@ -19,7 +19,7 @@ export function amount(value: number, unit: string, like = value): string {
   if (value === 0) return '0';
   const [least, suffix] = scales.find(([each]) => Math.abs(like) >= each) ?? scales.at(-1)!;
   const number = value / least;
-  const digits = least === 1 ? 0 : Math.abs(number) >= 100 ? 1 : 2;
+  const digits = least === 1 ? 0 : Math.abs(like) >= 100 * least && suffix !== ' s' ? 1 : suffix === ' s' && like !== value ? 3 : 2;
   return `${number.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}${suffix}`;
 }
 
@@ -41,14 +41,15 @@ export function relativeChange(after: number, before: number): string {
   if (before === 0) return 'new';
   if (after === 0) return 'gone';
   const change = after / before - 1;
-  return change >= 10 ? `${(after / before).toFixed(0)}×` : signed(percent(change, 1), change);
+  if (change >= 10) return `${(after / before).toLocaleString('en-US', { maximumFractionDigits: 0 })}×`;
+  return change >= 1 ? `+${(100 * change).toFixed(0)}%` : signed(percent(change, 1), change);
 }
 
 /** File and line of a function; empty if neither is known. */
 export function placeOf(doc: ProfileDocument, fn: number): string {
   const file = (doc.files[fn] ?? '').replace(/^file:\/\//, '');
   const line = doc.lines[fn] ?? 0;
-  return line > 0 ? `${file}:${line}` : file;
+  return line > 0 && file !== '' ? `${file}:${line}` : file;
 }
 
 /** The last parts of a path, which say most. */

@@ -33,6 +33,13 @@ export function withoutIdle(doc: ProfileDocument, self: Float64Array): Float64Ar
   return self.map((value, node) => (node > 0 && doc.category[doc.fn[node]!] === idle ? 0 : value));
 }
 
+/** Whether threads that wait for events have any of a value. */
+export function hasIdle(doc: ProfileDocument, value: number): boolean {
+  const idle = doc.categories.indexOf('idle');
+  const columns = [doc.columns[value]!, doc.columns[doc.values.length + value]];
+  return columns.some((column) => column?.some((each, node) => each !== 0 && node > 0 && doc.category[doc.fn[node]!] === idle));
+}
+
 export function scaled(self: Float64Array, factor: number): Float64Array {
   return self.map((value) => value * factor);
 }

@@ -90,7 +90,7 @@ export class Picture {
     if (before === undefined) {
       rows.push(['Self', this.#withShare(frame.self(after))], ['Total', this.#withShare(frame.total(after))]);
       if (focus.parent !== undefined) rows.push(['Of the zoomed frame', percent(frame.total(after), focus.total(after))]);
-      if (frame.fn !== -1) rows.push(['Function everywhere', `${this.text(sums.self[frame.fn]!)} self, ${this.text(sums.total[frame.fn]!)} total`]);
+      if (about.category !== '' && about.category !== 'group') rows.push(['Function everywhere', `${this.text(sums.self[frame.fn]!)} self, ${this.text(sums.total[frame.fn]!)} total`]);
       return { ...about, rows };
     }
     for (const [label, read] of [['Self', 'self'], ['Total', 'total']] as const) {

@@ -7,7 +7,7 @@ import type { ProfileDocument } from './document.js';
 import { amount, percent, placeOf, time } from './format.js';
 import { calleeTree, callerTree, type Frame } from './frames.js';
 import { Graph } from './graph.js';
-import { categorySums, sumOfMatches } from './measure.js';
+import { categorySums, hasIdle, sumOfMatches } from './measure.js';
 import { type Choice, Picture } from './picture.js';
 import { search } from './search.js';
 import { FunctionsTable } from './table.js';
@@ -25,6 +25,8 @@ export class Viewer {
   readonly #help: { open(): void };
   readonly #search = byId<HTMLInputElement>('search');
   readonly #roots: Partial<Record<View, Frame>> = {};
+  /** For each value, whether threads that wait have any of it. */
+  readonly #idle: boolean[];
   #choice: Choice;
   #view: View = 'callees';
   #picture: Picture;
@@ -34,6 +36,7 @@ export class Viewer {
 
   constructor(doc: ProfileDocument) {
     this.#doc = doc;
+    this.#idle = doc.values.map((_, value) => hasIdle(doc, value));
     this.#choice = { value: doc.shownValue, hideIdle: false, widths: 'both', compare: 'amounts' };
     this.#picture = new Picture(doc, this.#choice);
     this.#focus = this.#root;
@@ -80,13 +83,12 @@ export class Viewer {
       this.#update({ table: false });
     });
     if (base !== undefined) {
+      byId('comparison').hidden = false;
       fillSwitch(byId('widths-switch'), [['both', 'Both'], ['before', 'Before'], ['after', 'After']], 'both', (widths) => this.#choose({ widths }));
       fillSwitch(byId('compare-switch'), [['amounts', 'Amounts'], ['shares', 'Shares']], 'amounts', (compare) => this.#choose({ compare }));
       byId('self-header').textContent = 'Self change';
       byId('total-header').textContent = 'Total change';
     }
-    const idle = this.#doc.categories.indexOf('idle');
-    byId('idle-switch').hidden = !this.#doc.category.includes(idle);
     byId('hide-idle').addEventListener('change', (event) => this.#choose({ hideIdle: (event.target as HTMLInputElement).checked }));
   }
 
@@ -194,6 +196,7 @@ export class Viewer {
     byId('function-count').textContent = this.#table.count.toLocaleString('en-US');
     this.#showStatus(marked);
     this.#showLegend();
+    byId('idle-switch').hidden = !this.#idle[this.#choice.value];
   }
 
   get #valueName(): string {
@@ -231,7 +234,7 @@ export class Viewer {
   }
 
   #showLegend(): void {
-    const { picture } = { picture: this.#picture };
+    const picture = this.#picture;
     const entries: HTMLElement[] = [];
     const add = (className: string, text: string, more: string): void => {
       const entry = make('li', '');

@@ -147,5 +147,5 @@ function write(header: DocumentHeader, { functions }: FunctionTable, tree: Stack
   const json = Buffer.from(JSON.stringify({ ...header, strings: [...strings.keys()] }));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(json.length);
-  return gzipSync(Buffer.concat([length, json, columns.bytes]), { level: 9 });
+  return gzipSync(Buffer.concat([length, json, columns.bytes]), { level: 6 });
 }
