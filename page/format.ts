@@ -4,14 +4,14 @@
 import type { ProfileDocument } from './document.js';
 
 /** How large values of a unit are written. */
-const SCALES: Record<string, [least: number, suffix: string][]> = {
-  nanoseconds: [[1e9, ' s'], [1e6, ' ms'], [1e3, ' µs'], [1, ' ns']],
-  bytes: [[2 ** 30, ' GiB'], [2 ** 20, ' MiB'], [2 ** 10, ' KiB'], [1, ' B']],
-};
+const SCALES: ReadonlyMap<string, [least: number, suffix: string][]> = new Map([
+  ['nanoseconds', [[1e9, ' s'], [1e6, ' ms'], [1e3, ' µs'], [1, ' ns']]],
+  ['bytes', [[2 ** 30, ' GiB'], [2 ** 20, ' MiB'], [2 ** 10, ' KiB'], [1, ' B']]],
+]);
 
 /** @param like a value whose scale counts, for columns that compare at a glance */
 export function amount(value: number, unit: string, like = value): string {
-  const scales = SCALES[unit];
+  const scales = SCALES.get(unit);
   if (scales === undefined) {
     const number = value.toLocaleString('en-US', { maximumFractionDigits: 1 });
     return unit === 'count' || unit === '' ? number : `${number} ${unit}`;

@@ -96,6 +96,12 @@ export class Graph {
     return this.#levels.reduce((sum, level) => sum + level.length, 0);
   }
 
+  /** Scrolls to the topmost of the frames that are looked for. */
+  revealMatch(): void {
+    const found = this.#levels.flat().find((node) => this.#drawing?.highlight?.(node.data.frame) === true);
+    if (found !== undefined) document.querySelector(`#${found.data.frame.key}`)?.scrollIntoView({ block: 'nearest' });
+  }
+
   #nameOf(node: ShownNode): string {
     const name = this.#drawing === undefined || !('frame' in node.data) ? '' : this.#drawing.name(node.data.frame);
     return name.length <= MAX_LABEL ? name : `${name.slice(0, MAX_LABEL)}…`;
@@ -196,5 +202,5 @@ export class Graph {
 
 /** d3 keeps a node with its element. */
 function nodeOf(group: Element | null): ShownNode | undefined {
-  return (group as (Element & { __data__?: ShownNode }) | null)?.__data__;
+  return group === null ? undefined : (select(group).datum() as ShownNode | undefined);
 }

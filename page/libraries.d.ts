@@ -1,9 +1,8 @@
 /** What the page uses of libraries that bring no types. */
 
-declare module '*.css';
-
 declare module 'd3-selection' {
   export interface Selection {
+    datum(): unknown;
     datum(value: unknown): Selection;
     call(use: (selection: Selection) => unknown): Selection;
   }

@@ -4,17 +4,14 @@
 import { readDocument } from './document.js';
 import { make } from './tooltip.js';
 import { Viewer } from './viewer.js';
-// Last, so that it stands behind the library's own.
-import './page.css';
 
 async function main(): Promise<void> {
   const data = document.querySelector('#profile-data')!;
   const profile = await readDocument(data.textContent ?? '');
   // The text is no longer needed, and may be large.
   data.remove();
-  const viewer = new Viewer(profile);
+  Viewer.show(profile);
   document.documentElement.dataset['ready'] = 'true';
-  void viewer;
 }
 
 main().catch((error: unknown) => {

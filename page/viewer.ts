@@ -34,7 +34,12 @@ export class Viewer {
   #matches: Uint8Array | undefined;
   #selected: number | undefined;
 
-  constructor(doc: ProfileDocument) {
+  /** Fills the page. From then on it reacts to its reader. */
+  static show(doc: ProfileDocument): void {
+    new Viewer(doc).#update({ table: true, animate: false });
+  }
+
+  private constructor(doc: ProfileDocument) {
     this.#doc = doc;
     this.#idle = doc.values.map((_, value) => hasIdle(doc, value));
     this.#choice = { value: doc.shownValue, hideIdle: false, widths: 'both', compare: 'amounts' };
@@ -51,7 +56,6 @@ export class Viewer {
     this.#describeProfile();
     this.#makeSwitches();
     this.#listen();
-    this.#update({ table: true });
   }
 
   get #root(): Frame {
@@ -97,6 +101,7 @@ export class Viewer {
       this.#selected = undefined;
       this.#matches = search(this.#doc, this.#search.value);
       this.#update({ table: true, animate: false });
+      this.#graph.revealMatch();
     });
     byId('reset').addEventListener('click', () => this.#reset());
     document.addEventListener('keydown', (event) => this.#key(event));
@@ -158,6 +163,7 @@ export class Viewer {
   #select(fn: number | undefined): void {
     this.#selected = fn;
     this.#update({ table: false, animate: false });
+    this.#graph.revealMatch();
   }
 
   #point(frame: Frame | undefined, x: number, y: number): void {
@@ -219,14 +225,15 @@ export class Viewer {
       const count = this.#table.count;
       if (this.#selected === undefined) say(` in ${count.toLocaleString('en-US')} ${count === 1 ? 'function' : 'functions'}`);
       else if (placeOf(this.#doc, this.#selected) !== '') say(` (${placeOf(this.#doc, this.#selected).slice(-80)})`);
-      say(`: ${picture.text(sum)}, ${percent(sum, after.whole)} of all ${this.#valueName}`);
+      if (before === undefined) say(`: ${picture.text(sum)}, ${percent(sum, after.whole)} of all ${this.#valueName}`);
+      else say(`: ${picture.text(sumOfMatches(this.#doc, before, marked))} → ${picture.text(sum)} of ${this.#valueName}`);
       if (zoomed) say(' · ');
     }
     if (zoomed) {
       say(marked === undefined ? 'Zoomed to ' : 'zoomed to ');
       name(picture.nameOf(this.#focus.fn));
       const total = this.#focus.total(after);
-      say(`: ${picture.text(total)}, ${percent(total, after.whole)}`);
+      say(before === undefined ? `: ${picture.text(total)}, ${percent(total, after.whole)}` : `: ${picture.text(this.#focus.total(before))} → ${picture.text(total)}`);
     } else if (marked === undefined) {
       say(before === undefined ? `${picture.text(after.whole)} of ${this.#valueName}` : `${amount(before.whole, picture.unit)} → ${amount(after.whole, picture.unit)} of ${this.#valueName}`);
       say(this.#view === 'callers' ? ', by function and its callers' : '');

@@ -19,7 +19,7 @@ export async function buildPage(dist) {
   const base = fileURLToPath(root);
   const bundle = await build({
     absWorkingDir: base,
-    entryPoints: ['page/main.ts'],
+    entryPoints: ['page/main.ts', 'page/page.css'],
     outdir: dist,
     write: false,
     bundle: true,
@@ -31,8 +31,10 @@ export async function buildPage(dist) {
     charset: 'utf8',
     logLevel: 'warning',
   });
-  const output = (extension) => bundle.outputFiles.find((file) => file.path.endsWith(extension)).text.trim();
-  const [script, style] = [inElement(output('.js'), 'script'), inElement(output('.css'), 'style')];
+  const output = (name) => bundle.outputFiles.find((file) => file.path.endsWith(`/${name}`)).text.trim();
+  const script = inElement(output('main.js'), 'script');
+  // Ours comes last, so that it overrides the library's own.
+  const style = inElement(`${output('main.css')}\n${output('page.css')}`, 'style');
   const licences = licencesOf(Object.keys(bundle.metafile.inputs), base);
   const policy = [
     "default-src 'none'",

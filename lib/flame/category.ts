@@ -7,17 +7,17 @@ export const CATEGORIES = ['app', 'dependency', 'node', 'v8', 'native', 'gc', 'i
 export type Category = (typeof CATEGORIES)[number];
 
 /** Markers of ours (docs/api.md) that are neither anybody's code nor named after what they stand for. */
-const MARKERS: Readonly<Record<string, Category>> = {
-  '(garbage collector)': 'gc',
-  '(idle)': 'idle',
-  '(program)': 'other',
-  '(truncated)': 'other',
-  '(broken)': 'other',
-  '(walk refused)': 'other',
-  '(native code)': 'native',
-  '(regexp)': 'v8',
-  '(wasm)': 'app',
-};
+const MARKERS: ReadonlyMap<string, Category> = new Map([
+  ['(garbage collector)', 'gc'],
+  ['(idle)', 'idle'],
+  ['(program)', 'other'],
+  ['(truncated)', 'other'],
+  ['(broken)', 'other'],
+  ['(walk refused)', 'other'],
+  ['(native code)', 'native'],
+  ['(regexp)', 'v8'],
+  ['(wasm)', 'app'],
+]);
 
 /**
  * @param name of the function, as the profile has it
@@ -25,7 +25,7 @@ const MARKERS: Readonly<Record<string, Category>> = {
  * @param binary the mapped file that its code lies in; empty for what V8 has compiled
  */
 export function categoryOf(name: string, file: string, binary: string): Category {
-  const marker = file === '' ? MARKERS[name] : undefined;
+  const marker = file === '' ? MARKERS.get(name) : undefined;
   if (marker !== undefined) return marker;
   // Other profilers call it so.
   if (file === '' && /^\(?garbage.collect(or|ion)\)?$/i.test(name)) return 'gc';
