@@ -147,6 +147,7 @@ describe('pronghorn flame', () => {
     assert.deepEqual([...stdout.matchAll(/<\/script/gi)].length, 3);
     for (const each of HOSTILE.filter((text) => text.length < 100 && text !== '__proto__' && text !== 'constructor')) assert.ok(!stdout.includes(each), each);
     const { strings } = dataOf(stdout);
+    // eslint-disable-next-line no-control-regex
     for (const text of strings) assert.ok(text.length <= 4096 && !/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/.test(text), JSON.stringify(text.slice(0, 80)));
   });
 
