@@ -43,6 +43,8 @@ export class Graph {
   /** The frames of each depth, from left to right. */
   #levels: ShownNode[][] = [];
   #current: ShownNode | undefined;
+  /** Whether the reader uses keys: then it is shown which frame they have reached. */
+  #byKeyboard = false;
 
   /** @param element takes the focus; the library draws into it */
   constructor(element: HTMLElement, events: GraphEvents) {
@@ -68,7 +70,13 @@ export class Graph {
     // The library zooms within what it has been given. Which frames are wide enough is another question after a zoom, so it is asked anew instead.
     element.addEventListener('click', (event) => this.#click(event), true);
     element.addEventListener('keydown', (event) => this.#key(event));
-    element.addEventListener('focus', () => this.#reach(this.#current ?? this.#focusNode()));
+    element.addEventListener('pointerdown', () => {
+      this.#byKeyboard = false;
+    });
+    element.addEventListener('focus', () => {
+      this.#byKeyboard = element.matches(':focus-visible');
+      this.#reach(this.#current ?? this.#focusNode());
+    });
     element.addEventListener('blur', () => this.#leave());
     element.addEventListener('pointermove', (event) => this.#move(event));
   }
@@ -87,8 +95,8 @@ export class Graph {
     for (const group of this.#element.querySelectorAll<SVGGElement>('g.frame')) this.#decorate(group);
     const key = this.#current?.id;
     this.#current = key === undefined ? undefined : root.descendants().find((node) => node.id === key);
+    this.#leave();
     if (document.activeElement === this.#element) this.#reach(this.#current ?? this.#focusNode());
-    else this.#leave();
   }
 
   /** How many frames are drawn. */
@@ -139,6 +147,7 @@ export class Graph {
 
   #key(event: KeyboardEvent): void {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
+    this.#byKeyboard = true;
     const current = this.#current ?? this.#focusNode();
     if (current === undefined) return;
     if (event.key === 'Enter' || event.key === ' ') this.#events.zoom(current.data.frame);
@@ -180,9 +189,10 @@ export class Graph {
   #reach(node: ShownNode | undefined): void {
     if (node === undefined) return;
     this.#current = node;
+    this.#element.setAttribute('aria-activedescendant', node.data.frame.key);
+    if (!this.#byKeyboard) return;
     const width = this.#element.clientWidth;
     const top = node.depth * FRAME_HEIGHT;
-    this.#element.setAttribute('aria-activedescendant', node.data.frame.key);
     const { style } = this.#ring;
     style.display = 'block';
     style.left = `${node.x0 * width}px`;

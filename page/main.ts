@@ -12,6 +12,7 @@ async function main(): Promise<void> {
   data.remove();
   Viewer.show(profile);
   document.documentElement.dataset['ready'] = 'true';
+  performance.mark('pronghorn-drawn');
 }
 
 main().catch((error: unknown) => {
