@@ -10,7 +10,6 @@ import { PronghornError } from './lib/errors.js';
 import { writeAtomically } from './lib/files.js';
 import { writePage } from './lib/flame/output.js';
 import { makePicture } from './lib/flame/picture.js';
-import { openBrowser, servePage } from './lib/flame/serve.js';
 import { helpText } from './lib/help.js';
 import { mergeProfiles, type Part } from './lib/merge.js';
 import { useProfileFile } from './lib/pprof-reader.js';
@@ -107,6 +106,8 @@ async function writePicture({ output, ...options }: Extract<Command, { name: 'fl
 }
 
 async function servePicture({ port, browser, ...options }: Extract<Command, { name: 'open' }>): Promise<void> {
+  // The other commands need no HTTP, which takes a while to load.
+  const { openBrowser, servePage } = await import('./lib/flame/serve.js');
   const { url, close } = await servePage(makePicture(options, template()), port);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, close);
   process.stdout.write(`${url}\n`);

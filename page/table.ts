@@ -113,7 +113,11 @@ export class FunctionsTable {
     const name = document.createElement('td');
     const full = picture.nameOf(fn);
     const title = make('span', full.slice(0, MAX_NAME), 'name');
-    const place = make('span', shortPlace(picture.doc, fn).slice(-MAX_NAME), 'place');
+    // Cut at its beginning, which says least: the outer element runs from right to left, the text in it does not.
+    const place = make('span', '', 'place');
+    const text = make('bdi', shortPlace(picture.doc, fn).slice(-MAX_NAME));
+    text.dir = 'ltr';
+    place.append(text);
     name.append(make('span', '', `swatch kind-${picture.categoryOf(fn)}`), title, place);
     name.title = `${full.slice(0, 1000)}\n${placeOf(picture.doc, fn).slice(0, 1000)}`;
     row.append(this.#value(fn, 'self'), this.#value(fn, 'total'), name);
