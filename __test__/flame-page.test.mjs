@@ -463,6 +463,15 @@ describe('other profiles', () => {
     assert.equal(await active(page), 'leaf');
     await page.keyboard.press('Enter');
     assert.match(await status(page), /^Zoomed to leaf/);
+    const seen = (name) => page.evaluate((of) => {
+      const [frame, room] = [[...document.querySelectorAll(`g.frame[name="${of}"]`)].at(-1), document.querySelector('#scroller')].map((each) => each.getBoundingClientRect());
+      return frame.top >= room.top - 1 && frame.bottom <= room.bottom + 1;
+    }, name);
+    assert.ok(await seen('leaf'), 'the zoomed frame is in sight');
+    await page.click('#reset');
+    assert.ok(await seen('all'));
+    await page.fill('#search', 'leaf');
+    assert.ok(await seen('leaf'), 'what is found is in sight');
     assert.deepEqual(page.troubles, []);
   });
 

@@ -104,6 +104,12 @@ export class Graph {
     return this.#levels.reduce((sum, level) => sum + level.length, 0);
   }
 
+  /** Scrolls so that the zoomed frame stands near the top, below the last of those above it. */
+  revealFocus(): void {
+    const depth = this.#focusNode()?.depth ?? 0;
+    this.#element.parentElement?.scrollTo({ top: Math.max(0, depth - 2) * FRAME_HEIGHT });
+  }
+
   /** Scrolls to the topmost of the frames that are looked for. */
   revealMatch(): void {
     const found = this.#levels.flat().find((node) => this.#drawing?.highlight?.(node.data.frame) === true);
@@ -121,6 +127,10 @@ export class Graph {
     if (node === undefined || drawing === undefined) return;
     const { frame } = node.data;
     group.id = frame.key;
+    // The library writes labels after its transitions, and lets new frames grow even where it is told to take no time.
+    const label = group.querySelector('.d3-flame-graph-label');
+    if (label !== null) label.textContent = this.#nameOf(node);
+    if (!drawing.animate) group.querySelector('rect')?.setAttribute('width', String((node.x1 - node.x0) * this.#element.clientWidth));
     group.setAttribute('role', 'treeitem');
     group.setAttribute('aria-level', String(node.depth + 1));
     group.setAttribute('aria-label', drawing.spoken(frame));

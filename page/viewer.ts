@@ -143,6 +143,7 @@ export class Viewer {
     this.#selected = undefined;
     this.#focus = this.#root;
     this.#update({ table: true });
+    this.#graph.revealFocus();
     byId('graph').focus({ preventScroll: true });
   }
 
@@ -157,7 +158,7 @@ export class Viewer {
     this.#focus = frame;
     this.#tooltip.hide();
     this.#update({ table: false });
-    byId('scroller').scrollTop = 0;
+    this.#graph.revealFocus();
   }
 
   #select(fn: number | undefined): void {

@@ -44,7 +44,7 @@ export async function openPage(browser, url, { width = 1280, height = 800, ...op
 /** The frames that are drawn: `{ key, name, left, width, level, fill, match, dim }`, from the outermost. */
 export function frames(page) {
   return page.evaluate(async () => {
-    // Widths and labels are set by transitions, even by those that take no time.
+    // Places are set by transitions, even by those that take no time.
     await new Promise((resolve) => setTimeout(resolve, 100));
     return [...document.querySelectorAll('g.frame')].map((group) => {
       const rect = group.querySelector('rect');
