@@ -5,7 +5,7 @@ import { labelOf } from './colours.js';
 import type { Description } from './picture.js';
 
 /** More of a text than this is not shown; the table's cells and the page's data have all of it. */
-const MAX_NAME = 400;
+const MAX_NAME = 240;
 
 export class Tooltip {
   readonly #element: HTMLElement;

@@ -88,6 +88,7 @@ export class Viewer {
     });
     if (base !== undefined) {
       byId('comparison').hidden = false;
+      byId('functions').classList.add('compares');
       fillSwitch(byId('widths-switch'), [['both', 'Both'], ['before', 'Before'], ['after', 'After']], 'both', (widths) => this.#choose({ widths }));
       fillSwitch(byId('compare-switch'), [['amounts', 'Amounts'], ['shares', 'Shares']], 'amounts', (compare) => this.#choose({ compare }));
       byId('self-header').textContent = 'Self change';
