@@ -4,9 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Command, readCommandLine, UsageError } from './lib/command/command-line.js';
 import { PronghornError } from './lib/errors.js';
 import { writeAtomically } from './lib/files.js';
+import { writePage } from './lib/flame/output.js';
+import { makePicture } from './lib/flame/picture.js';
 import { helpText } from './lib/command/help.js';
 import { mergeProfiles, type Part } from './lib/pprof/merge.js';
 import { useProfileFile } from './lib/pprof/reader.js';
@@ -42,6 +45,10 @@ async function main(): Promise<void> {
       return printTop(command);
     case 'merge':
       return mergeFiles(command);
+    case 'flame':
+      return writePicture(command);
+    case 'open':
+      return servePicture(command);
   }
 }
 
@@ -85,4 +92,25 @@ async function mergeFiles({ files, output }: Extract<Command, { name: 'merge' }>
 /** One file after the other, so that only one is in memory at a time. */
 function* readEach(files: readonly string[]): Generator<Part, void, undefined> {
   for (const name of files) yield { name, data: profileBytes(name) };
+}
+
+/** The page without its data, which the build puts beside this file. */
+function template(): string {
+  return fileURLToPath(new URL('flame.html', import.meta.url));
+}
+
+async function writePicture({ output, ...options }: Extract<Command, { name: 'flame' }>): Promise<void> {
+  const page = makePicture(options, template());
+  if (output === '-') process.stdout.write(page);
+  else say(`flame graph written to ${await writePage(output, page)}`);
+}
+
+async function servePicture({ port, browser, ...options }: Extract<Command, { name: 'open' }>): Promise<void> {
+  // The other commands need no HTTP, which takes a while to load.
+  const { openBrowser, servePage } = await import('./lib/flame/serve.js');
+  const { url, close } = await servePage(makePicture(options, template()), port);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, close);
+  process.stdout.write(`${url}\n`);
+  say('the page is there until Ctrl-C');
+  if (browser) openBrowser(url);
 }

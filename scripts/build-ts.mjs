@@ -8,6 +8,7 @@ import { chmodSync, copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildPage } from './build-page.mjs';
 import { root, run } from './steps.mjs';
 
 const [emitted, dist] = ['build/', 'dist/'].map((name) => fileURLToPath(new URL(name, root)));
@@ -48,6 +49,7 @@ try {
   for (const file of JOINED) await joinModules(file);
   for (const file of DOORS) copyFileSync(join(emitted, file), join(dist, file));
   for (const file of [...DOORS, ...JOINED]) current.add(join(dist, file));
+  for (const path of await buildPage(dist)) current.add(path);
   removeStale(dist, current);
   removeStale(emitted, current);
   chmodSync(join(dist, 'cli.js'), 0o755);

@@ -8,5 +8,6 @@ export const checks = [
   { name: 'clippy', command: 'cargo', args: clippy, minutes: 6 },
   { name: 'oxlint', command: process.execPath, args: ['node_modules/oxlint/bin/oxlint'] },
   { name: 'tsc', command: process.execPath, args: [tsc, '-p', 'tsconfig.json', '--noEmit'] },
+  { name: 'tsc of the page', command: process.execPath, args: [tsc, '-p', 'page/tsconfig.json'] },
   { name: 'types of the native half', command: process.execPath, args: [tsc, '-p', 'scripts/native-conforms.json'] },
 ];

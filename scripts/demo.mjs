@@ -42,6 +42,8 @@ The profile of the compiler: ${output}${name}
 The profile of the cluster:  ${output}cluster.pb.gz
 
 Look at one:
+  npx pronghorn open ${file}
+      flame graph and table of functions, in a browser
   go tool pprof -http=: ${file}
       flame graph, call graph and more, in a browser
   https://www.speedscope.app

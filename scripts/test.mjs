@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { checks } from './checks.mjs';
+import { chromiumIsThere, installChromium } from './install-chromium.mjs';
 import { duration, root, run } from './steps.mjs';
 
 const long = process.argv.includes('--long') || process.env.PRONGHORN_TEST_LONG === '1';
@@ -103,6 +104,7 @@ async function main() {
   if (!nodesAreThere()) {
     await step('Node binaries for the tests', () => run(npm.command, ['ci', '--prefix', '__test__/nodes'], { env: npm.env, quiet: true }));
   }
+  if (!chromiumIsThere()) await step('chromium for the tests', installChromium);
   const built = await step('build', () => run('npm', ['run', '--silent', 'build'], { minutes: 10, quiet: true }));
   if (built) {
     for (const { name, command, args, minutes } of checks) await step(name, () => run(command, args, { minutes, quiet: true }));

@@ -48,6 +48,28 @@ test('merge: files and where to', () => {
   wrong(['merge', 'a', '--outptu', 'c'], /did you mean --output/);
 });
 
+test('flame and open: what they draw, and where it goes', () => {
+  const nothing = { value: undefined, by: undefined, diff: undefined };
+  assert.deepEqual(readCommandLine(['flame', 'a.pb.gz']), { name: 'flame', files: ['a.pb.gz'], output: 'a.html', ...nothing });
+  assert.deepEqual(readCommandLine(['flame', 'dir/a.pb', 'b', '--by', 'thread', '--value=wall']), { name: 'flame', files: ['dir/a.pb', 'b'], output: 'dir/a.html', value: 'wall', by: 'thread', diff: undefined });
+  assert.deepEqual(readCommandLine(['flame', 'a', '--diff', 'b']), { name: 'flame', files: ['a'], output: 'a.diff.html', ...nothing, diff: 'b' });
+  assert.deepEqual(readCommandLine(['flame', 'a', '-o', '-']), { name: 'flame', files: ['a'], output: '-', ...nothing });
+  assert.deepEqual(readCommandLine(['open', 'a']), { name: 'open', files: ['a'], port: 0, browser: true, ...nothing });
+  assert.deepEqual(readCommandLine(['open', 'a', '--port', '8080', '--no-browser']), { name: 'open', files: ['a'], port: 8080, browser: false, ...nothing });
+  for (const command of ['flame', 'open']) {
+    assert.deepEqual(readCommandLine([command, '--help']), { name: 'help', of: command });
+    wrong([command], /no file; for example: pronghorn (flame|open) CPU/);
+    wrong([command, 'a', '--value', 'heap'], /--value must be one of cpu, wall, samples/);
+    wrong([command, 'a', '--by', 'worker'], /--by must be one of process, thread/);
+    wrong([command, 'a', '--diff', ''], /--diff needs/);
+    wrong([command, ''], /empty name/);
+  }
+  wrong(['flame', 'a', '-o', ''], /-o needs the name of a file/);
+  wrong(['flame', 'a', '--port', '1'], /unknown option --port/);
+  wrong(['flam', 'a'], /did you mean flame/);
+  for (const port of ['-1', '65536', 'x', '1.5', '']) wrong(['open', 'a', `--port=${port}`], /--port must be an integer from 0 to 65,535/);
+});
+
 test('commands: help, version, and slips of the pen', () => {
   assert.deepEqual(readCommandLine([]), { name: 'help', of: 'pronghorn' });
   assert.deepEqual(readCommandLine(['run', '-h']), { name: 'help', of: 'run' });

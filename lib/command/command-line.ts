@@ -5,21 +5,26 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PronghornError } from '../errors.js';
 import { OUTPUT_DIR, readOutputDirectory } from '../environment.js';
+import { pageName } from '../flame/output.js';
+import type { PictureOptions } from '../flame/picture.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions } from '../options.js';
-import { GROUPINGS, SORTS, type TopRequest, VALUES } from './top.js';
+import { GROUPINGS } from '../pprof/sample-groups.js';
+import { SORTS, type TopRequest, VALUES } from './top.js';
 
 /** What the user has asked for. */
 export type Command =
-  | { name: 'help'; of: 'pronghorn' | 'run' | 'top' | 'merge' }
+  | { name: 'help'; of: 'pronghorn' | (typeof COMMANDS)[number] }
   | { name: 'version' }
   | { name: 'run'; outputDirectory: string; env: Record<string, string>; program: string[] }
   | ({ name: 'top'; file: string; json: boolean } & TopRequest)
-  | { name: 'merge'; files: string[]; output: string };
+  | { name: 'merge'; files: string[]; output: string }
+  | ({ name: 'flame'; output: string } & PictureOptions)
+  | ({ name: 'open'; port: number; browser: boolean } & PictureOptions);
 
 /** Arguments that make no sense. Its message is for the user; the exit code is 2. */
 export class UsageError extends Error {}
 
-const COMMANDS = ['run', 'top', 'merge'] as const;
+const COMMANDS = ['run', 'top', 'flame', 'open', 'merge'] as const;
 const MAX_COUNT = 1_000_000;
 
 /**
@@ -43,6 +48,10 @@ export function readCommandLine(args: readonly string[]): Command {
       return readTop(rest);
     case 'merge':
       return readMerge(rest);
+    case 'flame':
+      return readFlame(rest);
+    case 'open':
+      return readOpen(rest);
     default: {
       const meant = nearest(command, COMMANDS);
       const hint = meant === undefined ? `there are: ${COMMANDS.join(', ')}` : `did you mean ${meant}?`;
@@ -98,7 +107,7 @@ function readTop(args: readonly string[]): Command {
     value: choice('--value', values['value'], VALUES),
     sort: choice('--sort', values['sort'], SORTS) ?? 'self',
     by,
-    count: count(values['count'], by === undefined ? 20 : 5),
+    count: integer('--count', values['count'], { least: 1, most: MAX_COUNT, fallback: by === undefined ? 20 : 5 }),
     json: values['json'] === true,
   };
 }
@@ -111,6 +120,37 @@ function readMerge(args: readonly string[]): Command {
   if (files.length === 0) throw new UsageError('no files; for example: pronghorn merge CPU.*.pb.gz -o merged.pb.gz');
   if (typeof output !== 'string' || output === '') throw new UsageError('no file to write to; for example: -o merged.pb.gz');
   return { name: 'merge', files, output };
+}
+
+const PICTURE_FLAGS = { value: { type: 'string' }, by: { type: 'string' }, diff: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+
+function readFlame(args: readonly string[]): Command {
+  const values = parse(args, { ...PICTURE_FLAGS, output: { type: 'string', short: 'o' } });
+  if (values['help'] === true) return { name: 'help', of: 'flame' };
+  const options = pictureOptions(values, 'flame');
+  const output = values['output'] ?? pageName(options.files[0]!, options.diff !== undefined);
+  if (typeof output !== 'string' || output === '') throw new UsageError('-o needs the name of a file, or - for standard output');
+  return { name: 'flame', output, ...options };
+}
+
+function readOpen(args: readonly string[]): Command {
+  const values = parse(args, { ...PICTURE_FLAGS, port: { type: 'string' }, 'no-browser': { type: 'boolean' } });
+  if (values['help'] === true) return { name: 'help', of: 'open' };
+  const options = pictureOptions(values, 'open');
+  return { name: 'open', port: integer('--port', values['port'], { least: 0, most: 65_535, fallback: 0 }), browser: values['no-browser'] !== true, ...options };
+}
+
+function pictureOptions(values: Values, command: string): PictureOptions {
+  const { positionals: files, diff } = values;
+  if (files.length === 0) throw new UsageError(`no file; for example: pronghorn ${command} CPU.20261123.120000.4711.0.pb.gz`);
+  if (files.includes('')) throw new UsageError('a file has an empty name');
+  if (diff === '') throw new UsageError('--diff needs the name of the file to compare with');
+  return {
+    files,
+    value: choice('--value', values['value'], VALUES),
+    by: choice('--by', values['by'], GROUPINGS),
+    diff: diff as string | undefined,
+  };
 }
 
 type Values = Record<string, unknown> & { positionals: string[] };
@@ -138,11 +178,11 @@ function choice<T extends string>(flag: string, value: unknown, allowed: readonl
   throw new UsageError(`${flag} must be one of ${allowed.join(', ')}; it is ${JSON.stringify(value)}`);
 }
 
-function count(value: unknown, fallback: number): number {
+function integer(flag: string, value: unknown, { least, most, fallback }: { least: number; most: number; fallback: number }): number {
   if (value === undefined) return fallback;
-  const number = typeof value === 'string' && /^[0-9]{1,7}$/.test(value) ? Number(value) : 0;
-  if (number >= 1 && number <= MAX_COUNT) return number;
-  throw new UsageError(`--count must be an integer from 1 to ${MAX_COUNT.toLocaleString('en-US')}; it is ${JSON.stringify(value)}`);
+  const number = typeof value === 'string' && /^[0-9]{1,7}$/.test(value) ? Number(value) : -1;
+  if (number >= least && number <= most) return number;
+  throw new UsageError(`${flag} must be an integer from ${least} to ${most.toLocaleString('en-US')}; it is ${JSON.stringify(value)}`);
 }
 
 function checked<T>(read: () => T): T {

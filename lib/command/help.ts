@@ -9,6 +9,8 @@ const MAIN = `Profile CPU and wall time of a Node.js program.
 Usage:
   pronghorn run [options] -- app.js [args]   run a program and write its profile when it ends
   pronghorn top FILE [options]               print the functions of a profile
+  pronghorn flame FILE... [options]          draw a profile: an HTML file with a flame graph
+  pronghorn open FILE... [options]           show the same in a browser
   pronghorn merge FILES... -o OUT            make one profile of many
   pronghorn --help | --version
 
@@ -42,6 +44,46 @@ Options:
   -h, --help        print this
 `;
 
+const PICTURE_OPTIONS = `  --value cpu|wall|samples  what the page shows first (default: what the file says, cpu in ours)
+  --by process|thread       a first level of frames: one for each process or thread
+  --diff BASE               compare with another profile: what takes more is red, what takes less is blue`;
+
+const FLAME = `Draw pprof files as one HTML file with a flame graph and a table of functions. It needs no network and opens anywhere.
+
+Usage:
+  pronghorn flame FILE... [options]
+
+Several files are merged, as pronghorn merge does.
+
+Options:
+  -o, --output OUT          the file to write, or - for standard output (default: beside the first FILE, with .html).
+                            Only a page of pronghorn flame is replaced
+${PICTURE_OPTIONS}
+  -h, --help                print this
+
+Examples:
+  pronghorn flame CPU.20261123.120000.4711.0.pb.gz
+  pronghorn flame CPU.*.pb.gz --by process -o cluster.html
+  pronghorn flame after.pb.gz --diff before.pb.gz --value wall
+`;
+
+const OPEN = `Show pprof files in a browser: the page of pronghorn flame, served to this machine only, until Ctrl-C.
+
+Usage:
+  pronghorn open FILE... [options]
+
+Options:
+${PICTURE_OPTIONS}
+  --port N                  port on 127.0.0.1 (default: any that is free)
+  --no-browser              print the address and start no browser
+  -h, --help                print this
+
+Examples:
+  pronghorn open CPU.20261123.120000.4711.0.pb.gz
+  pronghorn open after.pb.gz --diff before.pb.gz
+  ssh -L 8080:127.0.0.1:8080 server pronghorn open --no-browser --port 8080 CPU.20261123.120000.4711.0.pb.gz
+`;
+
 /** The help of one command. */
 export function helpText(of: Extract<Command, { name: 'help' }>['of']): string {
   switch (of) {
@@ -51,6 +93,10 @@ export function helpText(of: Extract<Command, { name: 'help' }>['of']): string {
       return TOP;
     case 'merge':
       return MERGE;
+    case 'flame':
+      return FLAME;
+    case 'open':
+      return OPEN;
     case 'pronghorn':
       return MAIN;
   }

@@ -4,6 +4,7 @@
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { printable } from '../printable.js';
+import { groupName } from '../pprof/sample-groups.js';
 import type { Group, Top, TopRow, Totals } from './top.js';
 
 /** How the table is laid out. */
@@ -24,7 +25,7 @@ const MAX_PLACE = 72;
 export function formatTop(result: Top, options: TableOptions): string {
   const lines = [...summary(result, options.title), ''];
   if (result.groups === undefined) lines.push(...functionLines(result, result.unit, options));
-  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', nameOf(group), '', ...functionLines(group, result.unit, options)]));
+  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', groupName(group.labels), '', ...functionLines(group, result.unit, options)]));
   return [...lines.map((line) => cutRight(line, options.width)), ''].join('\n');
 }
 
@@ -43,20 +44,9 @@ function groupLines(result: Top, groups: readonly Group[]): string[] {
   const header = [printable(result.value), '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), result.by ?? ''];
   const rows = groups.map((group) => {
     const samples = header.length === 4 ? [(group.samples ?? 0).toLocaleString('en-US')] : [];
-    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, nameOf(group)];
+    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, groupName(group.labels)];
   });
   return aligned([header, ...rows], header.length - 1);
-}
-
-/** Who the samples of a group are from, as its labels say. */
-function nameOf({ labels }: Group): string {
-  const worker = labels['cluster worker id'];
-  const thread = labels['thread id'];
-  const process = labels['process id'];
-  const parts = [];
-  if (thread !== undefined) parts.push(`thread ${thread}${labels['thread name'] === undefined ? '' : ` ${labels['thread name']}`}`);
-  if (process !== undefined) parts.push(`process ${process}${worker === undefined ? '' : ` (cluster worker ${worker})`}`);
-  return printable(parts.join(', ')) || '(not labelled)';
 }
 
 /** Lines of cells in columns, the first `numbers` of which are numbers. */

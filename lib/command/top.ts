@@ -1,9 +1,10 @@
 /**
  * Which functions a profile's values belong to: in themselves (self), and with all that they called (total).
  */
-import { basename } from 'node:path';
 import { PronghornError } from '../errors.js';
-import type { FunctionInfo as Callee, Location, Pprof, Sample } from '../pprof/reader.js';
+import { functionsOf } from '../pprof/functions.js';
+import type { FunctionInfo as Callee, Pprof } from '../pprof/reader.js';
+import { type GroupLabels, type Grouping, groupOf } from '../pprof/sample-groups.js';
 
 /** The values that our profiles have. */
 export const VALUES = ['cpu', 'wall', 'samples'] as const;
@@ -12,10 +13,6 @@ export type Value = (typeof VALUES)[number];
 /** What the rows are ordered by. */
 export const SORTS = ['self', 'total'] as const;
 export type Sort = (typeof SORTS)[number];
-
-/** What samples can be told apart by. */
-export const GROUPINGS = ['process', 'thread'] as const;
-export type Grouping = (typeof GROUPINGS)[number];
 
 /** One function. */
 export interface TopRow {
@@ -45,8 +42,7 @@ export interface Totals {
 
 /** The samples of one process or thread. */
 export interface Group extends Totals {
-  /** What tells it apart, by the names that the labels have in the profile; a label that its samples lack is not there. */
-  labels: Record<string, string | number>;
+  labels: GroupLabels;
 }
 
 /** The answer of `pronghorn top`. */
@@ -84,7 +80,7 @@ export function top(profile: Pprof, { value, sort, count, by }: TopRequest): Top
   const samplesIndex = profile.sampleTypes.findIndex((each) => each.type === 'samples');
   const lookUp = functionTable(profile);
   const all = new Tally();
-  const groups = new Map<string, { labels: Group['labels']; tally: Tally }>();
+  const groups = new Map<string, { labels: GroupLabels; tally: Tally }>();
   for (const sample of profile.samples()) {
     const amount = sample.values[index] ?? 0;
     const samples = samplesIndex === -1 ? undefined : sample.values[samplesIndex];
@@ -150,18 +146,12 @@ class Tally {
   }
 }
 
-/** The group of a sample: what tells it apart, and what names it. */
-function groupOf(labels: Sample['labels'], by: Grouping): { key: string; labels: Group['labels'] } {
-  const pick = (names: readonly string[]): Group['labels'] => {
-    return Object.fromEntries(names.filter((name) => labels.has(name)).map((name) => [name, labels.get(name)!]));
-  };
-  const process = ['process id', 'cluster worker id'];
-  const identity = by === 'process' ? ['process id'] : ['process id', 'thread id'];
-  return { key: JSON.stringify(pick(identity)), labels: pick(by === 'process' ? process : [...process, 'thread id', 'thread name']) };
-}
-
-/** Without a value asked for: the profile's default, and where it names none the last, as pprof's own tools do. */
-function valueIndex(profile: Pprof, value: Value | undefined): number {
+/**
+ * Which of a profile's values is meant. Without one asked for: the profile's default, and where it names none the last, as pprof's own tools do.
+ *
+ * @throws PronghornError ERR_PRONGHORN_INVALID_PROFILE if the profile has no such value
+ */
+export function valueIndex(profile: Pprof, value: Value | undefined): number {
   const types = profile.sampleTypes.map((each) => each.type);
   if (value === undefined) {
     const index = types.indexOf(profile.defaultSampleType);
@@ -191,12 +181,4 @@ function functionTable(profile: Pprof): (id: number | bigint) => readonly Callee
     }
     return functions;
   };
-}
-
-function functionsOf(profile: Pprof, location: Location): Callee[] {
-  const named = location.lines.map((line) => profile.functions.get(line.functionId)).filter((info) => info !== undefined);
-  if (named.length > 0) return named;
-  const file = profile.mappings.get(location.mappingId) ?? '';
-  const where = file === '' ? '' : `${basename(file)}+`;
-  return [{ name: `(${where}0x${location.address.toString(16)})`, file, startLine: 0 }];
 }
