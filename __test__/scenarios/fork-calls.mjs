@@ -76,14 +76,20 @@ await scenarios({
   // While start() proves V8's frames on a JavaScript function, which here collects garbage before or after the look at its frame.
   async starting() {
     const original = api.start;
+    let phase;
+    /** Armed here and not before the call: a collection that V8 makes by itself would fork before start() has come so far. */
+    const forkInCollection = () => {
+      forker.forkInGc(phase);
+      collect();
+    };
     const probes = {
       before: function layoutProbe(callback) {
-        collect();
+        forkInCollection();
         return callback();
       },
       after: function layoutProbe(callback) {
         const result = callback();
-        collect();
+        forkInCollection();
         return result;
       },
     };
@@ -92,12 +98,12 @@ await scenarios({
     for (const when of ['before', 'after']) {
       api.start = (settings, _probe, ...rest) => original(settings, probes[when], ...rest);
       for (const kind of kinds) {
-        const phase = turns++ % 2 === 0 ? 'prologue' : 'epilogue';
+        phase = turns++ % 2 === 0 ? 'prologue' : 'epilogue';
         let profiler;
         const { child, end } = await forkIn(
           () => (profiler = start(options)),
           kind,
-          () => forker.forkInGc(phase),
+          () => undefined,
         );
         sampled(profiler, parentOnly);
         results.push({ when, kind, phase, child, parent: end.code ?? digest(profiler.stopSync()).names });
