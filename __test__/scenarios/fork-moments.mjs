@@ -25,11 +25,12 @@ async function prove(profiler, index, kind) {
   const { forked } = api.forkState();
   try {
     untilSampled(() => profiler.stats().samples, childOnly);
+    const { slots, tickerThreadId } = api.inspect();
     const profile = index % 3 === 0 ? await profiler.stop() : profiler.stopSync();
     const { parent, child, names, threads, count: all, cpu } = digest(profile);
     const own = threads.every((thread) => thread === forker.gettid());
     // What else there is, for the reader of a failure.
-    const instead = child === 0 ? { index, count: all, cpu, samples: profile.stats.samples, broken: profile.stats.brokenWalks, dropped: profile.stats.droppedSamples } : {};
+    const instead = child === 0 ? { index, count: all, cpu, stats: profile.stats, slots, tickerThreadId } : {};
     return { restarted: true, kind, forked, parent, child, names, own, sequence: profile.sequence, ...instead };
   } catch (error) {
     return { restarted: false, kind, forked, code: error.code, why: whyNot() };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { asChild, childOnly, DIES_WITH_PARENT, digest, emit, forker, inChild, LOOP, native, never, outcome, PAGES, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
+import { until } from '../helpers/held.mjs';
 
 const { start, stop, resetAfterFork } = pronghorn;
 const options = { intervalMicros: 1_000 };
@@ -94,7 +95,8 @@ await scenarios({
     const profiler = start({ ...options, [TEST_OPTIONS]: { injectPanic: 'the garbage collection prologue' } });
     sampled(profiler);
     collect();
-    await rest(2);
+    // Told before the loop polls, which a timer that is late may come before.
+    await until(() => profiler.failure !== undefined);
     collect();
     const before = profiler.failure?.code;
     const child = await inChild(async () => {
@@ -115,7 +117,7 @@ await scenarios({
     const profiler = start({ ...options, afterFork: 'stop', [TEST_OPTIONS]: { injectPanic: 'the garbage collection prologue' } });
     sampled(profiler);
     collect();
-    await rest(2);
+    await until(() => profiler.failure !== undefined);
     const before = profiler.failure?.code;
     const heard = [];
     for (const name of ['failure', 'reset']) subscribe(`pronghorn:${name}`, ({ error, restarted, reason }) => heard.push({ name, code: error?.code, restarted, reason }));
