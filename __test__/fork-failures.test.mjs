@@ -13,8 +13,8 @@ const run = (scenario, major, settings = {}) => runFork('failures', scenario, ma
 
 /** The announcements of an attempt that has failed: twice the same error, while everything is off. */
 function isFailure([failure, reset], step) {
-  assert.deepEqual([failure.name, failure.code, failure.stats, failure.on], ['failure', FORKED, FORKED, OFF], step);
-  assert.deepEqual([reset.name, reset.restarted, reset.stats, reset.on], ['reset', false, FORKED, OFF], step);
+  assert.deepEqual([failure.name, failure.code, failure.stats, failure.on], ['error', FORKED, FORKED, OFF], step);
+  assert.deepEqual([reset.name, reset.restarted, reset.stats, reset.on], ['fork:reset', false, FORKED, OFF], step);
   assert.match(failure.text, /^the profiler is off in this forked process until a reset succeeds: /, step);
   assert.equal(reset.text, failure.text, step);
   const cause = NATIVE.includes(step) ? `${step}: injected` : `a test makes "${step}" fail`;
@@ -70,9 +70,9 @@ for (const major of majors) {
       assert.ok(child.byLoop >= 4, 'the loop tried twice');
       for (const { name, code, text, stats, on } of child.heard) {
         assert.match(text, /the ticker thread could not start/);
-        assert.deepEqual([code, stats, on], [name === 'failure' ? FORKED : undefined, FORKED, OFF]);
+        assert.deepEqual([code, stats, on], [name === 'error' ? FORKED : undefined, FORKED, OFF]);
       }
-      assert.deepEqual(child.heard.map(({ name }) => name), ['failure', 'reset', 'failure', 'reset']);
+      assert.deepEqual(child.heard.map(({ name }) => name), ['error', 'fork:reset', 'error', 'fork:reset']);
       assert.deepEqual(child.calls, [FORKED, FORKED, FORKED]);
       assert.deepEqual([child.on, child.forked, parent], [OFF, true, ['parentOnly']]);
     });
