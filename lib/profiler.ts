@@ -71,6 +71,14 @@ export class Profiler {
   readonly #execve: ExecveGuard;
   /** Its parts stand in the chain for themselves: they may be at work for a while after the run has ended. */
   readonly #continuous: Continuous | undefined;
+  /** Called before the event loop polls in a child. */
+  readonly #onFork = (): void => {
+    try {
+      this.#aware.chain.resetAfterFork();
+    } catch {
+      // Published, and thrown by the next call into the API; the native half calls again.
+    }
+  };
   #state = fresh();
 
   /**
@@ -185,13 +193,17 @@ export class Profiler {
   #afterDelivery(last: Promise<Profile>): Promise<Profile> {
     const continuous = this.#continuous;
     if (continuous === undefined) return last;
+    const close = async (): Promise<void> => {
+      await continuous.close();
+      this.#collector.endWatch();
+    };
     const closed = last.then(
       async (profile) => {
-        await continuous.close();
+        await close();
         return profile;
       },
       async (error: unknown) => {
-        await continuous.close();
+        await close();
         throw error;
       },
     );
@@ -300,18 +312,11 @@ export class Profiler {
 
   #start(reset: Reset | undefined): void {
     const { options, continuous, test, startedBy, owner, native } = this.#setup;
-    const { chain, identity, exporter } = this.#aware;
+    const { identity, exporter } = this.#aware;
     const reading = reset?.reading ?? native.readClock();
     if (reset === undefined) exporter.begin(reading.realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#collectorFailed(error);
-    const onFork = (): void => {
-      try {
-        chain.resetAfterFork();
-      } catch {
-        // Published, and thrown by the next call into the API; the native half calls again.
-      }
-    };
-    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork });
+    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork: this.#onFork });
     this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
     this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });
@@ -324,7 +329,18 @@ export class Profiler {
     // In a child the rotation has rejected, and what runs there is not what was to be stopped.
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
-    return this.#collector.stop();
+    const last = this.#collector.stop();
+    // While uploads go on, no child may get at their sockets.
+    if (this.#continuous !== undefined) this.#watchForks();
+    return last;
+  }
+
+  #watchForks(): void {
+    try {
+      this.#collector.watchForks(this.#onFork);
+    } catch (error) {
+      publishError({ error: fromNative(error) });
+    }
   }
 
   /** After this the native half may be somebody else's, so its last words are kept here. */

@@ -157,9 +157,9 @@ const standing = { now: () => 0, random: () => 0, inOwnProcess: () => true, afte
 test('queues and scheduler: nothing waits in a child, nothing is counted, and one that stays off has left the chain', () => {
   for (const reset of [restart, stay]) {
     let left = 0;
-    const join = () => () => void (left += 1);
-    const queue = () => new ExportQueue({ exporter: { name: 'x', send: () => undefined }, place: 'x', limits: {}, time: standing, join });
-    const scheduler = () => new Scheduler({ periodMs: 1_000, what: {}, time: standing, join });
+    const enter = () => () => void (left += 1);
+    const queue = () => new ExportQueue({ exporter: { name: 'x', send: () => undefined }, place: 'x', limits: {}, time: standing, join: enter });
+    const scheduler = () => new Scheduler({ periodMs: 1_000, what: {}, time: standing, join: enter });
     assert.equal(seenFresh(queue(), reset).entries.length, 0);
     assert.equal(seenFresh(scheduler(), reset).held, undefined);
     // A queue that was just being closed has nothing to do in any child; the mark stands for that.

@@ -124,7 +124,7 @@ export function upload({ url, method, headers, body, timeoutMs, signal }: Upload
 function make(url: URL, how: Pick<RequestOptions, 'method' | 'headers'>): ClientRequest {
   // Loaded here: most programs that import pronghorn upload nothing.
   const http = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
-  const agent = new http.Agent({ keepAlive: false, maxSockets: 1 });
+  const agent = new http.Agent({ keepAlive: false });
   // Of the URL only what a request needs: a password in it is not for headers.
   const { hostname, port, pathname, search, protocol } = url;
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
