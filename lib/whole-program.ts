@@ -180,15 +180,13 @@ class WholeProgram implements ForkComponent {
     return current?.profiler === this.#setup.profiler && current.stopping !== true;
   }
 
-  /** The process ends too soon for uploads: what nobody has got yet becomes a file, the newest of it at least. */
+  /** The process ends too soon for uploads: what no exporter has got becomes files. A queue's bounds are theirs, too. */
   #keep({ exporters, profiles }: Undelivered): void {
     if (exporters.length === 0) return;
-    const places = exporters.join(' and ');
-    const last = profiles.at(-1);
-    if (last === undefined) return say(`the process ended before its last profiles were sent to ${places}; the file exporter has them`);
-    const path = this.#write(last);
-    const others = profiles.length === 1 ? '' : `; ${profiles.length - 1} before it are lost`;
-    if (path !== undefined) say(`the process ended before its last profile was sent to ${places}; it is in ${path}${others}`);
+    const what = `the process ended before all profiles were sent to ${exporters.join(', ')}`;
+    if (profiles.length === 0) return say(`${what}; the file exporter has them`);
+    const paths = profiles.map((profile) => this.#write(profile, profile.startTime)).filter((path) => path !== undefined);
+    if (paths.length > 0) say(`${what}; ${profiles.length === 1 ? 'the last is' : `the last ${profiles.length} are`} in ${paths.join(', ')}`);
   }
 
   /** The program has stopped the profiler, and has the profile, or exporters have: nothing is left to be written when a signal ends it. */
@@ -208,9 +206,8 @@ class WholeProgram implements ForkComponent {
   }
 
   /** @returns where it is, unless that has been said, or it is nowhere */
-  #write(profile: Profile): string | undefined {
+  #write(profile: Profile, when = this.#state.when): string | undefined {
     const { directory, identity } = this.#setup;
-    const { when } = this.#state;
     try {
       return writeNewProfileSync(directory, when, identity.pid, profile.data);
     } catch (error) {
