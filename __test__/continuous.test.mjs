@@ -59,7 +59,8 @@ describe('continuous profiles of a cluster', { concurrency: 2 }, () => {
           async () => {
             const found = await parca.top(selector('cpu', { labels }));
             const hot = found.functions.find((each) => each.name === name);
-            return hot !== undefined && hot.cumulative > cpuNanos * 0.75 && { ...found, hot };
+            if (hot === undefined || hot.cumulative < cpuNanos * 0.75) throw new Error(`${hot?.cumulative} of ${cpuNanos} ns; all: ${found.total}; ${run.stderr}`);
+            return { ...found, hot };
           },
           { what: `${name} at Parca` },
         );

@@ -77,6 +77,7 @@ export type DropReason = 'full' | 'too old' | 'refused' | 'stopped' | 'collector
 export const ERROR_CHANNEL = 'pronghorn:error';
 export const EXEC_CHANNEL = 'pronghorn:exec';
 export const STOP_CHANNEL = 'pronghorn:stop';
+export const EXPORT_CHANNEL = 'pronghorn:export';
 
 const start = channel('pronghorn:start');
 const profile = channel('pronghorn:profile');
@@ -85,7 +86,7 @@ const stop = channel(STOP_CHANNEL);
 const failure = channel(ERROR_CHANNEL);
 const exec = channel(EXEC_CHANNEL);
 const reset = channel('pronghorn:fork:reset');
-const exported = channel('pronghorn:export');
+const exported = channel(EXPORT_CHANNEL);
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {

@@ -12,7 +12,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { tmpdir } from 'node:os';
 import { startAs } from './api.js';
 import type { Undelivered } from './continuous.js';
-import { EXEC_CHANNEL, ERROR_CHANNEL, STOP_CHANNEL, type ErrorMessage, type ProfileMessage } from './channels.js';
+import { ERROR_CHANNEL, EXEC_CHANNEL, EXPORT_CHANNEL, STOP_CHANNEL, type ErrorMessage, type ExportMessage, type ProfileMessage } from './channels.js';
 import { readEnvironment } from './environment.js';
 import { InvalidOptionError } from './errors.js';
 import type { ContinuousOptions } from './export/options.js';
@@ -88,9 +88,11 @@ interface State {
   ending: boolean;
   /** The profiler has been stopped, by whomever, and its last profile has been made. */
   stopped: boolean;
+  /** Exporters whose trouble has been said; it is said again after a success. */
+  readonly troubled: Set<string>;
 }
 
-const fresh = (when: Date): State => ({ when, ending: false, stopped: false });
+const fresh = (when: Date): State => ({ when, ending: false, stopped: false, troubled: new Set() });
 
 /** The end of the program, and what is written then. */
 class WholeProgram implements ForkComponent {
@@ -100,6 +102,7 @@ class WholeProgram implements ForkComponent {
   readonly #onExit = (): void => this.#writeAtExit();
   readonly #onStop = (): void => this.#stopped();
   readonly #onExec = (message: unknown): void => this.#writeBeforeExec((message as ProfileMessage).profile);
+  readonly #onExport = (message: unknown): void => this.#sayTrouble(message as ExportMessage);
   #state: State;
 
   constructor(setup: Setup, when: Date) {
@@ -114,6 +117,7 @@ class WholeProgram implements ForkComponent {
     if (this.#setup.delivers) process.on('beforeExit', this.#onBeforeExit);
     subscribe(EXEC_CHANNEL, this.#onExec);
     subscribe(STOP_CHANNEL, this.#onStop);
+    subscribe(EXPORT_CHANNEL, this.#onExport);
   }
 
   /** Leaves a signal alone that the program already handles; a listener it adds later replaces ours. */
@@ -132,6 +136,7 @@ class WholeProgram implements ForkComponent {
     process.removeListener('beforeExit', this.#onBeforeExit);
     unsubscribe(EXEC_CHANNEL, this.#onExec);
     unsubscribe(STOP_CHANNEL, this.#onStop);
+    unsubscribe(EXPORT_CHANNEL, this.#onExport);
   }
 
   resetAfterFork({ reading, verdict }: Reset): void {
@@ -178,6 +183,17 @@ class WholeProgram implements ForkComponent {
   #runs(): boolean {
     const { current } = new Registry(this.#setup.native);
     return current?.profiler === this.#setup.profiler && current.stopping !== true;
+  }
+
+  /** Once for each time that an exporter gets into trouble, not for every period. */
+  #sayTrouble({ exporter, outcome, reason, error }: ExportMessage): void {
+    const { troubled } = this.#state;
+    if (outcome === 'exported') return void troubled.delete(exporter);
+    // What the end leaves no time for is said when it is known where it has gone.
+    if (troubled.has(exporter) || reason === 'stopped') return;
+    troubled.add(exporter);
+    const lost = outcome === 'dropped' ? `a profile for ${exporter} is lost, ${reason}` : `a profile for ${exporter} has to wait`;
+    say(error === undefined ? lost : `${lost}: ${error.message}`);
   }
 
   /** The process ends too soon for uploads: what no exporter has got becomes files. A queue's bounds are theirs, too. */

@@ -106,7 +106,7 @@ test('whole program: the child’s file is named after the reset', (t) => {
     if (kept === undefined) delete process.env.PRONGHORN_OUTPUT_DIR;
     else process.env.PRONGHORN_OUTPUT_DIR = kept;
   });
-  for (const reset of [restart, stay]) assert.deepEqual(afterReset(program, reset).after, { when: new Date(1_800_000_000_123), ending: false, stopped: false });
+  for (const reset of [restart, stay]) assert.deepEqual(afterReset(program, reset).after, { when: new Date(1_800_000_000_123), ending: false, stopped: false, troubled: new Set() });
 });
 
 test('promises: none is pending in a child, each has rejected, and what it had left in the process is put away', async () => {

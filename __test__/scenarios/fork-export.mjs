@@ -48,6 +48,8 @@ const options = {
   exporters: [{ type: 'http', url, timeoutMs: moment === 'body' ? 3_000 : 20_000 }],
   periodMs: moment === 'wait' || moment === 'jitter' ? 1_000 : 2_000,
   stopTimeoutMs: 20_000,
+  // For the large one, which waits for its second attempt beside others.
+  queue: { maxBytes: 256 << 20 },
 };
 
 /** Brings the parent to where it is to fork, and returns the profiler. */

@@ -75,6 +75,8 @@ interface State {
   closing: { readonly until: number; end(): void } | undefined;
   /** The timer of that. */
   closed: Cancel;
+  /** What was given up because the time for it was over. */
+  readonly left: Report[];
 }
 
 const nothing = (): void => undefined;
@@ -87,6 +89,7 @@ const fresh = (): State => ({
   patience: nothing,
   closing: undefined,
   closed: nothing,
+  left: [],
 });
 
 /** The queue of one exporter. */
@@ -148,11 +151,10 @@ export class ExportQueue implements ForkComponent {
     if (this.#state === state) this.#end();
   }
 
-  /** Gives up what is left, at once, and leaves the chain. Returns what was left. */
-  closeSync(): Report[] {
-    const left = this.#state.entries.map(({ report }) => report);
+  /** Gives up what is left, at once, and leaves the chain. Returns all that was given up so, also by an earlier close(). */
+  closeSync(): readonly Report[] {
     this.#end();
-    return left;
+    return this.#state.left;
   }
 
   /** Whether this exporter can send on the calling thread. */
@@ -286,10 +288,11 @@ export class ExportQueue implements ForkComponent {
   }
 
   #drop(index: number, reason: DropReason, error: ExportError | undefined): void {
-    const { entries, counters } = this.#state;
+    const { entries, counters, left } = this.#state;
     const [entry] = entries.splice(index, 1);
     if (entry === undefined) return;
     counters.dropped += 1;
+    if (reason === 'stopped') left.push(entry.report);
     this.#tell(entry, { outcome: 'dropped', attempts: entry.failures, reason, error });
   }
 
