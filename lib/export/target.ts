@@ -4,7 +4,7 @@
 import { ExportError, type Report, type Sent } from './exporter.js';
 import { mayRetry, retryAfterMs } from './retry.js';
 import { Secrets } from './secrets.js';
-import { type Answer, shown, upload } from './upload.js';
+import { type Answer, moduleFor, shown, upload } from './upload.js';
 
 /** How a server is reached. What HTTP exporters have in common. */
 export interface HttpSettings {
@@ -45,6 +45,8 @@ export class HttpTarget {
   /** @param name what messages call the exporter */
   constructor(name: string, settings: HttpSettings, protocol: Protocol = {}) {
     const { url, headers, basicAuth, bearerToken } = settings;
+    // Now, at the start, and not in the middle of the program's work.
+    moduleFor(url);
     this.#name = name;
     this.#settings = settings;
     this.#protocol = protocol;
