@@ -12,8 +12,9 @@ import { eventually } from './helpers/servers.mjs';
 const TOKEN = 'only-for-servers-4711';
 const PASSWORD = 'pass%word:x@y';
 
-/** CPU time that a profile must agree on with the process's own account: what Node itself needs is in the latter only. */
-const near = (actual, expected, what) => assert.ok(actual > expected * 0.75 && actual < expected * 1.05, `${what}: ${actual} of ${expected}`);
+/** The CPU time of a function as its thread's clock has it, and as the samples have it. */
+const LEAST = 0.9;
+const near = (actual, expected, what) => assert.ok(actual > expected * LEAST && actual < expected * 1.1, `${what}: ${actual} of ${expected}`);
 
 describe('continuous profiles of a cluster', { concurrency: 2 }, () => {
   let parca;
@@ -59,7 +60,7 @@ describe('continuous profiles of a cluster', { concurrency: 2 }, () => {
           async () => {
             const found = await parca.top(selector('cpu', { labels }));
             const hot = found.functions.find((each) => each.name === name);
-            if (hot === undefined || hot.cumulative < cpuNanos * 0.75) throw new Error(`${hot?.cumulative} of ${cpuNanos} ns; all: ${found.total}; ${run.stderr}`);
+            if (hot === undefined || hot.cumulative < cpuNanos * LEAST) throw new Error(`${hot?.cumulative} of ${cpuNanos} ns; all: ${found.total}; ${run.stderr}`);
             return { ...found, hot };
           },
           { what: `${name} at Parca` },

@@ -190,10 +190,10 @@ class WholeProgram implements ForkComponent {
     const { troubled } = this.#state;
     if (outcome === 'exported') return void troubled.delete(exporter);
     // What the end leaves no time for is said when it is known where it has gone.
-    if (troubled.has(exporter) || reason === 'stopped') return;
+    if (troubled.has(exporter) || (reason === 'stopped' && error === undefined)) return;
     troubled.add(exporter);
-    const lost = outcome === 'dropped' ? `a profile for ${exporter} is lost, ${reason}` : `a profile for ${exporter} has to wait`;
-    say(error === undefined ? lost : `${lost}: ${error.message}`);
+    const what = outcome === 'failed' ? 'has to wait' : reason === 'stopped' ? 'was not sent in time' : `is lost, ${reason}`;
+    say(`a profile for ${exporter} ${what}${error === undefined ? '' : `: ${error.message}`}`);
   }
 
   /** The process ends too soon for uploads: what no exporter has got becomes files. A queue's bounds are theirs, too. */

@@ -1,6 +1,6 @@
 // A cluster under register, with exporters from the environment: each worker computes in a function of its own for a while, says how much, and ends by itself.
 import cluster from 'node:cluster';
-import { report, rest, settings } from '../helpers/scenario.mjs';
+import { fixture, report, rest, settings } from '../helpers/scenario.mjs';
 
 let sink = 1;
 
@@ -8,14 +8,15 @@ function chunk() {
   for (let index = 0; index < 50_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
 }
 
-const cpuMs = () => process.cpuUsage().user / 1_000 + process.cpuUsage().system / 1_000;
+/** CPU time of this thread. */
+const cpuNanos = () => fixture.threadCpuNanos();
 
 function workerOne(ms) {
-  for (const end = cpuMs() + ms; cpuMs() < end; ) chunk();
+  for (const end = cpuNanos() + ms * 1e6; cpuNanos() < end; ) chunk();
 }
 
 function workerTwo(ms) {
-  for (const end = cpuMs() + ms; cpuMs() < end; ) chunk();
+  for (const end = cpuNanos() + ms * 1e6; cpuNanos() < end; ) chunk();
 }
 
 if (cluster.isPrimary) {
@@ -30,11 +31,14 @@ if (cluster.isPrimary) {
   });
 } else {
   const hot = cluster.worker.id === 1 ? workerOne : workerTwo;
-  const began = process.cpuUsage();
-  for (const end = performance.now() + settings.ms; performance.now() < end; ) {
+  let spent = 0;
+  // Some periods long, and long enough to be measured, however busy the machine is.
+  for (const end = performance.now() + settings.ms; performance.now() < end || spent < 400e6; ) {
+    const before = cpuNanos();
     hot(20);
+    spent += cpuNanos() - before;
     await rest(10);
   }
-  const { user, system } = process.cpuUsage(began);
-  process.send({ id: cluster.worker.id, pid: process.pid, name: hot.name, cpuNanos: (user + system) * 1_000 }, () => cluster.worker.disconnect());
+  // With process.disconnect() a cluster worker would end at once.
+  process.send({ id: cluster.worker.id, pid: process.pid, name: hot.name, cpuNanos: spent }, () => cluster.worker.disconnect());
 }
