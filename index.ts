@@ -33,7 +33,7 @@ export type {
   QueueOptions,
   ServerOptions,
 } from './lib/export/options.js';
-export type { QueueStats } from './lib/export/queue.js';
+export type { QueueStats } from './lib/export/queue-state.js';
 export type { AfterFork, ResolvedOptions, SamplingOptions } from './lib/options.js';
 export type { Origin, Profile } from './lib/profile.js';
 export type { ProfileFile } from './lib/profile-file.js';

@@ -104,6 +104,17 @@ for (const major of majors) {
         assert.deepEqual([code, stdout, stderr, files, server.requests.length], [0, '0\n', '', [], 1]);
       }));
 
+    it(`without a folder that can be written to, exporters that need none work (Node ${major})`, () =>
+      withServer([{}], async (server) => {
+        const env = toServer(server, { PRONGHORN_OUTPUT_DIR: '/proc/nowhere' });
+        const app = join(scratch(), 'app.mjs');
+        writeFileSync(app, BURN);
+        const result = await launch(nodePath(major), ['--import', join(root, 'dist/register.js'), app], { env }).done;
+        assert.deepEqual([result.code, result.stderr, server.requests.length], [0, '', 1]);
+        const refused = await launch(nodePath(major), ['--import', join(root, 'dist/register.js'), app], { env: { ...env, PRONGHORN_EXPORTERS: 'http,file' } }).done;
+        assert.match(refused.stderr, /^pronghorn: not profiling this program: profiles cannot be written to the folder/);
+      }));
+
     it(`trouble is said once, and no secret with it, not even where the server repeats it (Node ${major})`, () =>
       withServer([{ status: 401, body: `no: ${SECRET} and ${encodeURIComponent(SECRET)}, user:${SECRET}, ${Buffer.from(`me:${SECRET}`).toString('base64')}` }], async (server) => {
         const url = server.url.replace('http://', `http://me:${SECRET}@`);

@@ -3,7 +3,8 @@
  * period, goes into the queue of each exporter.
  */
 import type { Exporter, Report } from './export/exporter.js';
-import { ExportQueue, type Limits, type QueueStats } from './export/queue.js';
+import { ExportQueue } from './export/queue.js';
+import type { Limits, QueueStats } from './export/queue-state.js';
 import { publishError } from './channels.js';
 import { fromNative } from './errors.js';
 import type { ForkComponent } from './fork/component.js';

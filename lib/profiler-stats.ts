@@ -1,7 +1,7 @@
 /**
  * What `stats()` of a profiler tells beside the native half's counters: its rotations, and what has become of their profiles.
  */
-import type { QueueStats } from './export/queue.js';
+import type { QueueStats } from './export/queue-state.js';
 import type { Stats } from './native-api.js';
 
 /** Counters since `start()`, or since this process was forked off. Times are nanoseconds. */

@@ -10,53 +10,13 @@ import type { ResolvedContinuous } from './export/resolve.js';
 import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
-import type { Capabilities, NativeApi, Stats } from './native-api.js';
-import { optionsKey, type ResolvedOptions, type TestOptions } from './options.js';
+import type { Capabilities } from './native-api.js';
+import { optionsKey, type ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
-import { count, noRotations, type ProfilerStats, profilerStats, type Rotations } from './profiler-stats.js';
-import { type Owner, Registry } from './registry.js';
+import { fresh, type ProfilerSetup } from './profiler-state.js';
+import { count, type ProfilerStats, profilerStats } from './profiler-stats.js';
+import { Registry } from './registry.js';
 import { timeOf } from './time.js';
-
-/** What a run is made of. */
-export interface ProfilerSetup {
-  native: NativeApi;
-  options: ResolvedOptions;
-  /** Where its profiles go by themselves, if they do. */
-  continuous?: ResolvedContinuous | undefined;
-  test: TestOptions;
-  startedBy: string;
-  /** If it is shared with nobody: whose it is. */
-  owner: Owner | undefined;
-}
-
-/** What a run has come to. */
-interface State {
-  /** Between start and stop: methods ask the native half. */
-  running: boolean;
-  /** When the period under way has begun, by the monotonic clock. */
-  periodBeganNanos: bigint;
-  rotation: Promise<Profile> | undefined;
-  stopped: Promise<Profile> | undefined;
-  failure: PronghornError | undefined;
-  /** The failure is the collector's: what it collects is not to be trusted. */
-  collectorFailed: boolean;
-  rotations: Rotations;
-  lastCapabilities: Capabilities | undefined;
-  lastStats: Stats | undefined;
-}
-
-/** Of a profiler that has not been started in this process. */
-const fresh = (): State => ({
-  running: false,
-  periodBeganNanos: 0n,
-  rotation: undefined,
-  stopped: undefined,
-  failure: undefined,
-  collectorFailed: false,
-  rotations: noRotations(),
-  lastCapabilities: undefined,
-  lastStats: undefined,
-});
 
 /** The running profiler. `start()` makes it. */
 export class Profiler {

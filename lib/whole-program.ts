@@ -41,13 +41,14 @@ export function profileWholeProgram(load: () => NativeApi): void {
     const native = load();
     // Another copy of this package may have been registered as well.
     if (new Registry(native).current?.startedBy === STARTED_BY) return;
-    const directory = prepareDirectory(outputDirectory);
+    const delivers = (options.exporters ?? []).length > 0;
+    const writes = writesFiles(options);
+    const directory = folderFor(outputDirectory, delivers && !writes);
     const when = new Date();
     const profiler = startAs(load, STARTED_BY, options);
     subscribe(ERROR_CHANNEL, sayFailure);
     const { chain, identity } = forkAware(native);
-    const delivers = (options.exporters ?? []).length > 0;
-    const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes: delivers && writesFiles(options), leave: () => leave() }, when);
+    const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes, leave: () => leave() }, when);
     const leave = chain.join(program);
     program.start();
     program.started();
@@ -60,6 +61,16 @@ export function profileWholeProgram(load: () => NativeApi): void {
 function inWordsOfEnvironment(error: unknown): string {
   if (!(error instanceof InvalidOptionError)) return messageOf(error);
   return messageOf(error).replace(error.option, variableOf(error.option, process.env));
+}
+
+/** @param mayDiffer a container with exporters may have no folder that can be written to; files are only for what they cannot get there */
+function folderFor(outputDirectory: string, mayDiffer: boolean): string {
+  try {
+    return prepareDirectory(outputDirectory);
+  } catch (error) {
+    if (mayDiffer) return tmpdir();
+    throw error;
+  }
 }
 
 function writesFiles({ exporters = [] }: ContinuousOptions): boolean {

@@ -35,10 +35,10 @@ export class PyroscopeExporter implements Exporter {
   }
 }
 
-/** The name of the series: `service{label=value,…}`. */
+/** The name of the series: `service{label=value,…}`. Any other character in the service than these is refused. */
 function seriesName(report: Report): string {
   const labels = Object.entries(seriesLabels(report)).map(([name, value]) => `${name}=${labelValue(value)}`);
-  return `${labelValue(report.service)}{${labels.join(',')}}`;
+  return `${report.service.replace(/[^\w./-]/g, '_')}{${labels.join(',')}}`;
 }
 
 /** Without the characters that have a meaning in a series' name. */

@@ -8,41 +8,12 @@
 import { debuglog } from 'node:util';
 import { type DropReason, type ExportMessage, publishExport } from '../channels.js';
 import type { ForkComponent, Reset } from '../fork/component.js';
-import type { Cancel, Time } from '../time.js';
+import type { Time } from '../time.js';
 import { type Exporter, type ExportError, exportError, type Report, type Sent } from './exporter.js';
+import { type Entry, fresh, type Limits, type QueueStats, type State } from './queue-state.js';
 import { backoffMs } from './retry.js';
 
 const debug = debuglog('pronghorn');
-
-/** The bounds of a queue. */
-export interface Limits {
-  /** Profiles that wait, besides the one that is being sent. */
-  readonly maxProfiles: number;
-  /** Of their data. The newest is kept whatever its size. */
-  readonly maxBytes: number;
-  /** How long a profile may wait, in milliseconds. */
-  readonly maxAgeMs: number;
-}
-
-/** What has become of the profiles for one exporter since the profiler was started in this process. */
-export interface QueueStats {
-  /** Profiles that have arrived. */
-  exported: number;
-  /** What was sent or written for them. */
-  exportedBytes: number;
-  /** Attempts that have failed. */
-  failures: number;
-  /** Attempts after a failed one. */
-  retries: number;
-  /** Profiles that were given up. */
-  dropped: number;
-  /** Profiles that wait now, the one being sent included. */
-  waiting: number;
-  /** The size of their data. */
-  waitingBytes: number;
-  /** The longest that beginning an attempt has kept the main thread, in nanoseconds. */
-  sendMaxNanos: number;
-}
 
 /** How it is set up. */
 export interface QueueSetup {
@@ -54,43 +25,6 @@ export interface QueueSetup {
   /** Takes it into the chain; returns a function that takes it out. */
   join(component: ForkComponent): () => void;
 }
-
-/** One profile that waits. */
-interface Entry {
-  readonly report: Report;
-  readonly since: number;
-  failures: number;
-}
-
-interface State {
-  readonly entries: Entry[];
-  readonly counters: Omit<QueueStats, 'waiting' | 'waitingBytes'>;
-  /** The attempt under way. */
-  attempt: AbortController | undefined;
-  /** The end of the pause after a failure. */
-  pause: Cancel | undefined;
-  /** The end of the patience with an attempt. */
-  patience: Cancel;
-  /** Once it is being closed: until when, and what to do when nothing is left. */
-  closing: { readonly until: number; end(): void } | undefined;
-  /** The timer of that. */
-  closed: Cancel;
-  /** What was given up because the time for it was over. */
-  readonly left: Report[];
-}
-
-const nothing = (): void => undefined;
-
-const fresh = (): State => ({
-  entries: [],
-  counters: { exported: 0, exportedBytes: 0, failures: 0, retries: 0, dropped: 0, sendMaxNanos: 0 },
-  attempt: undefined,
-  pause: undefined,
-  patience: nothing,
-  closing: undefined,
-  closed: nothing,
-  left: [],
-});
 
 /** The queue of one exporter. */
 export class ExportQueue implements ForkComponent {
