@@ -30,7 +30,7 @@ for (const major of majors) {
         const { done, heard, names, parent } = report[step];
         assert.ok(done, `${step}: nobody tried again`);
         isFailure(heard, step);
-        assert.deepEqual(heard.slice(2).map(({ name, restarted, stats }) => [name, restarted, stats]), [['reset', true, 'none']], step);
+        assert.deepEqual(heard.slice(2).map(({ name, restarted, stats }) => [name, restarted, stats]), [['fork:reset', true, 'none']], step);
         assert.deepEqual([names, parent], [['childOnly'], ['parentOnly']], step);
       }
     });
@@ -43,7 +43,7 @@ for (const major of majors) {
         assert.deepEqual([first, told], [FORKED, 2], name);
         isFailure(heard, name.split(', ')[0]);
         assert.ok(done, `${name}: the loop did not try again`);
-        assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted], ['reset', true], name);
+        assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted], ['fork:reset', true], name);
         // Promises reject in the second round of whichever attempt comes to them.
         assert.equal(early, name.startsWith('start: ') ? 1 : 0, name);
         assert.deepEqual(settled, [FORKED], name);

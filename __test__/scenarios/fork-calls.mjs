@@ -97,7 +97,11 @@ await scenarios({
         const { child, end } = await forkIn(
           () => (profiler = start(options)),
           kind,
-          () => forker.forkInGc(phase),
+          () => {
+            // So that no other collection comes before the one that is meant.
+            collect();
+            forker.forkInGc(phase);
+          },
         );
         sampled(profiler, parentOnly);
         results.push({ when, kind, phase, child, parent: end.code ?? digest(profiler.stopSync()).names });
