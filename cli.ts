@@ -21,6 +21,9 @@ import { formatTop } from './lib/command/top-table.js';
 import { top } from './lib/command/top.js';
 import { VERSION } from './lib/version.js';
 
+/** As many files are named one by one. */
+const MOST_PATHS = 3;
+
 main().catch((error: unknown) => {
   if (error instanceof UsageError) say(`${error.message} (pronghorn --help)`);
   else if (error instanceof PronghornError) say(error.message);
@@ -57,7 +60,9 @@ async function run(command: Extract<Command, { name: 'run' }>): Promise<void> {
   const args = [...process.execArgv, '--import', register, ...withoutNode(command.program)];
   const ending = await runProgram(args, { ...process.env, ...command.env });
   if (ending.pid !== undefined) {
-    for (const path of profilesOf(command.outputDirectory, ending.pid)) say(`profile written to ${path}`);
+    const paths = profilesOf(command.outputDirectory, ending.pid);
+    if (paths.length > MOST_PATHS) say(`${paths.length} profiles written to ${command.outputDirectory}; the last is ${paths.at(-1)}`);
+    else for (const path of paths) say(`profile written to ${path}`);
   }
   endLike(ending);
 }

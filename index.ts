@@ -13,15 +13,29 @@ prepareCluster();
 export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
 export const { startCluster, profileCluster } = createClusterApi(loadNative);
 
-export type { ProfileOptions } from './lib/api.js';
+export type { ProfileOptions, StartOptions } from './lib/api.js';
 export type { ClusterOptions, ProfileClusterOptions } from './lib/cluster/api.js';
 export type { ClusterPart, ClusterProcess, ClusterProfile } from './lib/cluster/profile.js';
 export type { ClusterSession } from './lib/cluster/session.js';
-export type { FailureMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
-export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/core.js';
+export type { DropReason, ErrorMessage, ExportMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
+export { AbortedError, AlreadyStartedError, ExportError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/core.js';
 export type { ErrorCode } from './lib/errors.js';
 export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, Stats, Threads } from './lib/native-api.js';
-export type { AfterFork, ResolvedOptions, StartOptions } from './lib/options.js';
+export type { Exporter, Failed, Report, Sent } from './lib/export/exporter.js';
+export type {
+  ContinuousOptions,
+  ExporterOptions,
+  FileExporterOptions,
+  HttpExporterOptions,
+  OtlpExporterOptions,
+  ParcaExporterOptions,
+  PyroscopeExporterOptions,
+  QueueOptions,
+  ServerOptions,
+} from './lib/export/options.js';
+export type { QueueStats } from './lib/export/queue-state.js';
+export type { AfterFork, ResolvedOptions, SamplingOptions } from './lib/options.js';
 export type { Origin, Profile } from './lib/profile.js';
 export type { ProfileFile } from './lib/profile-file.js';
 export type { Profiler } from './lib/profiler.js';
+export type { ProfilerStats } from './lib/profiler-stats.js';

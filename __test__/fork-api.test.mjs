@@ -18,8 +18,11 @@ const debugging = { env: { NODE_DEBUG: 'pronghorn' } };
 const stepsOf = (stderr, pid, generation) =>
   [...stderr.matchAll(new RegExp(`^PRONGHORN \\d+: pid ${pid}, generation ${generation}: (.*)$`, 'gm'))].map((match) => match[1]);
 
+/** What is there only where profiles are exported: fork-export.test.mjs. */
+const WITH_EXPORTERS = ['queues', 'scheduler'];
+
 /** Of a program that runs what is always there. */
-const round = (name, without = ['whole program']) => ORDER.filter((component) => !without.includes(component)).map((component) => `${name}: ${component}`);
+const round = (name, without = ['whole program', ...WITH_EXPORTERS]) => ORDER.filter((component) => !without.includes(component)).map((component) => `${name}: ${component}`);
 
 for (const major of majors) {
   it(`the child is reset in order, says each step, and goes on as a process of its own (Node ${major})`, async () => {
@@ -27,9 +30,9 @@ for (const major of majors) {
     const { before, child, last, pid } = report;
     assert.deepEqual(stepsOf(stderr, child.pid, 1), [...round('hooks off'), ...round('reset'), 'start: execve', 'start: profiler', 'profiling']);
     assert.deepEqual(stepsOf(stderr, pid, 0), []);
-    assert.deepEqual(child.heard.map(({ name }) => name), ['start', 'reset', 'rotate']);
+    assert.deepEqual(child.heard.map(({ name }) => name), ['start', 'fork:reset', 'rotate']);
     const { unprofiledNanos, ...reset } = child.heard[1];
-    assert.deepEqual(reset, { name: 'reset', generation: 1, pid: child.pid, parentPid: pid, restarted: true });
+    assert.deepEqual(reset, { name: 'fork:reset', generation: 1, pid: child.pid, parentPid: pid, restarted: true });
     assert.ok(Number(unprofiledNanos) > 0 && Number(unprofiledNanos) < 5e9, unprofiledNanos);
     assert.ok(child.same);
     assert.deepEqual([before.processId, before.sequence, last.origin.sequence], [pid, 0, 1]);
@@ -101,7 +104,7 @@ for (const major of majors) {
     const { report } = await runFork('api', 'failures', major, { steps });
     for (const step of steps) {
       const { told, child, parent } = report[step];
-      assert.deepEqual(told, [`failure ${FORKED}`, 'reset false', 'reset true'], step);
+      assert.deepEqual(told, [`error ${FORKED}`, 'fork:reset false', 'fork:reset true'], step);
       assert.ok(child > 0 && parent === 0, `${step}: ${child} samples of the child, ${parent} of the parent`);
     }
   });
@@ -124,7 +127,7 @@ for (const major of majors) {
     const { report, stderr } = await runFork('api', 'register', major, {}, { env, flags: ['--import', join(root, 'dist/register.js')] });
     const { parent, normal, early, killed, status } = report;
     assert.match(status, /ended with signal 15/);
-    assert.deepEqual(stepsOf(stderr, normal, 1), [...round('hooks off', []), ...round('reset', []), 'start: execve', 'start: whole program', 'start: profiler', 'profiling']);
+    assert.deepEqual(stepsOf(stderr, normal, 1), [...round('hooks off', WITH_EXPORTERS), ...round('reset', WITH_EXPORTERS), 'start: execve', 'start: whole program', 'start: profiler', 'profiling']);
     // One that ended before its loop turned was never sampled.
     assert.deepEqual(stepsOf(stderr, early, 1), []);
     const pids = readdirSync(folder).map((name) => Number(/^CPU\.\d{8}\.\d{6}\.(\d+)\.0\.pb\.gz$/.exec(name)?.[1]));

@@ -13,8 +13,8 @@ const run = (scenario, major, settings = {}) => runFork('failures', scenario, ma
 
 /** The announcements of an attempt that has failed: twice the same error, while everything is off. */
 function isFailure([failure, reset], step) {
-  assert.deepEqual([failure.name, failure.code, failure.stats, failure.on], ['failure', FORKED, FORKED, OFF], step);
-  assert.deepEqual([reset.name, reset.restarted, reset.stats, reset.on], ['reset', false, FORKED, OFF], step);
+  assert.deepEqual([failure.name, failure.code, failure.stats, failure.on], ['error', FORKED, FORKED, OFF], step);
+  assert.deepEqual([reset.name, reset.restarted, reset.stats, reset.on], ['fork:reset', false, FORKED, OFF], step);
   assert.match(failure.text, /^the profiler is off in this forked process until a reset succeeds: /, step);
   assert.equal(reset.text, failure.text, step);
   const cause = NATIVE.includes(step) ? `${step}: injected` : `a test makes "${step}" fail`;
@@ -30,7 +30,7 @@ for (const major of majors) {
         const { done, heard, names, parent } = report[step];
         assert.ok(done, `${step}: nobody tried again`);
         isFailure(heard, step);
-        assert.deepEqual(heard.slice(2).map(({ name, restarted, stats }) => [name, restarted, stats]), [['reset', true, 'none']], step);
+        assert.deepEqual(heard.slice(2).map(({ name, restarted, stats }) => [name, restarted, stats]), [['fork:reset', true, 'none']], step);
         assert.deepEqual([names, parent], [['childOnly'], ['parentOnly']], step);
       }
     });
@@ -43,7 +43,7 @@ for (const major of majors) {
         assert.deepEqual([first, told], [FORKED, 2], name);
         isFailure(heard, name.split(', ')[0]);
         assert.ok(done, `${name}: the loop did not try again`);
-        assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted], ['reset', true], name);
+        assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted], ['fork:reset', true], name);
         // Promises reject in the second round of whichever attempt comes to them.
         assert.equal(early, name.startsWith('start: ') ? 1 : 0, name);
         assert.deepEqual(settled, [FORKED], name);
@@ -70,9 +70,9 @@ for (const major of majors) {
       assert.ok(child.byLoop >= 4, 'the loop tried twice');
       for (const { name, code, text, stats, on } of child.heard) {
         assert.match(text, /the ticker thread could not start/);
-        assert.deepEqual([code, stats, on], [name === 'failure' ? FORKED : undefined, FORKED, OFF]);
+        assert.deepEqual([code, stats, on], [name === 'error' ? FORKED : undefined, FORKED, OFF]);
       }
-      assert.deepEqual(child.heard.map(({ name }) => name), ['failure', 'reset', 'failure', 'reset']);
+      assert.deepEqual(child.heard.map(({ name }) => name), ['error', 'fork:reset', 'error', 'fork:reset']);
       assert.deepEqual(child.calls, [FORKED, FORKED, FORKED]);
       assert.deepEqual([child.on, child.forked, parent], [OFF, true, ['parentOnly']]);
     });

@@ -82,7 +82,7 @@ for (const major of majors) {
       assert.ok(!('failure' in child), "the failure is the parent's");
       assert.deepEqual(child, {
         codes: ['ERR_PRONGHORN_NOT_STARTED', 'ERR_PRONGHORN_FORKED', 'ERR_PRONGHORN_FORKED'],
-        heard: [{ name: 'reset', restarted: false, reason: "the option afterFork is 'stop'" }],
+        heard: [{ name: 'fork:reset', restarted: false, reason: "the option afterFork is 'stop'" }],
         forked: false,
         names: ['childOnly'],
       });

@@ -5,16 +5,17 @@ import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
-import { CONTINUOUS_NAMES, type ContinuousOptions, resolveContinuous } from './export/options.js';
+import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
+import { resolveContinuous } from './export/resolve.js';
 import type { NativeApi } from './native-api.js';
 import { encodeOtlp } from './otlp-encoder.js';
-import { optionsKey, type ResolvedOptions, type StartOptions, type TestOptions, testOptions, validateOptions } from './options.js';
+import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
 import { type Entry, type Owner, Registry } from './registry.js';
 
-/** What `profile()` takes: how long, and all that `start()` takes. */
-export interface ProfileOptions extends StartOptions {
+/** What `profile()` takes: how long, and how to profile. */
+export interface ProfileOptions extends SamplingOptions {
   /** How long to profile, in milliseconds: an integer from 1 to 2,147,483,647. */
   durationMs: number;
   /** Ends the profile early; the promise then rejects with ERR_PRONGHORN_ABORTED. */
@@ -22,7 +23,7 @@ export interface ProfileOptions extends StartOptions {
 }
 
 /** What `start()` takes: how to profile, and where the profiles go by themselves. */
-export interface StartAllOptions extends StartOptions, ContinuousOptions {}
+export interface StartOptions extends SamplingOptions, ContinuousOptions {}
 
 /** The functions that index.ts exports. */
 export interface Api {
@@ -33,9 +34,10 @@ export interface Api {
    * @throws AlreadyStartedError (ERR_PRONGHORN_ALREADY_STARTED) naming who started the one that runs
    * @throws PronghornError (ERR_PRONGHORN_UNSUPPORTED_RUNTIME) with the reason and how to allow it
    */
-  start(options?: StartAllOptions): Profiler;
+  start(options?: StartOptions): Profiler;
   /**
-   * Stops the profiler, whoever started it, and resolves with the last period. Called again before that, it gives the same.
+   * Stops the profiler, whoever started it, and resolves with the last period: with exporters, when all that was to be sent has arrived or `stopTimeoutMs` have
+   * passed. Called again before that, it gives the same.
    * Rejects with ERR_PRONGHORN_NOT_STARTED where nothing runs.
    */
   stop(): Promise<Profile>;
@@ -64,7 +66,7 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
  * @param load returns the native half or throws ERR_PRONGHORN_UNSUPPORTED_RUNTIME; called as late as possible
  */
 export function createApi(load: () => NativeApi): Api {
-  function start(options?: StartAllOptions): Profiler {
+  function start(options?: StartOptions): Profiler {
     return startAs(load, callerOf(start), options);
   }
 
@@ -143,9 +145,13 @@ export function startExclusively(
  *
  * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
  */
-export function startAs(load: () => NativeApi, startedBy: string, options?: StartAllOptions): Profiler {
+export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
   const resolved = validateOptions(options, CONTINUOUS_NAMES);
-  const continuous = resolveContinuous(options ?? {}, (data, how) => encodeOtlp(load(), data, how));
+  const continuous = resolveContinuous(options ?? {}, {
+    env: process.env,
+    encodeOtlp: (data, how) => encodeOtlp(load(), data, how),
+    hasThreadPool: () => forkAware(load()).chain.hasThreadPool,
+  });
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;

@@ -3,6 +3,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { PronghornError } from './errors.js';
+import type { ExportError } from './export/exporter.js';
 import type { Capabilities } from './native-api.js';
 import type { ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
@@ -14,19 +15,19 @@ export interface StartMessage {
   startedBy: string;
 }
 
-/** Message of `pronghorn:rotate`, `pronghorn:stop` and `pronghorn:exec`. */
+/** Message of `pronghorn:profile`, and of `pronghorn:rotate`, `pronghorn:stop` and `pronghorn:exec`, which follow it. */
 export interface ProfileMessage {
   profile: Profile;
 }
 
-/** Message of `pronghorn:failure`: the profiler has switched itself off, or has lost a period. */
-export interface FailureMessage {
+/** Message of `pronghorn:error`: the profiler has switched itself off, or has lost a period. */
+export interface ErrorMessage {
   error: PronghornError;
   /** The period that nobody has, in nanoseconds since the epoch, if one was lost. */
   lost?: { startTimeNanos: bigint; endTimeNanos: bigint };
 }
 
-/** Message of `pronghorn:reset`: a process that was forked off has been reset, or an attempt to do so has failed. */
+/** Message of `pronghorn:fork:reset`: a process that was forked off has been reset, or an attempt to do so has failed. */
 export interface ResetMessage {
   /** Forks between the first process and this one. */
   generation: number;
@@ -59,25 +60,33 @@ export interface ExportMessage {
   /** How long the attempt took, if it has arrived, in milliseconds. */
   durationMs?: number;
   /** Why it failed. */
-  error?: PronghornError | undefined;
+  error?: ExportError | undefined;
   /** When it is tried again, in milliseconds from now. */
   retryInMs?: number;
   /** Why it was dropped. */
-  reason?: 'full' | 'too old' | 'refused' | 'stopped';
+  reason?: DropReason;
 }
 
+/**
+ * Why nobody will have a profile: the queue had no room for it; it has waited too long; its place does not want it, and never will; the profiler was stopped and
+ * the time for that was over; or the collector had failed before.
+ */
+export type DropReason = 'full' | 'too old' | 'refused' | 'stopped' | 'collector failed';
+
 /** The channels that `register` listens to itself. */
-export const FAILURE_CHANNEL = 'pronghorn:failure';
+export const ERROR_CHANNEL = 'pronghorn:error';
 export const EXEC_CHANNEL = 'pronghorn:exec';
 export const STOP_CHANNEL = 'pronghorn:stop';
+export const EXPORT_CHANNEL = 'pronghorn:export';
 
 const start = channel('pronghorn:start');
+const profile = channel('pronghorn:profile');
 const rotate = channel('pronghorn:rotate');
 const stop = channel(STOP_CHANNEL);
-const failure = channel(FAILURE_CHANNEL);
+const failure = channel(ERROR_CHANNEL);
 const exec = channel(EXEC_CHANNEL);
-const reset = channel('pronghorn:reset');
-const exported = channel('pronghorn:export');
+const reset = channel('pronghorn:fork:reset');
+const exported = channel(EXPORT_CHANNEL);
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
@@ -86,26 +95,34 @@ export function publishStart(message: StartMessage): void {
 
 /** A period has ended and the next one has begun. */
 export function publishRotate(message: ProfileMessage): void {
+  publishProfile(message);
   if (rotate.hasSubscribers) rotate.publish(message);
 }
 
 /** The profiler has stopped; the last period. */
 export function publishStop(message: ProfileMessage): void {
+  publishProfile(message);
   if (stop.hasSubscribers) stop.publish(message);
 }
 
+/** A profile was made, whatever has ended its period. */
+function publishProfile(message: ProfileMessage): void {
+  if (profile.hasSubscribers) profile.publish(message);
+}
+
 /** Something of ours failed. */
-export function publishFailure(message: FailureMessage): void {
+export function publishError(message: ErrorMessage): void {
   if (failure.hasSubscribers) failure.publish(message);
 }
 
 /** Whether anybody takes the profile that process.execve() would destroy. Making one for nobody would only cost time. */
 export function execIsHeard(): boolean {
-  return exec.hasSubscribers;
+  return exec.hasSubscribers || profile.hasSubscribers;
 }
 
 /** The process is about to become another program; the last period. Only what listeners do synchronously happens at all. */
 export function publishExec(message: ProfileMessage): void {
+  publishProfile(message);
   if (exec.hasSubscribers) exec.publish(message);
 }
 

@@ -78,6 +78,16 @@ export class Collector {
     return this.#sync(() => this.#native.stopSync());
   }
 
+  /** After a stop, while something goes on that a child must not go on with: `onFork` is called as it is while the profiler runs. */
+  watchForks(onFork: () => void): void {
+    this.#sync(() => this.#native.watchForks(() => undefined, fromLoop(onFork)));
+  }
+
+  /** Ends that. */
+  endWatch(): void {
+    this.#sync(() => this.#native.endWatch());
+  }
+
   /** The counters since start(). */
   stats(): Stats {
     return this.#sync(() => this.#native.stats());

@@ -3,13 +3,15 @@
  * period, goes into the queue of each exporter.
  */
 import type { Exporter, Report } from './export/exporter.js';
-import { ExportQueue, type Limits, type QueueStats } from './export/queue.js';
-import { publishFailure } from './channels.js';
+import { ExportQueue } from './export/queue.js';
+import type { Limits, QueueStats } from './export/queue-state.js';
+import { publishError } from './channels.js';
 import { fromNative } from './errors.js';
-import { clusterWorkerId } from './labels.js';
 import type { ForkComponent } from './fork/component.js';
+import { clusterWorkerId } from './labels.js';
 import type { Profile } from './profile.js';
-import { type Scheduled, Scheduler, type Time } from './scheduler.js';
+import { type Scheduled, Scheduler } from './scheduler.js';
+import type { Time } from './time.js';
 
 /** What it is made of. */
 export interface ContinuousSetup {
@@ -25,26 +27,27 @@ export interface ContinuousSetup {
 /** The profiler, as the scheduler needs it. */
 export type Source = Omit<Scheduled, 'deliver'>;
 
-/** Its parts are components of the fork chain: {@link components}. */
+/** What was given up at the end of a process. */
+export interface Undelivered {
+  /** The exporters that have not got everything. */
+  readonly exporters: readonly string[];
+  /** The profiles that no exporter has got in the end, oldest first. */
+  readonly profiles: readonly Profile[];
+}
+
+/** Its parts are components of the fork chain, each for as long as it has anything to do. */
 export class Continuous {
   readonly #setup: ContinuousSetup;
   readonly #queues: readonly ExportQueue[];
   readonly #scheduler: Scheduler;
 
-  constructor(setup: ContinuousSetup, source: Source, time: Time) {
+  /** @param join takes a component into the chain; returns a function that takes it out */
+  constructor(setup: ContinuousSetup, source: Source, time: Time, join: (component: ForkComponent) => () => void) {
     this.#setup = setup;
-    this.#queues = setup.exporters.map((exporter) => new ExportQueue(exporter, setup.limits, time));
-    this.#scheduler = new Scheduler(setup.periodMs, { ...source, deliver: (profile) => this.deliver(profile) }, time);
-  }
-
-  /** What a fork has to reset. */
-  get components(): ForkComponent[] {
-    const queues: ForkComponent = {
-      name: 'queues',
-      hooksOff: () => this.#queues.forEach((queue) => queue.hooksOff()),
-      resetAfterFork: () => this.#queues.forEach((queue) => queue.resetAfterFork()),
-    };
-    return [queues, this.#scheduler];
+    const places = uniqueNames(setup.exporters.map(({ name }) => name));
+    this.#queues = setup.exporters.map((exporter, index) => new ExportQueue({ exporter, place: places[index]!, limits: setup.limits, time, join }));
+    const what = { ...source, deliver: (profile: Profile) => this.deliver(profile) };
+    this.#scheduler = new Scheduler({ periodMs: setup.periodMs, what, time, join });
   }
 
   /** The profiler runs. */
@@ -59,24 +62,31 @@ export class Continuous {
 
   /** Sends a profile to wherever it is to go. Never throws. */
   deliver(profile: Profile): void {
-    const report = this.#report(profile);
-    for (const queue of this.#queues) {
-      try {
-        queue.push(report);
-      } catch (error) {
-        publishFailure({ error: fromNative(error) });
-      }
-    }
+    this.#each(profile, (queue, report) => queue.push(report));
+  }
+
+  /** The collector has failed: this profile goes nowhere, which is counted and announced. */
+  refuse(profile: Profile): void {
+    this.#each(profile, (queue, report) => queue.refuse(report));
   }
 
   /** After the last profile: waits for what has not arrived, up to the deadline of a stop. */
   async close(): Promise<void> {
+    this.#scheduler.stop();
     await Promise.all(this.#queues.map((queue) => queue.close(this.#setup.stopTimeoutMs)));
   }
 
   /** The same where nothing can be waited for: what can be written on this thread is, and the rest is given up. */
-  closeSync(): void {
-    for (const queue of this.#queues) queue.closeSync();
+  closeSync(): Undelivered {
+    this.#scheduler.stop();
+    this.sendNow();
+    const left = this.#queues.map((queue) => ({ place: queue.place, profiles: queue.closeSync().map(({ profile }) => profile) }));
+    const arrivedAt = (profile: Profile): boolean => left.some(({ place, profiles }) => this.#canSendNow(place) && !profiles.includes(profile));
+    const all = new Set(left.flatMap(({ profiles }) => profiles));
+    return {
+      exporters: left.filter(({ profiles }) => profiles.length > 0).map(({ place }) => place),
+      profiles: [...all].filter((profile) => !arrivedAt(profile)).sort((a, b) => a.sequence - b.sequence),
+    };
   }
 
   /** Whether anything can be sent without waiting. */
@@ -84,20 +94,39 @@ export class Continuous {
     return this.#queues.some((queue) => queue.canSendNow);
   }
 
-  /** What can be sent on this thread is, at once: the process is about to become another program, or may be. */
+  /** What can be sent on this thread is, at once: the process is about to become another program, or to end. */
   sendNow(): void {
     for (const queue of this.#queues) if (queue.canSendNow) queue.sendNow();
   }
 
   /** The counters of each exporter. */
   stats(): Record<string, QueueStats> {
-    return Object.fromEntries(this.#queues.map((queue) => [queue.name, queue.stats()]));
+    return Object.fromEntries(this.#queues.map((queue) => [queue.place, queue.stats()]));
   }
 
-  #report(profile: Profile): Report {
-    const { service, labels } = this.#setup;
-    return { profile, service, labels: { ...clusterLabels(), ...labels } };
+  #canSendNow(place: string): boolean {
+    return this.#queues.some((queue) => queue.place === place && queue.canSendNow);
   }
+
+  #each(profile: Profile, act: (queue: ExportQueue, report: Report) => void): void {
+    const { service, labels } = this.#setup;
+    const report = { profile, service, labels: { ...clusterLabels(), ...labels } };
+    for (const queue of this.#queues) {
+      try {
+        act(queue, report);
+      } catch (error) {
+        publishError({ error: fromNative(error) });
+      }
+    }
+  }
+}
+
+/** Two exporters of one kind are told apart: "parca" and "parca 2". */
+function uniqueNames(names: readonly string[]): string[] {
+  return names.map((name, index) => {
+    const before = names.slice(0, index).filter((other) => other === name).length;
+    return before === 0 ? name : `${name} ${before + 1}`;
+  });
 }
 
 /** A server that keeps no labels of samples would not know which worker of a cluster a profile is from. */

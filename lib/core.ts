@@ -6,6 +6,7 @@ export { createApi } from './api.js';
 export { createClusterApi } from './cluster/api.js';
 export { prepareCluster } from './cluster/hook.js';
 export { serveCluster } from './cluster/worker.js';
+export { ExportError } from './export/exporter.js';
 export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './errors.js';
 export { loadNative } from './native.js';
 export { workers } from './threads.js';

@@ -2,34 +2,39 @@
  * The PRONGHORN_* environment variables, by which `pronghorn run` and users speak to `register`. No other module reads them.
  */
 import { InvalidOptionError } from './errors.js';
-import { nearest, OPTIONS, parseOption, type ResolvedOptions, type StartOptions } from './options.js';
+import type { ContinuousOptions } from './export/options.js';
+import { HIDDEN } from './export/check.js';
+import { continuousFrom, VARIABLES } from './export/variables.js';
+import { nearest, OPTIONS, parseOption, type ResolvedOptions, type SamplingOptions } from './options.js';
 
 /** Where `register` writes its profile. */
 export const OUTPUT_DIR = 'PRONGHORN_OUTPUT_DIR';
 
 const PREFIX = 'PRONGHORN_';
-const KNOWN: readonly string[] = [OUTPUT_DIR, ...Object.values(OPTIONS).map((row) => row.env)];
+const KNOWN: readonly string[] = [OUTPUT_DIR, ...Object.values(OPTIONS).map((row) => row.env), ...VARIABLES];
+
+/** What Kubernetes sets in every container beside a service called pronghorn, or pronghorn-something. */
+const KUBERNETES = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
 /** What the variables say. */
 export interface Environment {
   /** The folder for the profile; the working directory if the variable is not set. */
   outputDirectory: string;
-  options: StartOptions;
+  options: SamplingOptions & ContinuousOptions;
 }
 
 /**
- * Reads the variables. An empty one counts as not set. Foreign variables with our prefix are left alone (Kubernetes sets some for
- * every service called pronghorn), unless one looks like a slip of the pen.
+ * Reads the variables. An empty one counts as not set. Foreign variables with our prefix are left alone, unless one looks like a slip of the pen.
  *
  * @param env usually `process.env`
- * @throws InvalidOptionError naming the variable, its value and what is allowed
+ * @throws InvalidOptionError naming the variable, its value if that cannot be a secret, and what is allowed
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   for (const name of Object.keys(env)) {
-    if (!name.startsWith(PREFIX) || KNOWN.includes(name)) continue;
+    if (!name.startsWith(PREFIX) || KNOWN.includes(name) || KUBERNETES.test(name)) continue;
     const meant = nearest(name.slice(PREFIX.length), KNOWN.map((known) => known.slice(PREFIX.length)));
     if (meant !== undefined) {
-      throw new InvalidOptionError(name, env[name], `one of ${KNOWN.join(', ')}`, `unknown variable ${name}; did you mean ${PREFIX}${meant}?`);
+      throw new InvalidOptionError(name, HIDDEN, `one of ${KNOWN.join(', ')}`, `unknown variable ${name}; did you mean ${PREFIX}${meant}?`);
     }
   }
   const options: Record<string, unknown> = {};
@@ -37,7 +42,8 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     const text = env[row.env];
     if (text !== undefined && text !== '') options[name] = parseOption(name as keyof ResolvedOptions, text, row.env);
   }
-  return { outputDirectory: readOutputDirectory(env), options: options as StartOptions };
+  const outputDirectory = readOutputDirectory(env);
+  return { outputDirectory, options: { ...(options as SamplingOptions), ...continuousFrom(env, outputDirectory) } };
 }
 
 /** The folder for the profile: `pronghorn run` looks there for what the program has written. */

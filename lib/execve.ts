@@ -5,7 +5,7 @@
  * While the profiler runs, process.execve is a function of ours around the original, which does both and then calls it.
  */
 import { syncBuiltinESMExports } from 'node:module';
-import { publishFailure } from './channels.js';
+import { publishError } from './channels.js';
 import { fromNative, type PronghornError } from './errors.js';
 import type { ForkComponent } from './fork/component.js';
 import type { NativeApi } from './native-api.js';
@@ -85,7 +85,7 @@ export class ExecveGuard implements ForkComponent {
   }
 
   /** What fails here fails the profile, not the program. A child that has not been reset has no profile, and sends no signal. */
-  #quietly(act: () => void, fail = (error: PronghornError): void => publishFailure({ error })): void {
+  #quietly(act: () => void, fail = (error: PronghornError): void => publishError({ error })): void {
     if (this.#native.forkState().forked) return;
     try {
       act();

@@ -244,6 +244,9 @@ export interface NativeApi {
   encodeOtlp(pprof: Uint8Array, options: OtlpOptions): Promise<Buffer>;
   /** The same on the calling thread, for what cannot wait and where there is no pool. */
   encodeOtlpSync(pprof: Uint8Array, options: OtlpOptions): Buffer;
+  /** After stop(): forks are looked for before the event loop polls, as while the profiler runs, until endWatch(). Neither does anything while it runs. */
+  watchForks(onFailure: (code: string, message: string) => void, onFork: () => void): void;
+  endWatch(): void;
   stats(): Stats;
   capabilities(): Capabilities;
   /** The clocks at this moment. */

@@ -4,12 +4,13 @@
  */
 import { InvalidOptionError } from './errors.js';
 import type { ClockReading, NativeFrames, Threads } from './native-api.js';
+import { numberOf } from './object-numbers.js';
 
 /** What the profiler does in a child of fork(2). */
 export type AfterFork = 'restart' | 'stop';
 
-/** What `start()` takes. Everything is optional. */
-export interface StartOptions {
+/** How to profile: what `start()`, `profile()` and `startCluster()` take alike. Everything is optional. */
+export interface SamplingOptions {
   /** CPU time between two samples of one thread, in microseconds: an integer from 1,000 to 1,000,000. Default 10,000. */
   intervalMicros?: number | undefined;
   /** Most frames of one stack: an integer from 8 to 1,024. What is deeper keeps its leaf end. Default 1,024. */
@@ -185,19 +186,8 @@ export function optionsKey(options: ResolvedOptions, test: TestOptions, continuo
   if (continuous.length > 0) parts.push(continuous);
   return JSON.stringify(parts, (_name, value: unknown) => {
     if (typeof value === 'bigint') return `${value}n`;
-    return typeof value === 'function' ? `function ${numberOf(value)}` : value;
+    return typeof value === 'function' ? numberOf(value) : value;
   });
-}
-
-/** Functions have no text that tells them apart. */
-// Fork: kept; a function is the same one in the child.
-const functions = new WeakMap<object, number>();
-let count = 0;
-
-function numberOf(value: object): number {
-  let number = functions.get(value);
-  if (number === undefined) functions.set(value, (number = ++count));
-  return number;
 }
 
 /** The error for a name that no option has: with the nearest that one has, if one is near. */

@@ -2,57 +2,21 @@
  * The orchestrator: one run of the collector, from start to stop, cut into profiles by rotations. In a child of fork(2) the same
  * object begins anew, if it is to run there.
  */
-import { execIsHeard, publishExec, publishFailure, publishRotate, publishStart, publishStop } from './channels.js';
+import { execIsHeard, publishExec, publishError, publishRotate, publishStart, publishStop } from './channels.js';
 import { Collector } from './collector.js';
-import { Continuous } from './continuous.js';
+import { Continuous, type Undelivered } from './continuous.js';
 import { fromNative, PronghornError } from './errors.js';
-import type { ResolvedContinuous } from './export/options.js';
-import type { QueueStats } from './export/queue.js';
-import { uploads } from './export/upload.js';
+import type { ResolvedContinuous } from './export/resolve.js';
 import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
-import type { ForkChain } from './fork/chain.js';
 import type { ForkComponent, Reset } from './fork/component.js';
-import type { Capabilities, NativeApi, Stats } from './native-api.js';
-import { optionsKey, type ResolvedOptions, type TestOptions } from './options.js';
+import type { Capabilities } from './native-api.js';
+import { optionsKey, type ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
-import { type Owner, Registry } from './registry.js';
-
-/** What a run is made of. */
-export interface ProfilerSetup {
-  native: NativeApi;
-  options: ResolvedOptions;
-  /** Where its profiles go by themselves, if they do. */
-  continuous?: ResolvedContinuous | undefined;
-  test: TestOptions;
-  startedBy: string;
-  /** If it is shared with nobody: whose it is. */
-  owner: Owner | undefined;
-}
-
-/** What a run has come to. */
-interface State {
-  /** Between start and stop: methods ask the native half. */
-  running: boolean;
-  /** When the period under way has begun, by the monotonic clock, in milliseconds. */
-  periodBeganMs: number;
-  rotation: Promise<Profile> | undefined;
-  stopped: Promise<Profile> | undefined;
-  failure: PronghornError | undefined;
-  lastCapabilities: Capabilities | undefined;
-  lastStats: Stats | undefined;
-}
-
-/** Of a profiler that has not been started in this process. */
-const fresh = (): State => ({
-  running: false,
-  periodBeganMs: 0,
-  rotation: undefined,
-  stopped: undefined,
-  failure: undefined,
-  lastCapabilities: undefined,
-  lastStats: undefined,
-});
+import { fresh, type ProfilerSetup } from './profiler-state.js';
+import { count, type ProfilerStats, profilerStats } from './profiler-stats.js';
+import { Registry } from './registry.js';
+import { timeOf } from './time.js';
 
 /** The running profiler. `start()` makes it. */
 export class Profiler {
@@ -65,9 +29,16 @@ export class Profiler {
   /** Take this run out of the chain. */
   readonly #leave: (() => void)[];
   readonly #execve: ExecveGuard;
+  /** Its parts stand in the chain for themselves: they may be at work for a while after the run has ended. */
   readonly #continuous: Continuous | undefined;
-  /** Take what delivers profiles out of the chain; it may be at work for a while after the run has ended. */
-  readonly #leaveContinuous: (() => void)[] = [];
+  /** Called before the event loop polls in a child. */
+  readonly #onFork = (): void => {
+    try {
+      this.#aware.chain.resetAfterFork();
+    } catch {
+      // Published, and thrown by the next call into the API; the native half calls again.
+    }
+  };
   #state = fresh();
 
   /**
@@ -84,7 +55,7 @@ export class Profiler {
     this.#execve = new ExecveGuard(
       setup.native,
       () => this.#deliverBeforeExec(),
-      (error) => this.#failed(error),
+      (error) => this.#collectorFailed(error),
     );
     const component: ForkComponent = {
       name: 'profiler',
@@ -96,17 +67,14 @@ export class Profiler {
     const { chain } = this.#aware;
     chain.setTest(setup.test);
     this.#leave = [chain.join(component), chain.join(this.#execve)];
-    if (setup.continuous !== undefined) {
-      this.#continuous = this.#makeContinuous(setup.continuous);
-      for (const part of [uploads, ...this.#continuous.components]) this.#leaveContinuous.push(chain.join(part));
-    }
+    if (setup.continuous !== undefined) this.#continuous = this.#makeContinuous(setup.continuous);
     try {
       this.#start(undefined);
       this.#execve.start();
       this.#continuous?.begin();
     } catch (error) {
       this.#end();
-      this.#endDelivery();
+      this.giveUpDelivery();
       throw error;
     }
   }
@@ -132,13 +100,18 @@ export class Profiler {
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#state.periodBeganMs = performance.now();
-    this.#state.rotation = this.#aware.promises.track(this.#collector.rotate(), {
+    const began = performance.now();
+    this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
+    const work = this.#collector.rotate();
+    const beginningMs = performance.now() - began;
+    this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
+        const ended = performance.now();
         this.#state.rotation = undefined;
         const profile = this.#aware.exporter.profile(native);
         publishRotate({ profile });
         hand(profile);
+        count(this.#state.rotations, beginningMs + performance.now() - ended);
         return profile;
       },
       fail: (error) => {
@@ -150,7 +123,8 @@ export class Profiler {
   }
 
   /**
-   * Switches sampling off and resolves with the last period. If a rotation is under way, it comes to its end first.
+   * Switches sampling off and resolves with the last period. If a rotation is under way, it comes to its end first. With exporters it resolves when all
+   * that was to be sent has arrived, or has failed for good, or `stopTimeoutMs` have passed; what has not arrived then is dropped and announced.
    * A second call gives the same promise. Rejects with ERR_PRONGHORN_SERIALIZE_FAILED if the last period could not be
    * serialized; the profiler is off all the same.
    */
@@ -161,6 +135,7 @@ export class Profiler {
       return Promise.reject(error);
     }
     this.#markStopping();
+    this.#continuous?.endRotations();
     this.#state.stopped ??= this.#afterDelivery(
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
@@ -180,7 +155,7 @@ export class Profiler {
     if (continuous === undefined) return last;
     const close = async (): Promise<void> => {
       await continuous.close();
-      this.#endDelivery();
+      this.#collector.endWatch();
     };
     const closed = last.then(
       async (profile) => {
@@ -196,23 +171,31 @@ export class Profiler {
   }
 
   /**
-   * The same without a promise, on the calling thread: for the process's `exit` event, which waits for nothing.
+   * The same without a promise, on the calling thread: for the process's `exit` event, which waits for nothing. Of the exporters only those that
+   * can write at once (files) get what is left; for the others it is dropped and announced.
    *
    * @throws PronghornError ERR_PRONGHORN_NOT_STARTED after stop()
    */
   stopSync(): Profile {
+    return this.endSync().profile;
+  }
+
+  /**
+   * stopSync() for the end of a process.
+   *
+   * @internal
+   * @returns the last profile, and what exporters have not got in the end; undefined if there are none
+   */
+  endSync(): { profile: Profile; undelivered: Undelivered | undefined } {
     this.#requireRunning();
     try {
       this.#beforeStop();
       const profile = this.#finish(this.#aware.exporter.profile(this.#collector.stopSync()));
-      this.#continuous?.closeSync();
-      this.#endDelivery();
       this.#state.stopped = Promise.resolve(profile);
-      return profile;
+      return { profile, undelivered: this.giveUpDelivery() };
     } catch (error) {
       this.#end();
-      this.#continuous?.closeSync();
-      this.#endDelivery();
+      this.giveUpDelivery();
       this.#state.stopped = Promise.reject(error);
       this.#state.stopped.catch(() => undefined);
       this.#publishLost(error);
@@ -220,16 +203,20 @@ export class Profiler {
     }
   }
 
-  /** The counters since start(), or since this process was forked off; after stop(), as they were then. */
-  stats(): Stats {
-    this.#requireHere();
-    return this.#state.lastStats ?? this.#collector.stats();
+  /**
+   * After a stop: what has not arrived yet is written at once where that can be, and given up elsewhere.
+   *
+   * @internal
+   */
+  giveUpDelivery(): Undelivered | undefined {
+    return this.#continuous?.closeSync();
   }
 
-  /** What has become of the profiles that were to be delivered, for each exporter; empty if there are none. */
-  exportStats(): Record<string, QueueStats> {
+  /** The counters since start(), or since this process was forked off; after stop() those of the native half are as they were then. */
+  stats(): ProfilerStats {
     this.#requireHere();
-    return this.#continuous?.stats() ?? {};
+    const { lastStats, rotations } = this.#state;
+    return profilerStats(lastStats ?? this.#collector.stats(), rotations, this.#continuous?.stats() ?? {});
   }
 
   /** What works in this process, and what does not, with reasons. After stop(), as it was then. */
@@ -261,46 +248,36 @@ export class Profiler {
   #makeContinuous(setup: ResolvedContinuous): Continuous {
     const { chain } = this.#aware;
     const source = {
-      collectedMs: () => performance.now() - this.#state.periodBeganMs,
+      collectedMs: () => Number(this.#setup.native.readClock().monotonicNanos - this.#state.periodBeganNanos) / 1e6,
       hasFailed: () => this.#state.failure !== undefined,
       // The scheduler hands it over itself, a little later.
       rotate: () => this.#rotate(() => undefined),
       fail: (error: PronghornError) => this.#giveUp(error),
     };
-    const time = { now: () => performance.now(), random: Math.random, inOwnProcess: () => isOwn(chain) };
-    return new Continuous(setup, source, time);
+    return new Continuous(setup, source, timeOf(chain), (component) => chain.join(component));
   }
 
-  /** Rotations cannot go on: nobody would ever take what is collected. */
+  /** Rotations cannot go on: nobody would ever take what is collected from now on. What there is is delivered. */
   #giveUp(error: PronghornError): void {
     this.#failed(error);
-    // Its own failures are published.
-    this.stop().catch(() => undefined);
+    // What fails there is published.
+    void quietly(this.stop());
   }
 
   /** Sends a profile to wherever profiles go by themselves; after a failure of the collector nothing goes there. */
   #deliver(profile: Profile): void {
-    if (this.#state.failure === undefined) this.#continuous?.deliver(profile);
-  }
-
-  #endDelivery(): void {
-    for (const leave of this.#leaveContinuous.splice(0)) leave();
+    if (this.#state.collectorFailed) this.#continuous?.refuse(profile);
+    else this.#continuous?.deliver(profile);
   }
 
   #start(reset: Reset | undefined): void {
     const { options, continuous, test, startedBy, owner, native } = this.#setup;
-    const { chain, identity, exporter } = this.#aware;
-    if (reset === undefined) exporter.begin(native.readClock().realtimeNanos);
-    const onFailure = (error: PronghornError): void => this.#failed(error);
-    const onFork = (): void => {
-      try {
-        chain.resetAfterFork();
-      } catch {
-        // Published, and thrown by the next call into the API; the native half calls again.
-      }
-    };
-    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork });
-    this.#state = { ...fresh(), running: true, periodBeganMs: performance.now(), lastCapabilities: capabilities };
+    const { identity, exporter } = this.#aware;
+    const reading = reset?.reading ?? native.readClock();
+    if (reset === undefined) exporter.begin(reading.realtimeNanos);
+    const onFailure = (error: PronghornError): void => this.#collectorFailed(error);
+    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork: this.#onFork });
+    this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
     this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });
   }
@@ -312,7 +289,18 @@ export class Profiler {
     // In a child the rotation has rejected, and what runs there is not what was to be stopped.
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
-    return this.#collector.stop();
+    const last = this.#collector.stop();
+    // While uploads go on, no child may get at their sockets.
+    if (this.#continuous !== undefined) this.#watchForks();
+    return last;
+  }
+
+  #watchForks(): void {
+    try {
+      this.#collector.watchForks(this.#onFork);
+    } catch (error) {
+      publishError({ error: fromNative(error) });
+    }
   }
 
   /** After this the native half may be somebody else's, so its last words are kept here. */
@@ -348,7 +336,6 @@ export class Profiler {
     this.#state = fresh();
     if (verdict.restart) return;
     for (const leave of this.#leave) leave();
-    this.#endDelivery();
   }
 
   /** @throws PronghornError ERR_PRONGHORN_FORKED if this process was forked off and the profiler was not started again in it */
@@ -363,17 +350,23 @@ export class Profiler {
     if (this.#state.stopped !== undefined) throw notStarted();
   }
 
+  #collectorFailed(error: PronghornError): void {
+    this.#state.collectorFailed = true;
+    this.#failed(error);
+  }
+
   #failed(error: PronghornError): void {
     this.#state.failure = error;
     const entry = this.#registry.current;
     if (entry?.profiler === this) entry.failed = error.message;
-    publishFailure({ error });
+    publishError({ error });
   }
 
   #publishLost(cause: unknown): void {
+    this.#state.rotations.lost += 1;
     const error = fromNative(cause);
-    if (error.code !== 'ERR_PRONGHORN_SERIALIZE_FAILED') return publishFailure({ error });
-    publishFailure({ error, lost: this.#aware.exporter.lose(this.#setup.native.readClock().realtimeNanos) });
+    if (error.code !== 'ERR_PRONGHORN_SERIALIZE_FAILED') return publishError({ error });
+    publishError({ error, lost: this.#aware.exporter.lose(this.#setup.native.readClock().realtimeNanos) });
   }
 
   /** Another program would destroy it. Made only if anybody listens. */
@@ -386,15 +379,8 @@ export class Profiler {
   }
 }
 
-/** Whether this process is the chain's own, if need be after a reset. */
-function isOwn(chain: ForkChain): boolean {
-  try {
-    chain.resetAfterFork();
-    return true;
-  } catch {
-    // It has been published, and the next call tries again.
-    return false;
-  }
+async function quietly(promise: Promise<unknown>): Promise<void> {
+  await promise.catch(() => undefined);
 }
 
 /** The error of stop() and rotate() where nothing runs. */

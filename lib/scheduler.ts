@@ -8,84 +8,85 @@
  * Threads: the one that started the profiler. The timer is unref'd. Fork: the state is one object, replaced whole; what a timer or a promise of the
  * parent's still does in the child finds that out and stops. The child's first period begins at its reset.
  */
+import { debuglog } from 'node:util';
 import { fromNative, type PronghornError } from './errors.js';
-import type { ForkComponent } from './fork/component.js';
+import type { ForkComponent, Reset } from './fork/component.js';
 import type { Profile } from './profile.js';
+import type { Cancel, Time } from './time.js';
+
+const debug = debuglog('pronghorn');
 
 /** Profiles are delivered up to this much later than they were made, so that the processes of a cluster do not all upload at once. */
 const MAX_JITTER_MS = 3_000;
-/** What has been collected for less than a second is left for the next rotation; timers come a little early. */
-const SHORTEST_PERIOD_MS = 950;
+/** What has been collected for less than a second is left for the next rotation; a timer may come a few milliseconds early. */
+const SHORTEST_PERIOD_MS = 995;
 
 /** What it does its work on. */
 export interface Scheduled {
   /** How long the period under way has lasted, in milliseconds. */
   collectedMs(): number;
-  /** Whether there is anything to deliver: not after the collector has failed. */
+  /** Whether the collector has failed: there will be nothing to deliver any more. */
   hasFailed(): boolean;
-  /** Ends a period. Rejects if it is lost, which has been announced then. */
+  /** Ends a period. Rejects if it is lost, which has been announced then, and if somebody else's rotation is under way, whose profile is delivered by that. */
   rotate(): Promise<Profile>;
-  /** Hands a profile over; must not throw. */
+  /** Hands a profile over. */
   deliver(profile: Profile): void;
-  /** The scheduler cannot go on: the collector must not either. */
+  /** The scheduler cannot go on: the collector must not either. Must not throw. */
   fail(error: PronghornError): void;
 }
 
-/** Its view of time. */
-export interface Time {
-  /** Monotonic milliseconds. */
-  now(): number;
-  /** From 0 to 1. */
-  random(): number;
-  /** Whether this is the process that the state belongs to; resets a child that has not been reset. */
-  inOwnProcess(): boolean;
+/** How it is set up. */
+export interface SchedulerSetup {
+  readonly periodMs: number;
+  readonly what: Scheduled;
+  readonly time: Time;
+  /** Takes it into the chain; returns a function that takes it out. */
+  join(component: ForkComponent): () => void;
 }
 
 interface State {
-  timer: NodeJS.Timeout | undefined;
-  /** Between start and stop. */
-  running: boolean;
+  /** Takes the timer back. */
+  cancel: Cancel;
   /** A profile that was made and waits to be delivered. */
   held: Profile | undefined;
 }
 
-const fresh = (): State => ({ timer: undefined, running: false, held: undefined });
+const fresh = (): State => ({ cancel: nothing, held: undefined });
+const nothing = (): void => undefined;
 
 /** See the module documentation. */
 export class Scheduler implements ForkComponent {
   readonly name = 'scheduler';
-  readonly #periodMs: number;
-  readonly #what: Scheduled;
-  readonly #time: Time;
+  readonly #setup: SchedulerSetup;
+  readonly #leave: () => void;
   #state = fresh();
 
-  constructor(periodMs: number, what: Scheduled, time: Time) {
-    this.#periodMs = periodMs;
-    this.#what = what;
-    this.#time = time;
+  constructor(setup: SchedulerSetup) {
+    this.#setup = setup;
+    this.#leave = setup.join(this);
   }
 
   /** Begins to wait for the first period's end. */
   begin(): void {
-    this.stop();
-    this.#state.running = true;
-    this.#wait(this.#periodMs, () => this.#rotate());
+    this.#rest();
+    this.#wait(this.#setup.periodMs, () => this.#rotate());
   }
 
-  /** Rotates no more. What waits to be delivered is delivered at once. */
+  /** Rotates no more, ever. What waits to be delivered is delivered at once, and so is what a rotation under way brings. */
   stop(): void {
-    const { timer, held } = this.#state;
-    clearTimeout(timer);
-    this.#state = fresh();
-    if (held !== undefined) this.#what.deliver(held);
+    this.#leave();
+    const { held } = this.#state;
+    this.#rest();
+    if (held !== undefined) this.#setup.what.deliver(held);
   }
 
   hooksOff(): void {
-    clearTimeout(this.#state.timer);
+    this.#state.cancel();
   }
 
-  resetAfterFork(): void {
+  resetAfterFork({ verdict }: Reset): void {
     this.#state = fresh();
+    if (!verdict.restart) this.#leave();
   }
 
   /** In a child: its own timer. */
@@ -93,54 +94,69 @@ export class Scheduler implements ForkComponent {
     this.begin();
   }
 
+  /** Nothing is waited for; a child of this process begins anew. */
+  #rest(): void {
+    this.#state.cancel();
+    this.#state = fresh();
+  }
+
   #wait(ms: number, then: () => void): void {
     const state = this.#state;
-    state.timer = setTimeout(() => {
-      if (!this.#time.inOwnProcess() || this.#state !== state) return;
-      state.timer = undefined;
-      try {
-        then();
-      } catch (error) {
-        this.#failed(error);
-      }
-    }, ms).unref();
+    state.cancel = this.#setup.time.after(ms, () => {
+      if (this.#state !== state) return;
+      state.cancel = nothing;
+      this.#orFail(then);
+    });
   }
 
   #rotate(): void {
+    const { what, time, periodMs } = this.#setup;
     const state = this.#state;
-    const began = this.#time.now();
-    if (this.#what.hasFailed()) return this.stop();
+    const began = time.now();
+    if (what.hasFailed()) {
+      debug('no further rotation: the collector has failed');
+      return this.#rest();
+    }
     // What somebody else's rotation has left is not worth a profile yet.
-    if (this.#what.collectedMs() < SHORTEST_PERIOD_MS) return this.#wait(this.#periodMs, () => this.#rotate());
-    this.#what.rotate().then(
-      (profile) => this.#rotated(state, began, profile),
-      // It has been announced, or somebody else's rotation is under way, whose profile is delivered as this one would have been.
-      () => this.#rotated(state, began, undefined),
-    );
+    const collectedMs = what.collectedMs();
+    if (collectedMs < SHORTEST_PERIOD_MS) {
+      debug('no rotation after %d ms: that is left for the next one', Math.round(collectedMs));
+      return this.#wait(periodMs, () => this.#rotate());
+    }
+    const rotated = (profile: Profile | undefined): void => this.#orFail(() => this.#rotated(state, began, profile));
+    what.rotate().then(rotated, () => rotated(undefined));
   }
 
   #rotated(state: State, began: number, profile: Profile | undefined): void {
-    if (!this.#time.inOwnProcess()) return;
+    const { what, time, periodMs } = this.#setup;
+    if (!time.inOwnProcess()) return;
     if (this.#state !== state) {
       // Stopped meanwhile. A child has no profile of its parent's here: its promise has rejected.
-      if (profile !== undefined) this.#what.deliver(profile);
+      if (profile !== undefined) what.deliver(profile);
       return;
     }
     const next = (): void => {
-      const tookMs = this.#time.now() - began;
-      this.#wait(Math.max(0, this.#periodMs - tookMs), () => this.#rotate());
+      const tookMs = time.now() - began;
+      this.#wait(Math.max(0, periodMs - tookMs), () => this.#rotate());
     };
     if (profile === undefined) return next();
+    const jitterMs = time.random() * Math.min(MAX_JITTER_MS, periodMs);
+    debug('rotation: profile %d, %d bytes, to be exported in %d ms', profile.sequence, profile.data.length, Math.round(jitterMs));
     state.held = profile;
-    this.#wait(this.#time.random() * Math.min(MAX_JITTER_MS, this.#periodMs), () => {
+    this.#wait(jitterMs, () => {
       state.held = undefined;
-      this.#what.deliver(profile);
+      what.deliver(profile);
       next();
     });
   }
 
-  #failed(cause: unknown): void {
-    this.stop();
-    this.#what.fail(fromNative(cause));
+  #orFail(act: () => void): void {
+    try {
+      act();
+    } catch (cause) {
+      this.#rest();
+      this.#leave();
+      this.#setup.what.fail(fromNative(cause));
+    }
   }
 }

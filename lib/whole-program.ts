@@ -1,16 +1,22 @@
 /**
- * Profiles a program from its start to its end, whichever end that is, and writes one file. This is what `register` does.
+ * Profiles a program from its start to its end, whichever end that is, and writes one file, or, with exporters, delivers a profile each period. This is what
+ * `register` does.
  *
  * The file is written by the `exit` event (a normal end, process.exit(), an uncaught exception) or, when SIGINT, SIGTERM or SIGHUP
  * ends the process, by the native half's own handler. No JavaScript signal listener is installed: one would keep the program alive.
- * Before process.execve() the profile so far is written. A child of fork(2) writes a file of its own.
+ * With exporters a natural end waits for the uploads, up to the deadline of a stop; where there is no time for that, what no exporter can write at once becomes a
+ * file. Before process.execve() the profile so far is written. A child of fork(2) writes a file of its own.
  * Nothing here ever throws or changes how the program ends.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { tmpdir } from 'node:os';
 import { startAs } from './api.js';
-import { EXEC_CHANNEL, FAILURE_CHANNEL, STOP_CHANNEL, type FailureMessage, type ProfileMessage } from './channels.js';
+import type { Undelivered } from './continuous.js';
+import { ERROR_CHANNEL, EXEC_CHANNEL, EXPORT_CHANNEL, STOP_CHANNEL, type ErrorMessage, type ExportMessage, type ProfileMessage } from './channels.js';
 import { readEnvironment } from './environment.js';
+import { InvalidOptionError } from './errors.js';
+import type { ContinuousOptions } from './export/options.js';
+import { variableOf } from './export/variables.js';
 import { freeProfilePath, prepareDirectory, writeNewProfileSync } from './files.js';
 import { forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
@@ -35,18 +41,40 @@ export function profileWholeProgram(load: () => NativeApi): void {
     const native = load();
     // Another copy of this package may have been registered as well.
     if (new Registry(native).current?.startedBy === STARTED_BY) return;
-    const directory = prepareDirectory(outputDirectory);
+    const delivers = (options.exporters ?? []).length > 0;
+    const writes = writesFiles(options);
+    const directory = folderFor(outputDirectory, delivers && !writes);
     const when = new Date();
     const profiler = startAs(load, STARTED_BY, options);
-    subscribe(FAILURE_CHANNEL, sayFailure);
+    subscribe(ERROR_CHANNEL, sayFailure);
     const { chain, identity } = forkAware(native);
-    const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, leave: () => leave() }, when);
+    const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes, leave: () => leave() }, when);
     const leave = chain.join(program);
     program.start();
     program.started();
   } catch (error) {
-    say(`not profiling this program: ${messageOf(error)}`);
+    say(`not profiling this program: ${inWordsOfEnvironment(error)}`);
   }
+}
+
+/** The program has set variables, and not the options that they became. */
+function inWordsOfEnvironment(error: unknown): string {
+  if (!(error instanceof InvalidOptionError)) return messageOf(error);
+  return messageOf(error).replace(error.option, variableOf(error.option, process.env));
+}
+
+/** @param mayDiffer a container with exporters may have no folder that can be written to; files are only for what they cannot get there */
+function folderFor(outputDirectory: string, mayDiffer: boolean): string {
+  try {
+    return prepareDirectory(outputDirectory);
+  } catch (error) {
+    if (mayDiffer) return tmpdir();
+    throw error;
+  }
+}
+
+function writesFiles({ exporters = [] }: ContinuousOptions): boolean {
+  return exporters.some((exporter) => 'type' in exporter && exporter.type === 'file');
 }
 
 /** What does not change as long as the program runs. */
@@ -56,6 +84,10 @@ interface Setup {
   identity: Identity;
   /** Absolute. */
   directory: string;
+  /** Whether there are exporters. */
+  delivers: boolean;
+  /** Whether one of them writes files. */
+  writes: boolean;
   /** Takes it out of the chain. */
   leave: () => void;
 }
@@ -65,17 +97,23 @@ interface State {
   readonly when: Date;
   /** The end has come, and this writes the profile. */
   ending: boolean;
+  /** The profiler has been stopped, by whomever, and its last profile has been made. */
+  stopped: boolean;
+  /** Exporters whose trouble has been said; it is said again after a success. */
+  readonly troubled: Set<string>;
 }
 
-const fresh = (when: Date): State => ({ when, ending: false });
+const fresh = (when: Date): State => ({ when, ending: false, stopped: false, troubled: new Set() });
 
 /** The end of the program, and what is written then. */
 class WholeProgram implements ForkComponent {
   readonly name = 'whole program';
   readonly #setup: Setup;
+  readonly #onBeforeExit = (): void => this.#deliverBeforeExit();
   readonly #onExit = (): void => this.#writeAtExit();
-  readonly #onStop = (): void => this.#leaveSignalsAlone();
+  readonly #onStop = (): void => this.#stopped();
   readonly #onExec = (message: unknown): void => this.#writeBeforeExec((message as ProfileMessage).profile);
+  readonly #onExport = (message: unknown): void => this.#sayTrouble(message as ExportMessage);
   #state: State;
 
   constructor(setup: Setup, when: Date) {
@@ -87,8 +125,10 @@ class WholeProgram implements ForkComponent {
     // Never twice, also if an attempt of the chain has failed after this.
     this.hooksOff();
     process.on('exit', this.#onExit);
+    if (this.#setup.delivers) process.on('beforeExit', this.#onBeforeExit);
     subscribe(EXEC_CHANNEL, this.#onExec);
     subscribe(STOP_CHANNEL, this.#onStop);
+    subscribe(EXPORT_CHANNEL, this.#onExport);
   }
 
   /** Leaves a signal alone that the program already handles; a listener it adds later replaces ours. */
@@ -104,8 +144,10 @@ class WholeProgram implements ForkComponent {
   /** The native half takes back its own signal handlers. */
   hooksOff(): void {
     process.removeListener('exit', this.#onExit);
+    process.removeListener('beforeExit', this.#onBeforeExit);
     unsubscribe(EXEC_CHANNEL, this.#onExec);
     unsubscribe(STOP_CHANNEL, this.#onStop);
+    unsubscribe(EXPORT_CHANNEL, this.#onExport);
   }
 
   resetAfterFork({ reading, verdict }: Reset): void {
@@ -113,17 +155,31 @@ class WholeProgram implements ForkComponent {
     if (!verdict.restart) this.#setup.leave();
   }
 
-  #writeAtExit(): void {
+  /** Nothing is left for the program to do: there is time to upload. The wait keeps the process alive. */
+  #deliverBeforeExit(): void {
     const { native, profiler } = this.#setup;
+    // Like the one at exit. The event comes again when the uploads are done.
+    if (native.forkState().forked || !this.#runs()) return;
+    // What fails is published, and said.
+    profiler.stop().catch(() => undefined);
+  }
+
+  #writeAtExit(): void {
+    const { native, profiler, delivers } = this.#setup;
     // A child that ends before it was reset has no profile: nothing was sampled in it, and what there is is the parent's.
     if (native.forkState().forked) return;
     this.#state.ending = true;
     try {
-      const { current } = new Registry(native);
-      if (current?.profiler !== profiler || current.stopping === true) {
+      if (this.#runs()) {
+        const { profile, undelivered } = profiler.endSync();
+        if (undelivered === undefined) this.#write(profile);
+        else this.#keep(undelivered);
+      } else if (!delivers) {
         say('the program has stopped the profiler itself, so there is no profile to write');
+      } else if (this.#state.stopped) {
+        this.#keep(profiler.giveUpDelivery() ?? { exporters: [], profiles: [] });
       } else {
-        this.#write(profiler.stopSync());
+        say('the last profile is lost: the process ended while it was being made');
       }
     } catch {
       // A failure to serialize has been said already, by the channel. If nothing runs any more, a signal has come just before, and the native half
@@ -134,23 +190,53 @@ class WholeProgram implements ForkComponent {
     }
   }
 
-  /** The program has stopped the profiler, and has the profile: nothing is left to be written when a signal ends it. */
-  #leaveSignalsAlone(): void {
+  /** Whether the profiler is ours and nobody has stopped it. */
+  #runs(): boolean {
+    const { current } = new Registry(this.#setup.native);
+    return current?.profiler === this.#setup.profiler && current.stopping !== true;
+  }
+
+  /** Once for each time that an exporter gets into trouble, not for every period. */
+  #sayTrouble({ exporter, outcome, reason, error }: ExportMessage): void {
+    const { troubled } = this.#state;
+    if (outcome === 'exported') return void troubled.delete(exporter);
+    // What the end leaves no time for is said when it is known where it has gone.
+    if (troubled.has(exporter) || (reason === 'stopped' && error === undefined)) return;
+    troubled.add(exporter);
+    const what = outcome === 'failed' ? 'has to wait' : reason === 'stopped' ? 'was not sent in time' : `is lost, ${reason}`;
+    say(`a profile for ${exporter} ${what}${error === undefined ? '' : `: ${error.message}`}`);
+  }
+
+  /** The process ends too soon for uploads: what no exporter has got becomes files. A queue's bounds are theirs, too. */
+  #keep({ exporters, profiles }: Undelivered): void {
+    if (exporters.length === 0) return;
+    const what = `the process ended before all profiles were sent to ${exporters.join(', ')}`;
+    if (profiles.length === 0) return say(`${what}; the file exporter has them`);
+    const paths = profiles.map((profile) => this.#write(profile, profile.startTime)).filter((path) => path !== undefined);
+    if (paths.length > 0) say(`${what}; ${profiles.length === 1 ? 'the last is' : `the last ${profiles.length} are`} in ${paths.join(', ')}`);
+  }
+
+  /** The program has stopped the profiler, and has the profile, or exporters have: nothing is left to be written when a signal ends it. */
+  #stopped(): void {
+    this.#state.stopped = true;
     if (!this.#state.ending) disarm(this.#setup.native);
   }
 
   #writeBeforeExec(profile: Profile): void {
-    this.#write(profile);
+    const { delivers, writes, native } = this.#setup;
+    // An exporter that writes files does so by itself.
+    const path = writes ? undefined : this.#write(profile);
+    if (delivers && path !== undefined) say(`process.execve() leaves no time to send the last profile; it is in ${path}`);
     // If the program goes on after all, what a signal writes must not take the place of this file.
-    disarm(this.#setup.native);
+    disarm(native);
     this.started();
   }
 
-  #write(profile: Profile): void {
+  /** @returns where it is, unless that has been said, or it is nowhere */
+  #write(profile: Profile, when = this.#state.when): string | undefined {
     const { directory, identity } = this.#setup;
-    const { when } = this.#state;
     try {
-      writeNewProfileSync(directory, when, identity.pid, profile.data);
+      return writeNewProfileSync(directory, when, identity.pid, profile.data);
     } catch (error) {
       // The folder was writable at the start. A profile in the wrong place is better than none.
       try {
@@ -159,6 +245,7 @@ class WholeProgram implements ForkComponent {
       } catch {
         say(`the profile could not be written to ${directory}: ${messageOf(error)}`);
       }
+      return undefined;
     }
   }
 }
@@ -172,7 +259,7 @@ function disarm(native: NativeApi): void {
 }
 
 function sayFailure(message: unknown): void {
-  say((message as FailureMessage).error.message);
+  say((message as ErrorMessage).error.message);
 }
 
 function messageOf(error: unknown): string {

@@ -3,7 +3,7 @@
  * thread has started at once, and says what it is called. The others are found (lib/threads.ts).
  */
 import * as workerThreads from 'node:worker_threads';
-import { publishFailure } from './channels.js';
+import { publishError } from './channels.js';
 import { fromNative } from './errors.js';
 import type { NativeApi } from './native-api.js';
 import { givenName, workers } from './threads.js';
@@ -22,7 +22,7 @@ export function joinAsWorker(load: () => NativeApi): void {
     // Its own workers are nobody else's to name.
     workers.tell(native);
   } catch (error) {
-    publishFailure({ error: fromNative(error) });
+    publishError({ error: fromNative(error) });
   }
 }
 

@@ -7,7 +7,7 @@ import { withHook } from '../helpers/test-hook.mjs';
 
 const [place] = process.argv.slice(2);
 const heard = [];
-subscribe('pronghorn:failure', ({ error }) => heard.push({ code: error.code, message: error.message }));
+subscribe('pronghorn:error', ({ error }) => heard.push({ code: error.code, message: error.message }));
 
 const profiler = start(withHook({ intervalMicros: 1000 }, { injectPanic: place }));
 let kept = [];

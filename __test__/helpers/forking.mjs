@@ -26,6 +26,9 @@ export const pronghorn = await import(pathToFileURL(join(settings.package, 'dist
 /** The native half itself; loads it. */
 export const native = () => require(join(settings.package, 'pronghorn.linux-x64-gnu.node'));
 
+/** A module of the package by itself: another copy of it, as far as the process is concerned. */
+export const lib = (name) => import(pathToFileURL(join(settings.package, `build/lib/${name}.js`)));
+
 /** The package's own chain; there is one once a profiler has been started. */
 export const resetChain = () => native().registry().forkAware.chain;
 

@@ -16,8 +16,8 @@ function setup(t, { fails = false } = {}) {
   const guard = new ExecveGuard(native, () => log.push('flush'), (error) => log.push(`failed: ${error.message}`), holder);
   const failures = [];
   const listener = ({ error }) => failures.push(error.message);
-  subscribe('pronghorn:failure', listener);
-  t.after(() => unsubscribe('pronghorn:failure', listener));
+  subscribe('pronghorn:error', listener);
+  t.after(() => unsubscribe('pronghorn:error', listener));
   return { log, native, holder, original, guard, failures };
 }
 

@@ -120,6 +120,11 @@ export function fakeNative(beside = undefined) {
       calls.push(['acknowledgeFork']);
       acknowledge();
     },
+    watchForks(_onFailure, onFork) {
+      here();
+      fake.onFork = onFork;
+    },
+    endWatch: () => here(),
     suspend: () => calls.push(['suspend']),
     resume: () => calls.push(['resume']),
     nameThread: (tid, name) => calls.push(['nameThread', tid, name]),

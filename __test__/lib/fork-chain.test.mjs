@@ -9,7 +9,7 @@ import { verdictOn } from '../../build/lib/fork/verdict.js';
 import { TEST_OPTIONS, validateOptions } from '../../build/lib/options.js';
 import { fakeNative } from './fake-native.mjs';
 
-const CHANNELS = ['pronghorn:start', 'pronghorn:rotate', 'pronghorn:stop', 'pronghorn:failure', 'pronghorn:reset'];
+const CHANNELS = ['pronghorn:start', 'pronghorn:rotate', 'pronghorn:stop', 'pronghorn:error', 'pronghorn:fork:reset'];
 
 /** The functions of the package over a fake, and all that they publish. */
 function setup(t) {
@@ -20,6 +20,9 @@ function setup(t) {
   t.after(() => CHANNELS.forEach((name) => unsubscribe(name, listener)));
   return { native, heard, ...createApi(() => native) };
 }
+
+/** With an exporter there is a queue, and a scheduler. */
+const nowhere = { name: 'nowhere', send: () => new Promise(() => undefined) };
 
 const names = (native) => native.calls.map(([name]) => name);
 const NATIVE_RESET = ['hooksOff', 'resetCollector', 'resetRecorder', 'resetBinding'];
@@ -71,9 +74,9 @@ test('the profiler goes on in the child as a new one: same object, no promise, n
     `parent runtime id ${inParent.runtimeId}`,
     `root runtime id ${inParent.runtimeId}`,
   ]);
-  const reset = heard.find((each) => each.name === 'reset');
-  assert.deepEqual(reset, { name: 'reset', generation: 1, pid: 4_001, parentPid: 4_000, unprofiledNanos: 4_000n, restarted: true, reason: undefined });
-  assert.deepEqual(heard.map((each) => each.name), ['start', 'reset', 'rotate']);
+  const reset = heard.find((each) => each.name === 'fork:reset');
+  assert.deepEqual(reset, { name: 'fork:reset', generation: 1, pid: 4_001, parentPid: 4_000, unprofiledNanos: 4_000n, restarted: true, reason: undefined });
+  assert.deepEqual(heard.map((each) => each.name), ['start', 'fork:reset', 'rotate']);
 });
 
 test('a child of a child remembers its parent and the root', async (t) => {
@@ -286,7 +289,7 @@ test('a late fork starts nothing in the child, ever, and says why', async (t) =>
   native.fork({ late: true });
   native.poll();
   assert.deepEqual(names(native), [...NATIVE_RESET, 'acknowledgeFork']);
-  assert.equal(heard.find((each) => each.name === 'failure').error.code, 'ERR_PRONGHORN_FORKED');
+  assert.equal(heard.find((each) => each.name === 'error').error.code, 'ERR_PRONGHORN_FORKED');
   assert.match(heard.at(-1).reason, /inside V8/);
   assert.equal(heard.at(-1).restarted, false);
   assert.throws(() => start(), { code: 'ERR_PRONGHORN_FORKED', message: /inside V8/ });
@@ -306,7 +309,7 @@ test('a fork on a worker thread refuses every call, touches nothing, and is told
   for (const use of [stop, () => profile({ durationMs: 1 }), () => profiler.rotate(), () => profiler.stop()]) await assert.rejects(use(), refused);
   assert.equal(profiler.failure.code, refused.code);
   assert.deepEqual(names(native), []);
-  assert.deepEqual(heard.map((each) => each.name), ['start', 'failure', 'reset']);
+  assert.deepEqual(heard.map((each) => each.name), ['start', 'error', 'fork:reset']);
 });
 
 /** Every step of a reset that starts the profiler again. */
@@ -319,25 +322,25 @@ const steps = [
 for (const step of steps) {
   test(`"${step}" fails once: the profiler is off, the application hears of it, and the next call begins from the beginning`, async (t) => {
     const { native, start, heard } = setup(t);
-    const profiler = start({ [TEST_OPTIONS]: { failResetStep: { step, times: 1 } } });
+    const profiler = start({ exporters: [nowhere], [TEST_OPTIONS]: { failResetStep: { step, times: 1 } } });
     native.fork();
     native.poll();
     assert.ok(!names(native).includes('start'));
     assert.equal(names(native).at(-1), 'hooksOff');
-    const failure = heard.find((each) => each.name === 'failure').error;
+    const failure = heard.find((each) => each.name === 'error').error;
     assert.equal(failure.code, 'ERR_PRONGHORN_FORKED');
     assert.match(failure.cause.message, /a test makes/);
-    assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted, heard.at(-1).reason], ['reset', false, failure.message]);
+    assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted, heard.at(-1).reason], ['fork:reset', false, failure.message]);
     native.calls.length = 0;
     assert.deepEqual(profiler.stats().samples, 3);
     assert.deepEqual(names(native), [...NATIVE_RESET, 'start']);
-    assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted], ['reset', true]);
+    assert.deepEqual([heard.at(-1).name, heard.at(-1).restarted], ['fork:reset', true]);
     assert.equal((await profiler.rotate()).sequence, 0);
   });
 
   test(`"${step}" always fails: every call throws why, none hangs`, async (t) => {
     const { native, start, stop, profile, heard } = setup(t);
-    const profiler = start({ [TEST_OPTIONS]: { failResetStep: { step, times: Infinity } } });
+    const profiler = start({ exporters: [nowhere], [TEST_OPTIONS]: { failResetStep: { step, times: Infinity } } });
     native.fork();
     for (let attempt = 0; attempt < 3; attempt++) native.poll();
     const refused = { code: 'ERR_PRONGHORN_FORKED', message: /a test makes/ };
@@ -345,7 +348,7 @@ for (const step of steps) {
     for (const use of [stop, () => profile({ durationMs: 1 }), () => profiler.rotate(), () => profiler.stop()]) await assert.rejects(use(), refused);
     assert.match(profiler.failure.message, /a test makes/);
     assert.equal(native.forkState().forked, true);
-    assert.equal(heard.filter((each) => each.name === 'reset').length, 12);
+    assert.equal(heard.filter((each) => each.name === 'fork:reset').length, 12);
     assert.ok(!names(native).includes('start'));
   });
 }
@@ -394,10 +397,10 @@ test('a listener that calls into the API from an announcement finds what there i
   native.poll();
   native.poll();
   assert.deepEqual(heard, [
-    ['pronghorn:failure', 'ERR_PRONGHORN_FORKED'],
-    ['pronghorn:reset', 'ERR_PRONGHORN_FORKED'],
+    ['pronghorn:error', 'ERR_PRONGHORN_FORKED'],
+    ['pronghorn:fork:reset', 'ERR_PRONGHORN_FORKED'],
     ['pronghorn:start', 3],
-    ['pronghorn:reset', 3],
+    ['pronghorn:fork:reset', 3],
   ]);
 });
 

@@ -7,7 +7,7 @@ import { createApi } from '../../build/lib/api.js';
 import { forkAware } from '../../build/lib/fork/aware.js';
 import { fakeNative } from './fake-native.mjs';
 
-const CHANNELS = ['pronghorn:failure', 'pronghorn:reset'];
+const CHANNELS = ['pronghorn:error', 'pronghorn:fork:reset'];
 const STEPS = ['hooksOff', 'resetCollector', 'resetRecorder', 'resetBinding'];
 
 /** Two copies of the package over two native halves, a log of the calls of both, and all that is published. */
@@ -47,7 +47,7 @@ test('the first copy has run and was stopped, the second one runs', async (t) =>
   two.poll();
   assert.deepEqual(log, [...RESET, 'two.start', 'one.acknowledgeFork']);
   assert.deepEqual(off(one, two), [false, false]);
-  assert.deepEqual(heard.map(({ name, restarted }) => [name, restarted]), [['reset', true]]);
+  assert.deepEqual(heard.map(({ name, restarted }) => [name, restarted]), [['fork:reset', true]]);
   assert.equal(first.start(), profiler);
   assert.equal((await profiler.rotate()).sequence, 0);
 });
@@ -139,7 +139,7 @@ test('one that cannot be acknowledged behind the start costs nobody else anythin
   };
   fork();
   one.poll();
-  assert.deepEqual(heard.map((each) => each.name), ['failure', 'reset']);
+  assert.deepEqual(heard.map((each) => each.name), ['error', 'fork:reset']);
   assert.match(heard[0].error.message, /a panic/);
   assert.equal(heard[1].restarted, true);
   assert.equal(profiler.resetAfterFork(), false);

@@ -7,14 +7,18 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createApi } from '../../build/lib/api.js';
 import { ExecveGuard } from '../../build/lib/execve.js';
+import { ExportQueue } from '../../build/lib/export/queue.js';
+import { upload, uploads } from '../../build/lib/export/upload.js';
 import { Exporter } from '../../build/lib/exporter.js';
 import { forkAware } from '../../build/lib/fork/aware.js';
 import { ORDER } from '../../build/lib/fork/component.js';
 import { Identity } from '../../build/lib/identity.js';
 import { openFiles } from '../../build/lib/open-files.js';
 import { Promises } from '../../build/lib/fork/promises.js';
+import { Scheduler } from '../../build/lib/scheduler.js';
 import { Workers } from '../../build/lib/threads.js';
 import { profileWholeProgram } from '../../build/lib/whole-program.js';
+import { startMisbehaving } from '../helpers/misbehaving.mjs';
 import { insideOf, seenBy } from '../helpers/insides.mjs';
 import { fakeNative } from './fake-native.mjs';
 
@@ -24,7 +28,7 @@ const restart = { reading, fork, verdict: { restart: true, reason: undefined, re
 const stay = { ...restart, verdict: { restart: false, reason: 'a test says so', refusal: undefined } };
 
 /** Components that this file is about; the others keep nothing here. */
-const KEEPS = ['files', 'exporter', 'identity', 'execve', 'workers', 'whole program', 'promises', 'profiler'];
+const KEEPS = ['files', 'exporter', 'uploads', 'queues', 'identity', 'execve', 'workers', 'whole program', 'scheduler', 'promises', 'profiler'];
 
 test('every component that keeps something is looked at here', () => {
   // The native half keeps its own, which Rust's compiler sees to; what the cluster's keeps goes with its hooks, see fork-cluster.test.mjs.
@@ -83,7 +87,7 @@ test('profiler: where it stays off nothing is left, and where it starts again on
     // A start in a process of its own, which nothing has happened to.
     const other = fakeNative();
     const fresh = insideOf(createApi(() => other).start(), '#state');
-    const expected = afterFork === 'restart' ? fresh : { ...fresh, running: false, lastCapabilities: undefined };
+    const expected = afterFork === 'restart' ? fresh : { ...fresh, running: false, periodBeganNanos: 0n, lastCapabilities: undefined };
     assert.deepEqual(Object.keys(after), Object.keys(before));
     assert.deepEqual(after, expected, afterFork);
   }
@@ -102,7 +106,7 @@ test('whole program: the child’s file is named after the reset', (t) => {
     if (kept === undefined) delete process.env.PRONGHORN_OUTPUT_DIR;
     else process.env.PRONGHORN_OUTPUT_DIR = kept;
   });
-  for (const reset of [restart, stay]) assert.deepEqual(afterReset(program, reset).after, { when: new Date(1_800_000_000_123), ending: false });
+  for (const reset of [restart, stay]) assert.deepEqual(afterReset(program, reset).after, { when: new Date(1_800_000_000_123), ending: false, stopped: false, troubled: new Set() });
 });
 
 test('promises: none is pending in a child, each has rejected, and what it had left in the process is put away', async () => {
@@ -145,4 +149,53 @@ test('files: those that the parent was writing are closed and given up, those of
   assert.throws(() => fstatSync(theirs.file), { code: 'EBADF' });
   for (const each of [reused, own]) closeSync(each.file);
   for (const each of [theirs, reused]) await assert.rejects(each.promise, { code: 'ERR_PRONGHORN_FORKED' });
+});
+
+/** A time in which nothing happens. */
+const standing = { now: () => 0, random: () => 0, inOwnProcess: () => true, after: () => () => undefined, deadline: () => () => undefined };
+
+test('queues and scheduler: nothing waits in a child, nothing is counted, and one that stays off has left the chain', () => {
+  for (const reset of [restart, stay]) {
+    let left = 0;
+    const enter = () => () => void (left += 1);
+    const queue = () => new ExportQueue({ exporter: { name: 'x', send: () => undefined }, place: 'x', limits: {}, time: standing, join: enter });
+    const scheduler = () => new Scheduler({ periodMs: 1_000, what: {}, time: standing, join: enter });
+    assert.equal(seenFresh(queue(), reset).entries.length, 0);
+    assert.equal(seenFresh(scheduler(), reset).held, undefined);
+    // A queue that was just being closed has nothing to do in any child; the mark stands for that.
+    assert.equal(left, reset === stay ? 2 : 1);
+  }
+});
+
+/** The state after a reset, which is that of a new one. */
+function seenFresh(component, reset) {
+  const fresh = structuredClone(withoutFunctions(insideOf(component, '#state')));
+  const { after } = afterReset(component, reset);
+  assert.deepEqual(withoutFunctions(after), fresh, component.name);
+  return after;
+}
+
+const withoutFunctions = (state) => Object.fromEntries(Object.entries(state).filter(([, value]) => typeof value !== 'function'));
+
+test('uploads: those of the parent are destroyed, those of the child go on', async (t) => {
+  const server = await startMisbehaving({ delayMs: 200 });
+  t.after(() => server.stop());
+  const { signal } = new AbortController();
+  const send = () => upload({ url: new URL(server.url), method: 'POST', headers: {}, body: [Buffer.from('x')], timeoutMs: 5_000, signal });
+  const own = send();
+  const theirs = send();
+  let settled = false;
+  theirs.then(() => (settled = true), () => (settled = true));
+  const before = seenBy(uploads.resetAfterFork, 'open');
+  const [first, second] = before;
+  assert.deepEqual(Object.keys(second).sort(), ['endTimeout', 'pid', 'request'], 'a field that this test does not know');
+  Object.defineProperty(second, 'pid', { value: 1 });
+  uploads.hooksOff(restart);
+  uploads.resetAfterFork(restart);
+  const after = seenBy(uploads.resetAfterFork, 'open');
+  assert.notEqual(after, before);
+  assert.deepEqual([...after], [first]);
+  assert.deepEqual([first.request.destroyed, second.request.destroyed], [false, true]);
+  assert.equal((await own).status, 200);
+  assert.equal(settled, false, 'whoever waits for it is in the parent');
 });

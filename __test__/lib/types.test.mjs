@@ -30,12 +30,33 @@ export async function use(signal: AbortSignal): Promise<string> {
   }
 }
 `;
+const continuous = `
+import { start, ExportError, type Exporter, type ExportMessage, type ProfilerStats, type QueueStats, type Report, type Sent, type StartOptions } from 'pronghorn';
+
+class Own implements Exporter {
+  readonly name = 'own';
+  async send({ profile, service, labels }: Report, signal: AbortSignal): Promise<Sent> {
+    if (signal.aborted || labels['x'] === service) throw new ExportError('later', { retry: true, retryAfterMs: 5 });
+    return { bytes: profile.data.length };
+  }
+}
+const options: StartOptions = {
+  periodMs: 5_000,
+  exporters: [new Own(), { type: 'otlp' }, { type: 'parca', url: new URL('http://x') }, { type: 'file', directory: 'x', maxFiles: undefined }, { type: 'http', url: 'http://x', method: 'PUT' }],
+  queue: { maxAgeMs: 5_000 },
+};
+const stats: ProfilerStats = start(options).stats();
+export const queue: QueueStats | undefined = stats.exporters['own'];
+export const late = (message: ExportMessage): boolean => message.outcome === 'dropped' && message.reason === 'too old' && message.error?.retry === true;
+`;
 const wrong = `
 import { profile, start } from 'pronghorn';
 start({ intervalMicros: '5000' });
 start({ nativeFrames: 'some' });
 start({ intervalMicro: 5_000 });
 void profile({});
+start({ exporters: [{ type: 'parca' }] });
+void profile({ durationMs: 1, exporters: [] });
 `;
 
 for (const compiler of ['typescript', 'typescript59']) {
@@ -47,13 +68,14 @@ for (const compiler of ['typescript', 'typescript59']) {
     symlinkSync(join(root, 'node_modules/@types'), join(directory, 'node_modules/@types'));
     writeFileSync(join(directory, 'esm.mts'), `${program}import 'pronghorn/register';\n`);
     writeFileSync(join(directory, 'commonjs.cts'), program);
+    writeFileSync(join(directory, 'continuous.mts'), continuous);
     writeFileSync(join(directory, 'wrong.mts'), wrong);
     const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
     const tsc = (...files) => spawnSync(process.execPath, [join(root, 'node_modules', compiler, compiler === 'typescript' ? 'bin/tsc' : 'lib/tsc.js'), ...options, ...files], { cwd: directory, encoding: 'utf8' });
 
-    const right = tsc('esm.mts', 'commonjs.cts');
+    const right = tsc('esm.mts', 'commonjs.cts', 'continuous.mts');
     assert.equal(right.status, 0, right.stdout);
     const refused = tsc('wrong.mts');
-    assert.deepEqual([...refused.stdout.matchAll(/wrong\.mts\((\d+),/g)].map((match) => Number(match[1])), [3, 4, 5, 6], refused.stdout);
+    assert.deepEqual([...refused.stdout.matchAll(/wrong\.mts\((\d+),/g)].map((match) => Number(match[1])), [3, 4, 5, 6, 7, 8], refused.stdout);
   });
 }

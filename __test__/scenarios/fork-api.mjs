@@ -15,11 +15,11 @@ const codeOf = async (act) => {
   }
 };
 
-function listen(names = ['start', 'stop', 'rotate', 'failure', 'reset']) {
+function listen(names = ['start', 'stop', 'rotate', 'error', 'fork:reset']) {
   const heard = [];
   for (const name of names) {
     subscribe(`pronghorn:${name}`, (message) => {
-      heard.push({ name, ...(message.error && { code: message.error.code, message: message.error.message }), ...(name === 'reset' && message) });
+      heard.push({ name, ...(message.error && { code: message.error.code, message: message.error.message }), ...(name === 'fork:reset' && message) });
     });
   }
   return heard;
@@ -153,7 +153,7 @@ await scenarios({
   async failures() {
     const results = {};
     for (const step of settings.steps) {
-      const heard = listen(['failure', 'reset']);
+      const heard = listen(['error', 'fork:reset']);
       const profiler = start({ intervalMicros: 1_000, [TEST_OPTIONS]: { failResetStep: { step, times: 1 } } });
       parentOnly(10);
       const { value } = await inChild(async () => {
@@ -173,7 +173,7 @@ await scenarios({
   /** A child that is to wait before it tries again forks by itself: the child's child has its parent's generation, and nothing to wait for. */
   async failuresBelow() {
     const api = native();
-    const heard = listen(['reset']);
+    const heard = listen(['fork:reset']);
     const failed = () => heard.filter(({ restarted }) => restarted === false).length;
     const profiler = start({ intervalMicros: 1_000, [TEST_OPTIONS]: { failResetStep: { step: 'reset: recorder', times: 3 } } });
     parentOnly(10);

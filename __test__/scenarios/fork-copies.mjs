@@ -13,7 +13,7 @@ const options = { intervalMicros: 1_000 };
 const limbo = () => ({ one: natives.one().forkState().forked, two: natives.two().forkState().forked });
 
 const resets = [];
-subscribe('pronghorn:reset', ({ restarted, pid }) => resets.push({ restarted, own: pid === forker.getpid() }));
+subscribe('pronghorn:fork:reset', ({ restarted, pid }) => resets.push({ restarted, own: pid === forker.getpid() }));
 
 const sampled = (profiler, burn) => untilSampled(() => profiler.stats().samples, burn, { atLeast: 10, ms: 5_000 });
 const seen = (profile) => (({ parent, child, threads }) => ({ parent, child, ownThread: threads.join() === String(forker.getpid()) }))(digest(profile));

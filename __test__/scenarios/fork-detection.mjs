@@ -24,7 +24,7 @@ async function pair() {
 async function firstData(near, profiler) {
   const atFork = forkState().forked;
   let resets = 0;
-  subscribe('pronghorn:reset', () => resets++);
+  subscribe('pronghorn:fork:reset', () => resets++);
   const atData = await new Promise((resolve) => near.once('data', (bytes) => resolve([String(bytes), forkState().forked, resets])));
   untilSampled(() => profiler.stats().samples, childOnly);
   return { atFork, atData, names: digest(profiler.stopSync()).names };
@@ -65,7 +65,7 @@ await scenarios({
       const { value } = await inChild(() => {
         const afterFork = nanos();
         let said;
-        subscribe('pronghorn:reset', ({ unprofiledNanos }) => (said = unprofiledNanos));
+        subscribe('pronghorn:fork:reset', ({ unprofiledNanos }) => (said = unprofiledNanos));
         if (ms > 0) childOnly(ms);
         const beforeReset = nanos();
         resetAfterFork();

@@ -41,7 +41,7 @@ function on() {
 /** What is published from now on, and what is on and what an API call comes to at that moment. */
 function listen(profiler) {
   const heard = [];
-  for (const name of ['failure', 'reset']) {
+  for (const name of ['error', 'fork:reset']) {
     subscribe(`pronghorn:${name}`, ({ error, restarted, reason }) => {
       const said = { code: error?.code, text: error?.message ?? reason, cause: error?.cause?.message, restarted };
       heard.push({ name, ...said, on: on(), stats: codeOf(() => profiler.stats()) });
@@ -51,7 +51,7 @@ function listen(profiler) {
 }
 
 /** Turns the loop, and calls nothing of the package, until the reset has come to its end. */
-const untilReset = (heard) => until(() => heard.some(({ name, text }) => name === 'reset' && !/until a reset succeeds/.test(text ?? '')), 8_000);
+const untilReset = (heard) => until(() => heard.some(({ name, text }) => name === 'fork:reset' && !/until a reset succeeds/.test(text ?? '')), 8_000);
 
 /** How often hooks and handlers are entered while everything happens that would enter them. */
 async function entered() {
@@ -143,7 +143,7 @@ await scenarios({
       const heard = listen(profiler);
       const denied = forker.denyThreads();
       // At least two attempts of the loop's.
-      await until(() => heard.filter(({ name }) => name === 'reset').length >= 2, 8_000);
+      await until(() => heard.filter(({ name }) => name === 'fork:reset').length >= 2, 8_000);
       const byLoop = heard.length;
       const calls = [codeOf(resetAfterFork), codeOf(() => start({ intervalMicros: 1_000 })), codeOf(() => profiler.stats())];
       const { signal } = api.inspect();

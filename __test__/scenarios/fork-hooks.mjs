@@ -110,7 +110,7 @@ await scenarios({
       }
       const child = await inChild(async () => {
         let message;
-        subscribe('pronghorn:reset', (reset) => (message = reset));
+        subscribe('pronghorn:fork:reset', (reset) => (message = reset));
         const { signal } = api.inspect();
         const began = process.hrtime.bigint();
         const counts = await entered(() => {

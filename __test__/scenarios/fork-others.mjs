@@ -120,7 +120,7 @@ await scenarios({
     await until(() => profiler.failure !== undefined);
     const before = profiler.failure?.code;
     const heard = [];
-    for (const name of ['failure', 'reset']) subscribe(`pronghorn:${name}`, ({ error, restarted, reason }) => heard.push({ name, code: error?.code, restarted, reason }));
+    for (const name of ['error', 'fork:reset']) subscribe(`pronghorn:${name}`, ({ error, restarted, reason }) => heard.push({ name, code: error?.code, restarted, reason }));
     const child = await inChild(async () => {
       await turn();
       const codes = [];

@@ -7,7 +7,7 @@ import { until } from '../helpers/held.mjs';
 
 const { start } = pronghorn;
 const resets = [];
-subscribe('pronghorn:reset', ({ restarted, reason }) => resets.push({ restarted, reason }));
+subscribe('pronghorn:fork:reset', ({ restarted, reason }) => resets.push({ restarted, reason }));
 
 /** What register has hooked into this process. */
 const hooks = () => ({

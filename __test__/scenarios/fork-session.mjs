@@ -6,7 +6,7 @@ import { childOnly, digest, inChild, parentOnly, pronghorn, rest, scenarios, tur
 
 const { start, stop, startCluster } = pronghorn;
 const resets = [];
-subscribe('pronghorn:reset', ({ restarted, reason }) => resets.push({ restarted, reason }));
+subscribe('pronghorn:fork:reset', ({ restarted, reason }) => resets.push({ restarted, reason }));
 
 const codeOf = (promise) => promise.then(() => 'none', (error) => error.code ?? String(error));
 

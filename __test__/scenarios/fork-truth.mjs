@@ -36,7 +36,7 @@ await scenarios({
     const child = await inChild(
       async () => {
         let reset;
-        subscribe('pronghorn:reset', (message) => (reset = message));
+        subscribe('pronghorn:fork:reset', (message) => (reset = message));
         const cpuBefore = forker.threadCpuNanos(0);
         const realBefore = forker.clockNanos(0);
         resetAfterFork();

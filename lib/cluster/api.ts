@@ -10,11 +10,11 @@ import { ClusterSession } from './session.js';
 import { AbortedError, InvalidOptionError, PronghornError } from '../errors.js';
 import { forkAware } from '../fork/aware.js';
 import type { NativeApi } from '../native-api.js';
-import { type StartOptions, testOptions, validateOptions } from '../options.js';
+import { type SamplingOptions, testOptions, validateOptions } from '../options.js';
 import type { Owner } from '../registry.js';
 
 /** What `startCluster()` takes: how long to wait for a worker, and all that `start()` takes. */
-export interface ClusterOptions extends StartOptions {
+export interface ClusterOptions extends SamplingOptions {
   /** How long one worker may take to answer, in milliseconds: an integer from 1 to 2,147,483,647. Default 5,000. */
   workerTimeoutMs?: number | undefined;
 }

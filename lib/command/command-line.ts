@@ -4,7 +4,8 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PronghornError } from '../errors.js';
-import { OUTPUT_DIR, readOutputDirectory } from '../environment.js';
+import { OUTPUT_DIR, readEnvironment, readOutputDirectory } from '../environment.js';
+import { COMMON } from '../export/variables.js';
 import { pageName } from '../flame/output.js';
 import type { PictureOptions } from '../flame/picture.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions } from '../options.js';
@@ -66,7 +67,7 @@ function readRun(args: readonly string[]): Command {
     'output-dir': { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   };
-  for (const row of Object.values(OPTIONS)) flags[row.flag] = { type: 'string' };
+  for (const { flag } of [...Object.values(OPTIONS), ...COMMON]) if (flag !== undefined) flags[flag] = { type: 'string' };
   const { tokens } = parseArgs({ args: [...args], options: flags, strict: false, allowPositionals: true, tokens: true });
   const border = tokens.find((token) => token.kind === 'positional' || token.kind === 'option-terminator');
   const own = args.slice(0, border?.index ?? args.length);
@@ -79,10 +80,16 @@ function readRun(args: readonly string[]): Command {
     const text = values[row.flag];
     if (typeof text === 'string') env[row.env] = String(checked(() => parseOption(name as keyof ResolvedOptions, text, `--${row.flag}`)));
   }
+  for (const row of COMMON) {
+    const text = row.flag === undefined ? undefined : values[row.flag];
+    if (typeof text === 'string') env[row.env] = text;
+  }
   const directory = values['output-dir'];
   if (directory === '') throw new UsageError('--output-dir needs the name of a folder');
   const outputDirectory = resolve(typeof directory === 'string' ? directory : readOutputDirectory(process.env));
   env[OUTPUT_DIR] = outputDirectory;
+  // What register would only be able to say while the program runs without it.
+  if (COMMON.some((row) => env[row.env] !== undefined)) checked(() => readEnvironment({ ...process.env, ...env }));
   if (program.length === 0) throw new UsageError('no program to run; for example: pronghorn run -- app.js');
   return { name: 'run', outputDirectory, env, program };
 }

@@ -2,6 +2,7 @@
  * What `pronghorn --help` prints.
  */
 import type { Command } from './command-line.js';
+import { COMMON } from '../export/variables.js';
 import { OPTIONS } from '../options.js';
 
 const MAIN = `Profile CPU and wall time of a Node.js program.
@@ -109,6 +110,7 @@ function runHelp(): string {
       `--${row.flag} ${typeof row.fallback === 'number' ? 'N' : 'WHICH'}`,
       `${row.help} (default: ${row.fallback.toLocaleString('en-US')})`,
     ]),
+    ...COMMON.flatMap(({ flag, help }): [string, string][] => (flag === undefined ? [] : [[`--${flag} ${flag.endsWith('-ms') ? 'N' : 'WHICH'}`, help]])),
     ['-h, --help', 'print this'],
   ];
   const width = Math.max(...rows.map(([flag]) => flag.length));
@@ -121,5 +123,8 @@ Usage:
 
 Options:
 ${rows.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`).join('\n')}
+
+With --exporters a profile of each period goes to all of them, and the last one when the program ends. Where they are and what they may know stands in
+environment variables, which no list of processes shows: PRONGHORN_PARCA_URL, PRONGHORN_PYROSCOPE_TOKEN, OTEL_EXPORTER_OTLP_ENDPOINT and others (docs/cli.md).
 `;
 }

@@ -69,7 +69,7 @@ export function endLike(ending: Ending): void {
  * @returns their paths, oldest first
  */
 export function profilesOf(directory: string, pid: number): string[] {
-  const pattern = new RegExp(String.raw`^CPU\.\d{8}\.\d{6}\.${pid}\.\d+\.pb\.gz$`);
+  const pattern = new RegExp(String.raw`^CPU\.\d{8}\.\d{6}\.${pid}\.\d+(\.[0-9a-f]{8})?\.pb\.gz$`);
   try {
     return readdirSync(directory).filter((name) => pattern.test(name)).sort().map((name) => join(directory, name));
   } catch {

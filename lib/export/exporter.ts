@@ -15,13 +15,14 @@ export interface Report {
 
 /** Takes profiles to one place. */
 export interface Exporter {
-  /** What errors and events call it, for example "pyroscope". Must hold no secret. */
+  /** What errors, events and statistics call it, for example "pyroscope". Must hold no secret. */
   readonly name: string;
   /**
-   * Makes one attempt. Called again for the same report if it rejects with an ExportError that may be tried again.
+   * Makes one attempt. Called again, after a pause, for the same report if it rejects with an ExportError that may be tried again; whatever else it throws
+   * or rejects with ends this profile. Never called again before it has settled, unless `signal` was aborted.
    *
    * @param report what to send
-   * @param signal aborted when the attempt is to end: at a deadline, at a stop, in a forked child
+   * @param signal aborted when nobody waits for it any more: it took too long, the time of a stop is over, or this is a forked child
    * @returns what came of it, when the place has all of it
    */
   send(report: Report, signal: AbortSignal): Promise<Sent>;
@@ -51,6 +52,8 @@ export interface Failed {
   readonly retryAfterMs?: number | undefined;
   /** The answer of an HTTP server. */
   readonly status?: number | undefined;
+  /** The size of the body that it was an answer to. */
+  readonly bytes?: number | undefined;
 }
 
 /** An attempt that failed. Its message never holds a header, a password or what stands before the `@` of a URL. */
@@ -58,12 +61,14 @@ export class ExportError extends PronghornError {
   readonly retry: boolean;
   readonly retryAfterMs: number | undefined;
   readonly status: number | undefined;
+  readonly bytes: number | undefined;
 
-  constructor(message: string, { retry, retryAfterMs, status }: Failed, options?: ErrorOptions) {
+  constructor(message: string, { retry, retryAfterMs, status, bytes }: Failed, options?: ErrorOptions) {
     super('ERR_PRONGHORN_EXPORT_FAILED', message, options);
     this.retry = retry;
     this.retryAfterMs = retryAfterMs;
     this.status = status;
+    this.bytes = bytes;
   }
 }
 

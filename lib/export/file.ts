@@ -22,39 +22,61 @@ export interface FileSettings {
 }
 
 /** Ours, and those that `register` writes. */
-const OURS = /^CPU\.(\d{8}\.\d{6})\.(\d+)\.(\d+)(\.[0-9a-f]{8})?\.pb\.gz$/;
+const OURS = /^CPU\.\d{8}\.\d{6}\.\d+\.(\d+)(?:\.[0-9a-f]{8})?\.pb\.gz$/;
 
 interface Stored {
   readonly path: string;
-  readonly when: string;
+  /** When it was written, in milliseconds since the epoch: names are in local time, which repeats an hour every autumn. */
+  readonly when: number;
   readonly sequence: number;
   readonly bytes: number;
 }
+
+const writtenAt = promisify(stat);
+const list = promisify(readdir);
+const remove = promisify(rm);
 
 /** See the module documentation. */
 export class FileExporter implements Exporter {
   readonly name = 'file';
   readonly #settings: FileSettings;
+  readonly #hasThreadPool: () => boolean;
 
-  constructor(settings: FileSettings) {
+  /** @param hasThreadPool whether libuv's thread pool works: in a child of a fork without handlers it does not, and everything is done on this thread */
+  constructor(settings: FileSettings, hasThreadPool: () => boolean) {
     this.#settings = settings;
+    this.#hasThreadPool = hasThreadPool;
   }
 
-  async send({ profile }: Report): Promise<Sent> {
+  async send(report: Report): Promise<Sent> {
+    const { profile } = report;
+    if (!this.#hasThreadPool()) return this.sendSync(report);
     const path = await writeAtomically(this.#pathOf(profile), profile.data, cannotWrite);
-    const { directory } = this.#settings;
-    const names = await promisify(readdir)(directory).catch(() => []);
-    const all = await Promise.all(names.map((name) => OURS.test(name) ? promisify(stat)(join(directory, name)).then(({ size }) => stored(directory, name, size), () => undefined) : undefined));
-    for (const old of this.#surplus(all)) await promisify(rm)(old.path, { force: true }).catch(() => undefined);
+    await this.#tidy();
     return { bytes: profile.data.length, path };
   }
 
   sendSync({ profile }: Report): Sent {
     const { directory } = this.#settings;
-    const path = writeAtomicallySync(this.#pathOf(profile), profile.data);
-    const all = readdirSync(directory).map((name) => (OURS.test(name) ? stored(directory, name, sizeOf(join(directory, name))) : undefined));
-    for (const old of this.#surplus(all)) rmSync(old.path, { force: true });
-    return { bytes: profile.data.length, path };
+    try {
+      const path = writeAtomicallySync(this.#pathOf(profile), profile.data);
+      const names = readdirSync(directory).filter((name) => OURS.test(name));
+      const all = names.map((name) => stored(directory, name, statSync(join(directory, name), { throwIfNoEntry: false })));
+      for (const old of this.#surplus(all)) rmSync(old.path, { force: true });
+      return { bytes: profile.data.length, path };
+    } catch (error) {
+      throw cannotWrite(error);
+    }
+  }
+
+  /** One file after the other: a thousand at once would keep the application's own files waiting. What cannot be looked at or removed is left to the next time. */
+  async #tidy(): Promise<void> {
+    const { directory } = this.#settings;
+    const all: (Stored | undefined)[] = [];
+    for (const name of await list(directory).catch(() => [])) {
+      if (OURS.test(name)) all.push(stored(directory, name, await writtenAt(join(directory, name)).catch(() => undefined)));
+    }
+    for (const old of this.#surplus(all)) await remove(old.path, { force: true }).catch(() => undefined);
   }
 
   #pathOf({ startTime, processId, sequence, runtimeId }: Profile): string {
@@ -62,10 +84,10 @@ export class FileExporter implements Exporter {
     return join(this.#settings.directory, name.replace(/\.pb\.gz$/, `.${runtimeId.slice(0, 8)}.pb.gz`));
   }
 
-  /** The oldest, as many as are too many. */
+  /** The oldest, as many as are too many. The newest stays whatever its size. */
   #surplus(all: readonly (Stored | undefined)[]): Stored[] {
     const { maxFiles, maxBytes } = this.#settings;
-    const sorted = all.filter((one) => one !== undefined).sort((a, b) => (a.when === b.when ? a.sequence - b.sequence : a.when < b.when ? -1 : 1));
+    const sorted = all.filter((one) => one !== undefined).sort((a, b) => a.when - b.when || a.sequence - b.sequence);
     let bytes = sorted.reduce((sum, one) => sum + one.bytes, 0);
     let count = sorted.length;
     const surplus = [];
@@ -79,14 +101,11 @@ export class FileExporter implements Exporter {
   }
 }
 
-function stored(directory: string, name: string, bytes: number): Stored | undefined {
-  const [, when, , sequence] = OURS.exec(name) ?? [];
-  return when === undefined ? undefined : { path: join(directory, name), when, sequence: Number(sequence), bytes };
-}
-
-/** Another process may have deleted it in between. */
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** @param found undefined if another process has deleted it in between */
+function stored(directory: string, name: string, found: { size: number; mtimeMs: number } | undefined): Stored | undefined {
+  const sequence = OURS.exec(name)?.[1];
+  if (sequence === undefined || found === undefined) return undefined;
+  return { path: join(directory, name), when: found.mtimeMs, sequence: Number(sequence), bytes: found.size };
 }
 
 /** A full disk may have room again; a folder that is no folder stays one. */

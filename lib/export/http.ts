@@ -2,6 +2,7 @@
  * Sends the pprof itself to any HTTP server: POST or PUT, one request for each profile, with its metadata in headers.
  */
 import type { Exporter, Report, Sent } from './exporter.js';
+import { slices } from './slices.js';
 import { type HttpSettings, HttpTarget } from './target.js';
 
 /** See the module documentation. */
@@ -26,6 +27,6 @@ export class HttpExporter implements Exporter {
       'X-Pronghorn-Runtime-Id': profile.runtimeId,
       'X-Pronghorn-Sequence': String(profile.sequence),
     };
-    return this.#target.send({ method: this.#method, url: this.#target.url(''), headers, body: profile.data }, signal);
+    return this.#target.send({ method: this.#method, url: this.#target.url(''), headers, body: slices(profile.data) }, signal);
   }
 }

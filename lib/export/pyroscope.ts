@@ -4,6 +4,7 @@
  */
 import type { Exporter, Report, Sent } from './exporter.js';
 import { randomId } from '../random-id.js';
+import { slices } from './slices.js';
 import { type HttpSettings, HttpTarget, seriesLabels, unixSeconds } from './target.js';
 
 /** See the module documentation. */
@@ -25,24 +26,19 @@ export class PyroscopeExporter implements Exporter {
       spyName: 'pronghorn',
     });
     const boundary = `pronghorn-${randomId()}`;
-    const body = Buffer.concat([
+    const body = [
       Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="profile"; filename="profile.pb.gz"\r\nContent-Type: application/octet-stream\r\n\r\n`),
-      profile.data,
+      ...slices(profile.data),
       Buffer.from(`\r\n--${boundary}--\r\n`),
-    ]);
+    ];
     return this.#target.send({ url, headers: { 'Content-Type': `multipart/form-data; boundary=${boundary}` }, body }, signal);
   }
 }
 
-/** The name of the series: `service{label=value,…}`. */
+/** The name of the series: `service{label=value,…}`. Any other character in the service than these is refused. */
 function seriesName(report: Report): string {
-  const labels = Object.entries(seriesLabels(report)).map(([name, value]) => `${labelName(name)}=${labelValue(value)}`);
-  return `${labelValue(report.service)}{${labels.join(',')}}`;
-}
-
-/** What Prometheus takes for the name of a label. */
-export function labelName(name: string): string {
-  return name.replace(/[^a-zA-Z0-9_]/g, '_').replace(/^(?=\d)|^$/, '_');
+  const labels = Object.entries(seriesLabels(report)).map(([name, value]) => `${name}=${labelValue(value)}`);
+  return `${report.service.replace(/[^\w./-]/g, '_')}{${labels.join(',')}}`;
 }
 
 /** Without the characters that have a meaning in a series' name. */

@@ -5,92 +5,40 @@
  * Threads: the JavaScript thread that started the profiler. Fork: the state is one object, replaced whole; an attempt or a timer of the parent's
  * finds that its state is not the current one and does nothing. In a child nothing is queued, and nothing of the parent's is sent.
  */
-import { publishExport } from '../channels.js';
+import { debuglog } from 'node:util';
+import { type DropReason, type ExportMessage, publishExport } from '../channels.js';
+import type { ForkComponent, Reset } from '../fork/component.js';
+import type { Time } from '../time.js';
 import { type Exporter, type ExportError, exportError, type Report, type Sent } from './exporter.js';
+import { type Entry, fresh, type Limits, type QueueStats, type State } from './queue-state.js';
 import { backoffMs } from './retry.js';
 
-/** The bounds of a queue. */
-export interface Limits {
-  /** Profiles that wait, besides the one that is being sent. */
-  readonly maxProfiles: number;
-  /** Of their data. The newest is kept whatever its size. */
-  readonly maxBytes: number;
-  /** How long a profile may wait, in milliseconds. */
-  readonly maxAgeMs: number;
+const debug = debuglog('pronghorn');
+
+/** How it is set up. */
+export interface QueueSetup {
+  readonly exporter: Exporter;
+  /** What events and statistics call it. */
+  readonly place: string;
+  readonly limits: Limits;
+  readonly time: Time;
+  /** Takes it into the chain; returns a function that takes it out. */
+  join(component: ForkComponent): () => void;
 }
-
-/** Why a profile was dropped. */
-export type DropReason = 'full' | 'too old' | 'refused' | 'stopped';
-
-/** Counters since the profiler was started in this process. */
-export interface QueueStats {
-  /** Profiles that have arrived. */
-  exported: number;
-  exportedBytes: number;
-  /** Attempts after a failed one. */
-  retries: number;
-  /** Profiles that were given up. */
-  dropped: number;
-  /** Profiles that wait now, the one being sent included, and the size of their data. */
-  waiting: number;
-  waitingBytes: number;
-}
-
-/** What a queue needs of the world. */
-export interface Surroundings {
-  /** Monotonic milliseconds. */
-  now(): number;
-  /** From 0 to 1. */
-  random(): number;
-  /** Whether this is the process that the queue's state belongs to; resets a child that has not been reset. */
-  inOwnProcess(): boolean;
-}
-
-/** One profile that waits. */
-interface Entry {
-  readonly report: Report;
-  readonly since: number;
-  failures: number;
-}
-
-interface State {
-  readonly entries: Entry[];
-  readonly counters: Omit<QueueStats, 'waiting' | 'waitingBytes'>;
-  /** The attempt under way. */
-  attempt: AbortController | undefined;
-  /** The pause after a failure. */
-  timer: NodeJS.Timeout | undefined;
-  /** Those who wait until nothing is left. */
-  readonly idle: (() => void)[];
-  /** Set by close(): whatever fails now is dropped. */
-  closed: boolean;
-}
-
-const fresh = (): State => ({
-  entries: [],
-  counters: { exported: 0, exportedBytes: 0, retries: 0, dropped: 0 },
-  attempt: undefined,
-  timer: undefined,
-  idle: [],
-  closed: false,
-});
 
 /** The queue of one exporter. */
-export class ExportQueue {
-  readonly #exporter: Exporter;
-  readonly #limits: Limits;
-  readonly #world: Surroundings;
+export class ExportQueue implements ForkComponent {
+  readonly name = 'queues';
+  /** What the exporter is called. */
+  readonly place: string;
+  readonly #setup: QueueSetup;
+  readonly #leave: () => void;
   #state = fresh();
 
-  constructor(exporter: Exporter, limits: Limits, world: Surroundings) {
-    this.#exporter = exporter;
-    this.#limits = limits;
-    this.#world = world;
-  }
-
-  /** What the exporter is called. */
-  get name(): string {
-    return this.#exporter.name;
+  constructor(setup: QueueSetup) {
+    this.place = setup.place;
+    this.#setup = setup;
+    this.#leave = setup.join(this);
   }
 
   /** The counters. */
@@ -102,118 +50,145 @@ export class ExportQueue {
   /** Takes a profile in; what there is no room for any more, the oldest first, is dropped. */
   push(report: Report): void {
     const { entries, attempt } = this.#state;
-    entries.push({ report, since: this.#world.now(), failures: 0 });
+    entries.push({ report, since: this.#setup.time.now(), failures: 0 });
     // One that is on its way may have arrived by the time it would be dropped, so it is not counted.
     const first = attempt === undefined ? 0 : 1;
     while (entries.length - first > 1 && this.#isFull(entries.slice(first))) this.#drop(first, 'full', undefined);
     this.#next();
   }
 
+  /** Counts and announces a profile that nobody is to have. */
+  refuse(report: Report): void {
+    this.#state.entries.push({ report, since: this.#setup.time.now(), failures: 0 });
+    this.#drop(this.#state.entries.length - 1, 'collector failed', undefined);
+  }
+
   /**
-   * Waits until nothing waits any more, at most until the deadline; then gives up what is left. Pauses after failures are cut short: there is
-   * one more attempt for each profile, and what fails is dropped.
+   * Waits until nothing waits any more, at most until the deadline; then gives up what is left. A pause after failures is cut short, and there are
+   * further attempts as long as there is time for them. The queue has left the chain then.
    *
    * @param deadlineMs from now
    */
   async close(deadlineMs: number): Promise<void> {
+    const { time } = this.#setup;
     const state = this.#state;
-    state.closed = true;
-    clearTimeout(state.timer);
-    state.timer = undefined;
-    this.#next();
-    if (state.entries.length === 0) return;
-    await new Promise<void>((resolve) => {
-      // Keeps the process alive: the last profile is what people wait for.
-      const timer = setTimeout(resolve, deadlineMs);
-      state.idle.push(() => {
-        clearTimeout(timer);
-        resolve();
+    if (state.entries.length > 0) {
+      await new Promise<void>((resolve) => {
+        state.closing = { until: time.now() + deadlineMs, end: resolve };
+        // Keeps the process alive: the last profile is what people wait for.
+        state.closed = time.deadline(deadlineMs, resolve);
+        state.pause?.();
+        state.pause = undefined;
+        this.#next();
       });
-    });
-    if (this.#state !== state) return;
-    state.attempt?.abort();
-    state.attempt = undefined;
-    while (state.entries.length > 0) this.#drop(0, 'stopped', undefined);
+    }
+    if (this.#state === state) this.#end();
   }
 
-  /** The same for the process's end: what this exporter can do on the calling thread is done, and everything else is dropped. */
-  closeSync(): void {
-    this.#state.closed = true;
-    if (this.canSendNow) this.sendNow();
-    this.#interrupt();
-    while (this.#state.entries.length > 0) this.#drop(0, 'stopped', undefined);
-    for (const resolve of this.#state.idle.splice(0)) resolve();
+  /** Gives up what is left, at once, and leaves the chain. Returns all that was given up so, also by an earlier close(). */
+  closeSync(): readonly Report[] {
+    this.#end();
+    return this.#state.left;
   }
 
   /** Whether this exporter can send on the calling thread. */
   get canSendNow(): boolean {
-    return this.#exporter.sendSync !== undefined;
+    return this.#setup.exporter.sendSync !== undefined;
   }
 
-  /** Sends all that waits, on the calling thread. What fails goes on waiting, or is dropped by a queue that is closed. */
+  /** Sends all that waits, on the calling thread. What fails goes on waiting, and so does what is behind it. */
   sendNow(): void {
     const { entries } = this.#state;
     this.#interrupt();
     for (let left = entries.length; left > 0; left--) {
       const entry = entries[0]!;
-      const began = this.#world.now();
+      const began = this.#setup.time.now();
       try {
-        this.#arrived(entry, this.#exporter.sendSync!(entry.report), began);
+        this.#arrived(entry, this.#setup.exporter.sendSync!(entry.report), began);
       } catch (error) {
-        this.#failed(entry, exportError(this.name, error));
+        this.#failed(entry, exportError(this.place, error));
         // It waits, and those behind it wait for it.
         if (entries[0] === entry) return;
       }
     }
   }
 
-  /** Ends what is under way; it begins again, if it does, with the next attempt. */
-  #interrupt(): void {
-    const state = this.#state;
-    clearTimeout(state.timer);
-    state.timer = undefined;
-    state.attempt?.abort();
-    state.attempt = undefined;
-  }
-
   /** Nothing of it runs any more, now or later. Nothing is announced: this is for a process that is not the queue's. */
   hooksOff(): void {
-    clearTimeout(this.#state.timer);
+    this.#interrupt();
+    this.#state.closed();
   }
 
   /** In a forked child: what waited is the parent's. */
-  resetAfterFork(): void {
+  resetAfterFork({ verdict }: Reset): void {
+    const { closing } = this.#state;
     this.#state = fresh();
+    // What was being closed is the end of a run of the parent's.
+    if (!verdict.restart || closing !== undefined) this.#leave();
+  }
+
+  #end(): void {
+    this.#interrupt();
+    const { closing, closed, entries } = this.#state;
+    closed();
+    while (entries.length > 0) this.#drop(0, 'stopped', undefined);
+    closing?.end();
+    this.#leave();
+  }
+
+  /** Ends what is under way; it begins again, if it does, with the next attempt. */
+  #interrupt(): void {
+    const state = this.#state;
+    state.pause?.();
+    state.pause = undefined;
+    state.patience();
+    const { attempt } = state;
+    state.attempt = undefined;
+    attempt?.abort();
   }
 
   #isFull(waiting: readonly Entry[]): boolean {
-    return waiting.length > this.#limits.maxProfiles || bytesOf(waiting) > this.#limits.maxBytes;
+    const { maxProfiles, maxBytes } = this.#setup.limits;
+    return waiting.length > maxProfiles || bytesOf(waiting) > maxBytes;
   }
 
   #next(): void {
+    const { exporter, limits, time } = this.#setup;
     const state = this.#state;
     const [entry] = state.entries;
-    if (entry === undefined) {
-      for (const resolve of state.idle.splice(0)) resolve();
-      return;
-    }
-    if (state.attempt !== undefined || state.timer !== undefined) return;
+    if (entry === undefined) return state.closing?.end();
+    if (state.attempt !== undefined || state.pause !== undefined) return;
     const attempt = new AbortController();
     state.attempt = attempt;
-    const began = this.#world.now();
+    const began = time.now();
     if (entry.failures > 0) state.counters.retries += 1;
+    // An exporter that never answers shall not hold up the queue for ever.
+    state.patience = time.after(limits.maxAgeMs, () => {
+      if (state.attempt === attempt) this.#giveUp(entry);
+    });
     // An exporter of the application may throw as well as reject.
-    new Promise<Sent>((resolve) => resolve(this.#exporter.send(entry.report, attempt.signal))).then(
-      (sent) => this.#over(state, attempt, () => this.#arrived(entry, sent, began)),
-      (error: unknown) => this.#over(state, attempt, () => this.#failed(entry, exportError(this.name, error))),
+    const sent = new Promise<Sent>((resolve) => resolve(exporter.send(entry.report, attempt.signal)));
+    state.counters.sendMaxNanos = Math.max(state.counters.sendMaxNanos, Math.round((time.now() - began) * 1e6));
+    sent.then(
+      (how) => this.#over(state, attempt, () => this.#arrived(entry, how, began)),
+      (error: unknown) => this.#over(state, attempt, () => this.#failed(entry, exportError(this.place, error))),
     );
   }
 
   /** Goes on after an attempt, unless it is not this queue's, or this process's, any more. */
   #over(state: State, attempt: AbortController, goOn: () => void): void {
-    if (!this.#world.inOwnProcess() || this.#state !== state || state.attempt !== attempt) return;
+    if (!this.#setup.time.inOwnProcess() || this.#state !== state || state.attempt !== attempt) return;
     state.attempt = undefined;
+    state.patience();
     goOn();
+    this.#next();
+  }
+
+  #giveUp(entry: Entry): void {
+    this.#interrupt();
+    entry.failures += 1;
+    this.#state.counters.failures += 1;
+    this.#drop(0, 'too old', undefined);
     this.#next();
   }
 
@@ -222,39 +197,45 @@ export class ExportQueue {
     entries.shift();
     counters.exported += 1;
     counters.exportedBytes += sent.bytes;
-    const durationMs = this.#world.now() - began;
-    publishExport({ exporter: this.name, profile: entry.report.profile, outcome: 'exported', attempts: entry.failures + 1, durationMs, ...sent });
+    const durationMs = this.#setup.time.now() - began;
+    this.#tell(entry, { outcome: 'exported', attempts: entry.failures + 1, durationMs, ...sent });
   }
 
   #failed(entry: Entry, error: ExportError): void {
-    entry.failures += 1;
-    if (!error.retry) return this.#drop(0, 'refused', error);
-    if (this.#state.closed) return this.#drop(0, 'stopped', error);
-    const pause = Math.max(backoffMs(entry.failures, this.#world.random()), error.retryAfterMs ?? 0);
-    const left = entry.since + this.#limits.maxAgeMs - this.#world.now();
-    if (left <= 0) return this.#drop(0, 'too old', error);
-    const { profile } = entry.report;
-    // A server that asks for more than the queue's patience is asked once more at the end of it.
-    const pauseMs = Math.min(pause, left);
-    publishExport({ exporter: this.name, profile, outcome: 'failed', attempts: entry.failures, error, retryInMs: pauseMs });
-    this.#wait(pauseMs);
-  }
-
-  #wait(pauseMs: number): void {
+    const { time, limits } = this.#setup;
     const state = this.#state;
-    state.timer = setTimeout(() => {
-      if (!this.#world.inOwnProcess() || this.#state !== state) return;
-      state.timer = undefined;
+    entry.failures += 1;
+    state.counters.failures += 1;
+    if (!error.retry) return this.#drop(0, 'refused', error);
+    const now = time.now();
+    const left = entry.since + limits.maxAgeMs - now;
+    if (left <= 0) return this.#drop(0, 'too old', error);
+    // A server that asks for more than the queue's patience is asked once more at the end of it.
+    const pauseMs = Math.min(Math.max(backoffMs(entry.failures, time.random()), error.retryAfterMs ?? 0), left);
+    if (state.closing !== undefined && now + pauseMs >= state.closing.until) return this.#drop(0, 'stopped', error);
+    state.pause = time.after(pauseMs, () => {
+      if (this.#state !== state) return;
+      state.pause = undefined;
       this.#next();
-    }, pauseMs).unref();
+    });
+    this.#tell(entry, { outcome: 'failed', attempts: entry.failures, error, retryInMs: pauseMs });
   }
 
   #drop(index: number, reason: DropReason, error: ExportError | undefined): void {
-    const { entries, counters } = this.#state;
+    const { entries, counters, left } = this.#state;
     const [entry] = entries.splice(index, 1);
     if (entry === undefined) return;
     counters.dropped += 1;
-    publishExport({ exporter: this.name, profile: entry.report.profile, outcome: 'dropped', attempts: entry.failures, reason, error });
+    if (reason === 'stopped') left.push(entry.report);
+    this.#tell(entry, { outcome: 'dropped', attempts: entry.failures, reason, error });
+  }
+
+  #tell({ report: { profile } }: Entry, how: Omit<ExportMessage, 'exporter' | 'profile'>): void {
+    const { outcome, attempts, reason, error, retryInMs, bytes } = how;
+    const because = error === undefined ? '' : `: ${error.message}`;
+    const more = { exported: `, ${bytes} bytes`, failed: `, again in ${Math.round(retryInMs ?? 0)} ms${because}`, dropped: `, ${reason}${because}` }[outcome];
+    debug('export to %s: profile %d %s, attempts: %d%s', this.place, profile.sequence, outcome, attempts, more);
+    publishExport({ exporter: this.place, profile, ...how, ...(error?.status === undefined ? {} : { status: error.status }) });
   }
 }
 

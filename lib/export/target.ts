@@ -3,7 +3,8 @@
  */
 import { ExportError, type Report, type Sent } from './exporter.js';
 import { mayRetry, retryAfterMs } from './retry.js';
-import { type Answer, shown, upload } from './upload.js';
+import { Secrets } from './secrets.js';
+import { type Answer, moduleFor, shown, upload } from './upload.js';
 
 /** How a server is reached. What HTTP exporters have in common. */
 export interface HttpSettings {
@@ -23,26 +24,40 @@ export interface Request {
   readonly method?: 'POST' | 'PUT';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
+  readonly body: readonly Uint8Array[];
+}
+
+/** How a protocol reads answers. */
+export interface Protocol {
+  /** Which refusals are worth another attempt. By default 429 and all from 500 on. */
+  mayRetry?(status: number): boolean;
+  /** Why an answer that accepts the request does not accept all of it. */
+  rejection?(body: Buffer): string | undefined;
 }
 
 /** Sends requests to one server. */
 export class HttpTarget {
   readonly #name: string;
   readonly #settings: HttpSettings;
-  readonly #mayRetry: (status: number) => boolean;
+  readonly #protocol: Protocol;
+  readonly #secrets: Secrets;
 
-  /** @param retry which answers are worth another attempt; by default 429 and all from 500 on */
-  constructor(name: string, settings: HttpSettings, retry = mayRetry) {
+  /** @param name what messages call the exporter */
+  constructor(name: string, settings: HttpSettings, protocol: Protocol = {}) {
+    const { url, headers, basicAuth, bearerToken } = settings;
+    // Now, at the start, and not in the middle of the program's work.
+    moduleFor(url);
     this.#name = name;
     this.#settings = settings;
-    this.#mayRetry = retry;
+    this.#protocol = protocol;
+    const basic = basicAuth === undefined ? undefined : encodeBasic(basicAuth);
+    this.#secrets = new Secrets([...Object.values(headers), ...url.searchParams.values(), bearerToken, basicAuth?.password, basic]);
   }
 
   /** A URL below the server's own: its path and query stay. */
   url(path: string, query: Readonly<Record<string, string>> = {}): URL {
     const url = new URL(this.#settings.url);
-    url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`;
+    if (path !== '') url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`;
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
     return url;
   }
@@ -53,9 +68,14 @@ export class HttpTarget {
    * @throws ExportError
    */
   async send({ method = 'POST', url, headers, body }: Request, signal: AbortSignal): Promise<Sent> {
-    const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs: this.#settings.timeoutMs, signal });
-    if (answer.status >= 200 && answer.status < 300) return { bytes: body.length, status: answer.status };
-    throw this.#refused(url, answer, body.length);
+    const { timeoutMs } = this.#settings;
+    const bytes = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal });
+    if (answer.status < 200 || answer.status >= 300) throw this.#refused(url, answer, bytes);
+    const rejection = this.#protocol.rejection?.(answer.body);
+    if (rejection === undefined) return { bytes, status: answer.status };
+    const why = this.#secrets.hideIn(rejection);
+    throw new ExportError(`${this.#name}: ${shown(url)} has not taken all of it: ${why}`, { status: answer.status, retry: false, bytes });
   }
 
   #credentials(): Record<string, string> {
@@ -68,18 +88,12 @@ export class HttpTarget {
     };
   }
 
-  #refused(url: URL, { status, retryAfter, text }: Answer, bytes: number): ExportError {
-    const why = text === '' ? '' : `: ${this.#withoutSecrets(text)}`;
-    const size = status === 413 ? ` to a body of ${bytes} bytes` : '';
-    const retry = this.#mayRetry(status);
-    return new ExportError(`${this.#name}: ${shown(url)} answered ${status}${size}${why}`, { status, retry, retryAfterMs: retryAfterMs(retryAfter, Date.now()) });
-  }
-
-  /** A server may show what it was sent. */
-  #withoutSecrets(text: string): string {
-    const { headers, basicAuth, bearerToken } = this.#settings;
-    const secrets = [...Object.values(headers), bearerToken, basicAuth?.password, basicAuth === undefined ? undefined : encodeBasic(basicAuth)];
-    return secrets.reduce<string>((left, secret) => (secret === undefined || secret.length < 4 ? left : left.replaceAll(secret, '***')), text);
+  #refused(url: URL, { status, retryAfter, body }: Answer, bytes: number): ExportError {
+    const text = this.#secrets.hideIn(body.toString());
+    const why = text === '' ? '' : `: ${text}`;
+    const retry = (this.#protocol.mayRetry ?? mayRetry)(status);
+    const message = `${this.#name}: ${shown(url)} answered ${status} to a body of ${bytes} bytes${why}`;
+    return new ExportError(message, { status, retry, bytes, retryAfterMs: retryAfterMs(retryAfter, Date.now()) });
   }
 }
 
@@ -92,7 +106,13 @@ export function unixSeconds(nanos: bigint): string {
   return String(nanos / 1_000_000_000n);
 }
 
-/** Labels that every profile of a process carries to its server: the caller's, and which process it is. */
+/** Labels that every profile of a process carries to its server, by names that it takes: which process it is, and the caller's, which come last and win. */
 export function seriesLabels({ labels, profile }: Report): Record<string, string> {
-  return { process_id: String(profile.processId), runtime_id: profile.runtimeId, ...labels };
+  const all = { process_id: String(profile.processId), runtime_id: profile.runtimeId, ...labels };
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [labelName(name), value]));
+}
+
+/** What Prometheus takes for the name of a label. Those that begin with two underscores are the servers' own. */
+function labelName(name: string): string {
+  return name.replace(/[^a-zA-Z0-9_]/g, '_').replace(/^_{2,}/, '_').replace(/^(?=\d)|^$/, '_');
 }

@@ -5,10 +5,15 @@
  * known: the reset of a child destroys those that its parent was using.
  *
  * Fork: a request of the parent's is abandoned in the child, its promise never settles there (whoever waits for it belongs to the parent, too), and its
- * socket is closed without a word to the server, which goes on talking to the parent.
+ * socket is closed without a word to the server, which goes on talking to the parent. Timers, immediates and ticks of the parent's may come in the child before
+ * that; so whatever acts on a request asks first whose it is.
  */
+import type http from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type https from 'node:https';
 import type { ForkComponent } from '../fork/component.js';
+import { realPid } from '../real-pid.js';
+import { afterPoll, type Cancel } from '../time.js';
 import { ExportError } from './exporter.js';
 
 /** A request. */
@@ -17,7 +22,8 @@ export interface Upload {
   readonly url: URL;
   readonly method: 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
+  /** In pieces, each of which is handed to the kernel by itself: none should be larger than some hundred kilobytes. */
+  readonly body: readonly Uint8Array[];
   /** From the first byte sent to the last received, in milliseconds. */
   readonly timeoutMs: number;
   /** Ends it early. */
@@ -28,35 +34,44 @@ export interface Upload {
 export interface Answer {
   readonly status: number;
   readonly retryAfter: string | undefined;
-  /** The beginning of the body, for error messages: printable, in one line. */
-  readonly text: string;
+  /** The beginning of the body. */
+  readonly body: Buffer;
 }
 
 /** Most of an answer that is read. */
 const MAX_ANSWER_BYTES = 4_096;
-/** Most of it that an error message shows. */
-const SHOWN_CHARACTERS = 200;
 
-/** The requests under way. */
-let open = new Set<ClientRequest>();
+/** A request under way. */
+interface Open {
+  /** The process that it belongs to. */
+  readonly pid: number;
+  readonly request: ClientRequest;
+  readonly endTimeout: Cancel;
+}
+
+let open = new Set<Open>();
 
 /** In the fork chain: nothing of a parent's request goes on in its child. */
 export const uploads: ForkComponent = {
   name: 'uploads',
-  hooksOff(): void {
-    // Their listeners hear of nothing but the sockets that the reset destroys.
-  },
-  resetAfterFork(): void {
-    const inherited = open;
-    open = new Set();
-    for (const request of inherited) {
-      request.removeAllListeners();
-      // Destroying it is an error to some versions of Node.
-      request.on('error', () => undefined);
-      request.destroy();
-    }
-  },
+  // Sockets are hooks: also where the reset fails later, the child's loop must not poll those of the parent.
+  hooksOff: abandonInherited,
+  resetAfterFork: abandonInherited,
 };
+
+function abandonInherited(): void {
+  const here = realPid();
+  const all = open;
+  open = new Set([...all].filter(({ pid }) => pid === here));
+  for (const { pid, request, endTimeout } of all) {
+    if (pid === here) continue;
+    endTimeout();
+    request.removeAllListeners();
+    // Destroying it is an error to some versions of Node.
+    request.on('error', () => undefined);
+    request.destroy();
+  }
+}
 
 /**
  * Sends it and waits for the answer, whatever its status.
@@ -65,54 +80,81 @@ export const uploads: ForkComponent = {
  */
 export function upload({ url, method, headers, body, timeoutMs, signal }: Upload): Promise<Answer> {
   const place = shown(url);
+  const pid = realPid();
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(aborted(place));
-    const request = make(url, { method, headers: { ...headers, 'Content-Length': String(body.length) } });
-    open.add(request);
-    const timer = setTimeout(() => fail(`${place} did not answer within ${timeoutMs} ms`), timeoutMs).unref();
-    const onAbort = (): void => fail(`the export to ${place} was given up`);
-    const end = (): void => {
-      clearTimeout(timer);
+    const givenUp = (): ExportError => new ExportError(`the export to ${place} was given up`, { retry: true });
+    if (signal.aborted) return reject(givenUp());
+    const length = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const request = make(url, { method, headers: { ...headers, 'Content-Length': String(length) } });
+    const timeout = (): void => fail(new ExportError(`${place} did not answer within ${timeoutMs} ms`, { retry: true }));
+    const entry: Open = { pid, request, endTimeout: afterPoll(timeoutMs, timeout, { unref: true }) };
+    const onAbort = (): void => fail(givenUp());
+    /** Whether it was under way until now. */
+    const end = (): boolean => {
+      if (realPid() !== pid || !open.delete(entry)) return false;
+      entry.endTimeout();
       signal.removeEventListener('abort', onAbort);
-      open.delete(request);
+      return true;
     };
-    const fail = (message: string, cause?: unknown): void => {
-      end();
-      reject(new ExportError(message, { retry: true }, { cause }));
+    const fail = (error: ExportError): void => {
+      if (!end()) return;
+      reject(error);
       request.destroy();
     };
+    const answered = (response: IncomingMessage, bytes: Buffer): void => {
+      if (!end()) return;
+      resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], body: bytes });
+      request.destroy();
+    };
+    open.add(entry);
     signal.addEventListener('abort', onAbort, { once: true });
-    // A server may answer, and close, before it has read everything: the answer counts then.
-    request.on('error', (error) => fail(`${place} cannot be reached: ${reasonOf(error)}`, error));
     request.on('response', (response) => {
       read(response).then(
-        (text) => {
-          end();
-          resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], text });
-          request.destroy();
+        (bytes) => answered(response, bytes),
+        // A refusal counts also if its reason does not arrive; what was accepted may not have been, so it is sent again.
+        (error: unknown) => {
+          if ((response.statusCode ?? 0) >= 300) answered(response, Buffer.alloc(0));
+          else fail(new ExportError(`${place} broke off its answer: ${reasonOf(error)}`, { retry: true }, { cause: error }));
         },
-        (error: unknown) => fail(`${place} broke off its answer: ${reasonOf(error)}`, error),
       );
     });
-    request.end(body);
+    request.on('error', (error) => fail(new ExportError(`${place} cannot be reached: ${reasonOf(error)}`, { retry: true }, { cause: error })));
+    write(request, body, () => realPid() === pid && open.has(entry));
   });
 }
 
+/** Node's module for a server. Not imported, since most programs that import pronghorn upload nothing; loading it takes 10 ms the first time. */
+export function moduleFor({ protocol }: URL): typeof http | typeof https {
+  return process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
+}
+
 function make(url: URL, how: Pick<RequestOptions, 'method' | 'headers'>): ClientRequest {
-  // Loaded here: most programs that import pronghorn upload nothing.
-  const http = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
-  const agent = new http.Agent({ keepAlive: false, maxSockets: 1 });
+  const { Agent, request: makeRequest } = moduleFor(url);
+  const agent = new Agent({ keepAlive: false });
   // Of the URL only what a request needs: a password in it is not for headers.
   const { hostname, port, pathname, search, protocol } = url;
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
-  const request = http.request({ protocol, hostname: host, port, path: `${pathname}${search}`, agent, ...how });
+  const request = makeRequest({ protocol, hostname: host, port, path: `${pathname}${search}`, agent, ...how });
   // An upload does not keep the process alive; whoever waits for it does.
   request.on('socket', (socket) => socket.unref());
   return request;
 }
 
+/** Piece by piece, and the event loop gets its turn between them: a megabyte in one go keeps it for 1.5 ms. */
+function write(request: ClientRequest, body: readonly Uint8Array[], goesOn: () => boolean): void {
+  const [first, ...others] = body;
+  if (first === undefined) {
+    request.end();
+    return;
+  }
+  request.write(first, (error) => {
+    // A request that has ended otherwise reports its error by itself.
+    if (!error) setImmediate(() => void (goesOn() && write(request, others, goesOn)));
+  });
+}
+
 /** The beginning of an answer's body. The rest is not waited for. */
-async function read(response: IncomingMessage): Promise<string> {
+async function read(response: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response) {
@@ -120,8 +162,7 @@ async function read(response: IncomingMessage): Promise<string> {
     length += (chunk as Buffer).length;
     if (length >= MAX_ANSWER_BYTES) break;
   }
-  const text = Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES);
-  return text.replace(/[\p{C}\s]+/gu, ' ').trim().slice(0, SHOWN_CHARACTERS);
+  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES);
 }
 
 /** A URL without what is secret in it: user, password, and the query, where some services want a key. */
@@ -133,8 +174,4 @@ function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: unknown };
   // An AggregateError of several addresses has no message.
   return String(message || code || error);
-}
-
-function aborted(place: string): ExportError {
-  return new ExportError(`the export to ${place} was given up`, { retry: true });
 }

@@ -59,7 +59,7 @@ const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
-};
+} as const;
 
 function refuse(response: ServerResponse, status: number, text: string, more: Record<string, string> = {}): void {
   response.writeHead(status, { ...HEADERS, ...more, 'content-type': 'text/plain; charset=utf-8' });

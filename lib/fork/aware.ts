@@ -2,6 +2,7 @@
  * Where the chain of this thread is found, with the components that are always in it.
  */
 import { clusterComponent } from '../cluster/fork.js';
+import { uploads } from '../export/upload.js';
 import { Exporter } from '../exporter.js';
 import { connect as connectFiles, openFiles } from '../open-files.js';
 import { ForkChain } from './chain.js';
@@ -28,9 +29,10 @@ export function forkAware(native: NativeApi): ForkAware {
   const shared = native.registry() as { forkAware?: ForkAware };
   const aware = (shared.forkAware ??= make(native));
   aware.chain.adopt(native);
-  // Each copy of the package has files and cluster sessions of its own, and hears of workers by itself.
+  // Each copy of the package has files, uploads and cluster sessions of its own, and hears of workers by itself.
   connectFiles({ hasThreadPool: () => aware.chain.hasThreadPool, watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
+  aware.chain.join(uploads);
   aware.chain.join(workers);
   aware.chain.join(clusterComponent);
   return aware;

@@ -12,7 +12,7 @@
  */
 import { debuglog } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { publishFailure, publishReset } from '../channels.js';
+import { publishError, publishReset } from '../channels.js';
 import { fromNative, PronghornError } from '../errors.js';
 import { type ForkComponent, ORDER, type Reset, type Verdict } from './component.js';
 import { verdictOn } from './verdict.js';
@@ -163,16 +163,16 @@ export class ForkChain {
     this.#state = { ...fresh(), running: true };
     this.#refusal ??= verdict.refusal;
     // Nothing is left of them where nothing was started.
-    for (const error of this.#natives.acknowledgeOthers()) publishFailure({ error: fromNative(error) });
+    for (const error of this.#natives.acknowledgeOthers()) publishError({ error: fromNative(error) });
     for (const component of verdict.restart ? this.#all() : []) {
       try {
         component.started?.();
       } catch (error) {
-        publishFailure({ error: fromNative(error) });
+        publishError({ error: fromNative(error) });
       }
     }
     debug('pid %d, generation %d: %s', fork.pid, fork.generation, verdict.restart ? 'profiling' : `off because ${verdict.reason}`);
-    if (verdict.refusal !== undefined) publishFailure({ error: verdict.refusal });
+    if (verdict.refusal !== undefined) publishError({ error: verdict.refusal });
     this.#publish(fork, reading, verdict.restart, verdict.reason);
   }
 
@@ -189,7 +189,7 @@ export class ForkChain {
     const failure = new PronghornError('ERR_PRONGHORN_FORKED', message, { cause });
     this.#state.failure = failure;
     debug('pid %d, generation %d: failed: %s', fork.pid, fork.generation, failure.message);
-    publishFailure({ error: failure });
+    publishError({ error: failure });
     this.#publish(fork, reading, false, failure.message);
     throw failure;
   }
@@ -227,7 +227,7 @@ export class ForkChain {
     const error = new PronghornError('ERR_PRONGHORN_FORKED_IN_WORKER', message);
     if (!this.#state.announced) {
       this.#state.announced = true;
-      publishFailure({ error });
+      publishError({ error });
       this.#publish(fork, undefined, false, message);
     }
     return error;

@@ -346,6 +346,50 @@ fn end_session(process: OwnProcess) -> std::result::Result<Arc<Session>, Failure
     Ok(session)
 }
 
+/// After a stop, for work of the application's side that a child must not go on with: forks are looked for before the event loop polls, as while the
+/// profiler runs, until `end_watch`. Does nothing while it runs.
+#[napi(ts_args_type = "onFailure: (code: string, message: string) => void, onFork: () => void")]
+pub fn watch_forks(
+    env: Env,
+    on_failure: Function<FnArgs<(String, String)>, ()>,
+    on_fork: Function<(), ()>,
+) -> Result<()> {
+    guarded(|| {
+        in_own_process()?;
+        if with_sessions(|sessions| sessions.current.is_some()) {
+            return Ok(());
+        }
+        let failed = |error: napi::Error| Failure::new(Code::Internal, error.to_string());
+        let listener = Listener {
+            env,
+            on_failure: on_failure.create_ref().map_err(failed)?,
+            on_fork: on_fork.create_ref().map_err(failed)?,
+        };
+        STATE
+            .get()
+            .listener
+            .lock()
+            .with(|place| *place = Some(listener));
+        collector::watch_forks(true);
+        Ok(())
+    })
+    .map_err(Into::into)
+}
+
+/// Ends `watch_forks`. Does nothing while the profiler runs.
+#[napi]
+pub fn end_watch() -> Result<()> {
+    guarded(|| {
+        in_own_process()?;
+        if with_sessions(|sessions| sessions.current.is_none()) {
+            collector::watch_forks(false);
+            STATE.get().listener.lock().with(|place| *place = None);
+        }
+        Ok(())
+    })
+    .map_err(Into::into)
+}
+
 /// For the watcher, when a signal ends the process: waits for a rotation that is under way until `by`, takes what the JavaScript threads
 /// can give until `deadline` (both monotonic), and returns the last profile.
 pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8>, Failure> {

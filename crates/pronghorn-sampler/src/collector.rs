@@ -21,8 +21,8 @@ use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
 use crate::statistics::{self, LeftBehind};
 use crate::{
-    clock, discovery, failure, fault_users, host, interrupt, proof, signal, stack_bounds, thread,
-    ticker,
+    clock, discovery, event_loop, failure, fault_users, host, interrupt, proof, signal,
+    stack_bounds, thread, ticker,
 };
 
 /// What a start is asked for.
@@ -295,6 +295,18 @@ pub fn stop() -> Vec<LeftBehind> {
         fault_users::end_session();
     }
     left
+}
+
+/// After a stop, on the thread that had started: its loop goes on looking whether this is a forked process, or does not any more. While sampling
+/// runs it looks anyway.
+pub fn watch_forks(on: bool) {
+    if let Some(slot) = event_loop::own_slot() {
+        if on {
+            thread::watch(slot);
+        } else {
+            thread::end_watch(slot);
+        }
+    }
 }
 
 /// How long a stop waits for threads that are inside a hook or the handler.

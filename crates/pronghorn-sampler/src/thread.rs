@@ -384,10 +384,26 @@ pub(crate) fn hooks_off(slot: &ThreadSlot) {
     }
 }
 
-/// In a forked process in which nothing shall be started: the calling thread's loop does not look for a reset any more.
+/// While the profiler is off: the calling thread's loop looks before each poll whether this is a forked process, until [`end_watch`] or a
+/// start.
+pub(crate) fn watch(slot: &ThreadSlot) {
+    if let Some(_busy) = slot.work() {
+        with(slot, |thread| {
+            if !thread.hooked {
+                thread.hook.watch();
+            }
+        });
+    }
+}
+
+/// While the profiler is off, also in a forked process in which nothing shall be started: the calling thread's loop does not look any more.
 pub(crate) fn end_watch(slot: &ThreadSlot) {
     if let Some(_busy) = slot.work() {
-        with(slot, |thread| thread.hook.stop());
+        with(slot, |thread| {
+            if !thread.hooked {
+                thread.hook.stop();
+            }
+        });
     }
 }
 

@@ -1,0 +1,221 @@
+// The options of continuous profiling, from a program and from the environment: defaults, what is refused, and that nothing secret is ever shown.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { createApi } from '../../build/lib/api.js';
+import { readEnvironment } from '../../build/lib/environment.js';
+import { otelResource, otelService, otelTarget } from '../../build/lib/export/otel.js';
+import { resolveContinuous } from '../../build/lib/export/resolve.js';
+import { variableOf } from '../../build/lib/export/variables.js';
+import { fakeNative } from './fake-native.mjs';
+
+const SECRET = 'hunter2-very-secret';
+const url = 'http://127.0.0.1:1';
+const resolve = (given, env = {}) => resolveContinuous(given, { env, encodeOtlp: async () => Buffer.alloc(0), hasThreadPool: () => true });
+const refusal = (act) => {
+  try {
+    act();
+  } catch (error) {
+    assert.equal(error.code, 'ERR_PRONGHORN_INVALID_OPTION', error.stack);
+    assert.ok(!inspect(error, { depth: 9 }).includes(SECRET), 'the secret is shown');
+    return error;
+  }
+  return assert.fail('it was taken');
+};
+
+test('defaults', () => {
+  const { exporters, key, ...rest } = resolve({ exporters: [{ type: 'parca', url }] });
+  assert.equal(exporters[0].name, 'parca');
+  assert.ok(key.length > 0);
+  assert.deepEqual(rest, {
+    periodMs: 60_000, service: rest.service, labels: {}, limits: { maxProfiles: 60, maxBytes: 16_777_216, maxAgeMs: 3_600_000 }, stopTimeoutMs: 5_000,
+  });
+  assert.equal(resolve({}), undefined);
+  assert.equal(resolve({ exporters: [] }), undefined);
+});
+
+test('the service: the option, OTEL_SERVICE_NAME, service.name, the program', () => {
+  const service = (given, env) => resolve({ exporters: [{ type: 'parca', url }], ...given }, env).service;
+  const env = { OTEL_SERVICE_NAME: 'named', OTEL_RESOURCE_ATTRIBUTES: 'service.name=attribute' };
+  assert.equal(service({ service: 'given' }, env), 'given');
+  assert.equal(service({}, env), 'named');
+  assert.equal(service({}, { ...env, OTEL_SERVICE_NAME: '' }), 'attribute');
+  assert.match(service({}, {}), /./);
+});
+
+test('what is refused names the option', () => {
+  const server = { type: 'pyroscope', url };
+  const cases = [
+    [{ periodMs: 5_000 }, 'periodMs'],
+    [{ exporters: 'file' }, 'exporters'],
+    [{ exporters: [{}] }, 'exporters[0]'],
+    [{ exporters: [{ type: 'datadog' }] }, 'exporters[0].type'],
+    [{ exporters: [server], periodMs: 999 }, 'periodMs'],
+    [{ exporters: [server], periodMs: 3_600_001 }, 'periodMs'],
+    [{ exporters: [server], periodMs: 1_000.5 }, 'periodMs'],
+    [{ exporters: [server], stopTimeoutMs: -1 }, 'stopTimeoutMs'],
+    [{ exporters: [server], queue: { maxProfiles: 0 } }, 'queue.maxProfiles'],
+    [{ exporters: [server], queue: { maxAgeMs: 10 } }, 'queue.maxAgeMs'],
+    [{ exporters: [server], queue: { most: 1 } }, 'queue.most'],
+    [{ exporters: [server], labels: { a: 1 } }, 'labels.a'],
+    [{ exporters: [server], labels: { __name__: 'x' } }, 'labels'],
+    [{ exporters: [server], service: '' }, 'service'],
+    [{ exporters: [{ type: 'pyroscope' }] }, 'exporters[0].url'],
+    [{ exporters: [{ type: 'file' }] }, 'exporters[0].directory'],
+    [{ exporters: [{ type: 'file', directory: 'x', maxFiles: 0 }] }, 'exporters[0].maxFiles'],
+    [{ exporters: [{ type: 'http', url, method: 'GET' }] }, 'exporters[0].method'],
+    [{ exporters: [{ ...server, timeoutMs: 0 }] }, 'exporters[0].timeoutMs'],
+    [{ exporters: [{ ...server, tokn: SECRET }] }, 'exporters[0].tokn'],
+    [{ exporters: [{ ...server, bearerToken: `${SECRET}\n` }] }, 'exporters[0].bearerToken'],
+    [{ exporters: [{ ...server, bearerToken: { token: SECRET } }] }, 'exporters[0].bearerToken'],
+    [{ exporters: [{ ...server, headers: { 'X-Key': `${SECRET}\u0000` } }] }, 'exporters[0].headers.X-Key'],
+    [{ exporters: [{ ...server, headers: { [SECRET + ' ']: 'x' } }] }, 'exporters[0].headers'],
+    [{ exporters: [{ ...server, headers: SECRET }] }, 'exporters[0].headers'],
+    [{ exporters: [{ ...server, headers: { Host: 'x' } }] }, 'exporters[0].headers.Host'],
+    [{ exporters: [{ ...server, basicAuth: { user: 'a:b', password: SECRET } }] }, 'exporters[0].basicAuth.user'],
+    [{ exporters: [{ ...server, basicAuth: { user: 'a' } }] }, 'exporters[0].basicAuth.password'],
+    [{ exporters: [{ ...server, basicAuth: SECRET }] }, 'exporters[0].basicAuth'],
+    [{ exporters: [{ ...server, basicAuth: { user: 'a', password: SECRET }, bearerToken: SECRET }] }, 'exporters[0].bearerToken'],
+    [{ exporters: [{ ...server, url: `htp://u:${SECRET}@host` }] }, 'exporters[0].url'],
+    [{ exporters: [{ ...server, url: `http//u:${SECRET}@host` }] }, 'exporters[0].url'],
+    [{ exporters: [{ ...server, url: `http://u:${SECRET}%zz@host` }] }, 'exporters[0].url'],
+    [{ exporters: [`http://u:${SECRET}@host`] }, 'exporters[0]'],
+    [{ exporters: `http://u:${SECRET}@host` }, 'exporters'],
+  ];
+  for (const [given, option] of cases) assert.equal(refusal(() => resolve(given)).option, option, JSON.stringify(given));
+});
+
+test('start() takes them, shares a profiler with equal ones, and refuses others', () => {
+  const { start, profile } = createApi(() => native);
+  const native = fakeNative();
+  const own = { name: 'own', send: async () => ({ bytes: 0 }) };
+  own.circular = own;
+  const options = () => ({ exporters: [{ type: 'parca', url, bearerToken: SECRET, headers: { b: '1', a: '2' } }, own], periodMs: 5_000 });
+  const profiler = start(options());
+  assert.equal(start({ periodMs: 5_000, exporters: [{ headers: { a: '2', b: '1' }, bearerToken: SECRET, url: new URL(url).href.slice(0, -1), type: 'parca' }, own] }), profiler);
+  for (const other of [{ periodMs: 6_000 }, { exporters: [own] }, { exporters: [{ type: 'parca', url, bearerToken: 'other' }, own] }, { exporters: [options().exporters[0], { ...own }] }]) {
+    assert.throws(() => start({ ...options(), ...other }), (error) => error.code === 'ERR_PRONGHORN_ALREADY_STARTED' && !inspect(error).includes(SECRET));
+  }
+  assert.ok(!inspect(profiler, { depth: 9, showHidden: true }).includes(SECRET));
+  return assert.rejects(profile({ durationMs: 1, exporters: [own] }), { code: 'ERR_PRONGHORN_INVALID_OPTION' });
+});
+
+test('two exporters of one kind have two names', async () => {
+  const { start } = createApi(() => fake);
+  const fake = fakeNative();
+  const profiler = start({ exporters: [{ type: 'parca', url }, { type: 'parca', url }, { type: 'file', directory: '/tmp/x' }] });
+  assert.deepEqual(Object.keys(profiler.stats().exporters), ['parca', 'parca 2', 'file']);
+});
+
+test('OTEL_*: the addresses, the headers and the timeout of both kinds', () => {
+  assert.deepEqual(otelTarget({}), { url: 'http://localhost:4318/v1development/profiles', headers: {}, gzip: true });
+  assert.equal(otelTarget({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://c:4318/base/' }).url, 'https://c:4318/base/v1development/profiles');
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://all',
+    OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT: 'http://own/as/it/is',
+    OTEL_EXPORTER_OTLP_HEADERS: 'a=1,b=two%20words, c = x=y ',
+    OTEL_EXPORTER_OTLP_PROFILES_HEADERS: 'a=own',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '5000',
+    OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT: '700',
+    OTEL_EXPORTER_OTLP_PROFILES_COMPRESSION: 'none',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_PROFILES_PROTOCOL: 'http/protobuf',
+  };
+  assert.deepEqual(otelTarget(env), { url: 'http://own/as/it/is', headers: { a: 'own', b: 'two words', c: 'x=y' }, timeoutMs: 700, gzip: false });
+  assert.deepEqual(otelResource({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=x,deployment.environment.name=prod%2C1' }), { 'deployment.environment.name': 'prod,1' });
+  assert.equal(otelService({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=x' }), 'x');
+});
+
+test('OTEL_*: what cannot be is said, and shows no secret', () => {
+  const cases = [
+    [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, 'OTEL_EXPORTER_OTLP_PROTOCOL', /is "grpc", and pronghorn speaks http\/protobuf only/],
+    [{ OTEL_EXPORTER_OTLP_PROFILES_PROTOCOL: 'http/json' }, 'OTEL_EXPORTER_OTLP_PROFILES_PROTOCOL', /"http\/json"/],
+    [{ OTEL_EXPORTER_OTLP_TIMEOUT: '10s' }, 'OTEL_EXPORTER_OTLP_TIMEOUT', /milliseconds/],
+    [{ OTEL_EXPORTER_OTLP_HEADERS: SECRET }, 'OTEL_EXPORTER_OTLP_HEADERS', /key=value/],
+    [{ OTEL_EXPORTER_OTLP_PROFILES_HEADERS: `a=%zz${SECRET}` }, 'OTEL_EXPORTER_OTLP_PROFILES_HEADERS', /percent-encoded/],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: `u:${SECRET}@h` }, 'OTEL_EXPORTER_OTLP_ENDPOINT', /http: or https:/],
+    [{ OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd' }, 'OTEL_EXPORTER_OTLP_COMPRESSION', /gzip or none/],
+  ];
+  for (const [env, option, message] of cases) {
+    const error = refusal(() => resolve({ exporters: [{ type: 'otlp' }] }, env));
+    assert.equal(error.option, option);
+    assert.match(error.message, message);
+    // An address of its own: nothing of the variables counts.
+    resolve({ exporters: [{ type: 'otlp', url }] }, env);
+  }
+});
+
+test('PRONGHORN_*: each exporter with its own variables', () => {
+  const env = {
+    PRONGHORN_OUTPUT_DIR: '/out',
+    PRONGHORN_EXPORTERS: 'file, pyroscope,parca,otlp,http',
+    PRONGHORN_PERIOD_MS: '5000',
+    PRONGHORN_SERVICE: 'shop',
+    PRONGHORN_LABELS: 'region=eu,note=a%2Cb',
+    PRONGHORN_STOP_TIMEOUT_MS: '100',
+    PRONGHORN_QUEUE_MAX_PROFILES: '4',
+    PRONGHORN_FILE_MAX_FILES: '9',
+    PRONGHORN_PYROSCOPE_URL: 'https://p/',
+    PRONGHORN_PYROSCOPE_USER: 'me',
+    PRONGHORN_PYROSCOPE_PASSWORD: SECRET,
+    PRONGHORN_PYROSCOPE_TENANT: 'team',
+    PRONGHORN_PARCA_TOKEN: SECRET,
+    PRONGHORN_PARCA_TIMEOUT_MS: '700',
+    PRONGHORN_HTTP_URL: 'http://h/',
+    PRONGHORN_HTTP_METHOD: 'PUT',
+    PRONGHORN_HTTP_HEADERS: 'X-Key=a%20b',
+    PRONGHORN_INTERVAL_MICROS: '2000',
+  };
+  const { outputDirectory, options } = readEnvironment(env);
+  assert.equal(outputDirectory, '/out');
+  assert.deepEqual(options, {
+    intervalMicros: 2_000,
+    exporters: [
+      { type: 'file', directory: '/out', maxFiles: 9 },
+      { type: 'pyroscope', url: 'https://p/', basicAuth: { user: 'me', password: SECRET }, tenant: 'team' },
+      { type: 'parca', url: 'http://localhost:7070', bearerToken: SECRET, timeoutMs: 700 },
+      { type: 'otlp' },
+      { type: 'http', url: 'http://h/', headers: { 'X-Key': 'a b' }, method: 'PUT' },
+    ],
+    periodMs: 5_000,
+    service: 'shop',
+    labels: { region: 'eu', note: 'a,b' },
+    queue: { maxProfiles: 4 },
+    stopTimeoutMs: 100,
+  });
+  resolve(options, env);
+  assert.deepEqual(readEnvironment({ PRONGHORN_EXPORTERS: '', PRONGHORN_OUTPUT_DIR: '/out' }).options, {});
+});
+
+test('PRONGHORN_*: what cannot be names the variable, and shows no secret', () => {
+  const cases = [
+    [{ PRONGHORN_EXPORTERS: 'file,datadog' }, 'PRONGHORN_EXPORTERS', /must be a list of file, pyroscope/],
+    [{ PRONGHORN_PARCA_URL: url }, 'PRONGHORN_PARCA_URL', /no effect without PRONGHORN_EXPORTERS/],
+    [{ PRONGHORN_PERIOD_MS: '5000' }, 'PRONGHORN_PERIOD_MS', /no effect without/],
+    [{ PRONGHORN_EXPORTERS: 'http' }, 'PRONGHORN_HTTP_URL', /must be/],
+    [{ PRONGHORN_EXPORTERS: 'file', PRONGHORN_PERIOD_MS: '5s' }, 'PRONGHORN_PERIOD_MS', /integer/],
+    [{ PRONGHORN_EXPORTERS: 'parca', PRONGHORN_PARCA_PASSWORD: SECRET }, 'PRONGHORN_PARCA_USER', /set where/],
+    [{ PRONGHORN_EXPORTERS: 'parca', PRONGHORN_PARCA_HEADERS: SECRET }, 'PRONGHORN_PARCA_HEADERS', /key=value/],
+    [{ PRONGHORN_EXPORTERS: 'parca', PRONGHORN_PARCA_TOKN: SECRET }, 'PRONGHORN_PARCA_TOKN', /did you mean PRONGHORN_PARCA_TOKEN/],
+  ];
+  for (const [env, option, message] of cases) {
+    const error = refusal(() => readEnvironment(env));
+    assert.equal(error.option, option);
+    assert.match(error.message, message);
+  }
+  const env = { PRONGHORN_EXPORTERS: 'file,pyroscope' };
+  for (const [path, name] of [['exporters[1].url', 'PRONGHORN_PYROSCOPE_URL'], ['exporters[1].basicAuth.password', 'PRONGHORN_PYROSCOPE_PASSWORD'], ['exporters[1].headers.X-A', 'PRONGHORN_PYROSCOPE_HEADERS'], ['exporters[0].maxFiles', 'PRONGHORN_FILE_MAX_FILES'], ['labels.a', 'PRONGHORN_LABELS'], ['periodMs', 'PRONGHORN_PERIOD_MS'], ['queue.maxBytes', 'PRONGHORN_QUEUE_MAX_BYTES'], ['OTEL_X', 'OTEL_X']]) {
+    assert.equal(variableOf(path, env), name);
+  }
+});
+
+test('what Kubernetes sets for services of our name is nobody’s slip', () => {
+  const env = {};
+  for (const service of ['PRONGHORN', 'PRONGHORN_PARCA', 'PRONGHORN_HTTP', 'PRONGHORN_OTLP', 'PRONGHORN_FILE']) {
+    Object.assign(env, {
+      [`${service}_SERVICE_HOST`]: '10.0.0.1', [`${service}_SERVICE_PORT`]: '80', [`${service}_SERVICE_PORT_HTTP`]: '80', [`${service}_PORT`]: 'tcp://10.0.0.1:80',
+      [`${service}_PORT_80_TCP`]: 'tcp://10.0.0.1:80', [`${service}_PORT_80_TCP_PROTO`]: 'tcp', [`${service}_PORT_80_TCP_PORT`]: '80', [`${service}_PORT_80_TCP_ADDR`]: '10.0.0.1',
+    });
+  }
+  assert.deepEqual(readEnvironment(env).options, {});
+});

@@ -1,0 +1,68 @@
+/**
+ * Checks of single options. Each returns the value or throws an InvalidOptionError that names the option by its path. What may be a secret is called `hidden` in
+ * errors, its value nowhere.
+ */
+import { InvalidOptionError } from '../errors.js';
+import { unknownOption } from '../options.js';
+
+/** In the place of a value that an error must not show. */
+export const HIDDEN = '(hidden)';
+
+export const HOUR_MS = 3_600_000;
+
+/** An object without properties that nobody knows. Values of unknown ones may be secrets with a slip in their name. */
+export function record(path: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InvalidOptionError(path, typeof value === 'string' ? HIDDEN : value, 'an object');
+  for (const name of Object.keys(value)) {
+    if (!known.includes(name)) throw unknownOption(`${path}.${name}`, HIDDEN, known.map((one) => `${path}.${one}`));
+  }
+  return value as Record<string, unknown>;
+}
+
+export function text(path: string, value: unknown): string | undefined {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  throw new InvalidOptionError(path, value, 'a string that is not empty');
+}
+
+export function required<T>(path: string, value: T | undefined, allowed: string): T {
+  if (value === undefined) throw new InvalidOptionError(path, value, allowed);
+  return value;
+}
+
+export function integer(path: string, value: unknown, min: number, max: number, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+  throw new InvalidOptionError(path, value, `an integer from ${min.toLocaleString('en-US')} to ${max.toLocaleString('en-US')}`);
+}
+
+/** Names with texts. */
+export function texts(path: string, value: unknown): Record<string, string> {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InvalidOptionError(path, typeof value === 'string' ? HIDDEN : value, 'an object of strings');
+  for (const [name, one] of Object.entries(value)) {
+    if (typeof one !== 'string') throw new InvalidOptionError(`${path}.${name}`, one, 'a string');
+  }
+  return { ...(value as Record<string, string>) };
+}
+
+export function headers(path: string, value: unknown): Record<string, string> {
+  const all = texts(path, value);
+  for (const [name, one] of Object.entries(all)) {
+    if (!/^[!#$%&'*+.^_`|~0-9a-zA-Z-]+$/.test(name)) throw new InvalidOptionError(path, HIDDEN, 'an object whose names are those of headers');
+    if (/^(content-length|transfer-encoding|connection|host)$/i.test(name)) throw new InvalidOptionError(`${path}.${name}`, HIDDEN, 'left to the exporter');
+    headerText(`${path}.${name}`, one);
+  }
+  return all;
+}
+
+/** What may stand in a header. */
+export function headerText(path: string, value: string | undefined): string | undefined {
+  if (value !== undefined && /[^\t\x20-\x7e\x80-\xff]/.test(value)) throw new InvalidOptionError(path, HIDDEN, 'a string that a header can hold');
+  return value;
+}
+
+export function secret(path: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string' || value === '') throw new InvalidOptionError(path, typeof value === 'string' ? value : HIDDEN, 'a string that is not empty');
+  return headerText(path, value);
+}

@@ -1,0 +1,59 @@
+/**
+ * Checks how a server is to be reached.
+ */
+import { InvalidOptionError } from '../errors.js';
+import { headers, headerText, HIDDEN, HOUR_MS, integer, record, required, secret, text } from './check.js';
+import type { HttpSettings } from './target.js';
+
+const NAMES: readonly string[] = ['type', 'url', 'timeoutMs', 'headers', 'basicAuth', 'bearerToken', 'tenant'];
+
+/**
+ * The settings of an exporter that talks to a server.
+ *
+ * @param path how errors call the object
+ * @param extra properties that its caller checks
+ * @throws InvalidOptionError
+ */
+export function serverOf(path: string, given: unknown, extra: readonly string[] = []): HttpSettings {
+  const { url, timeoutMs, headers: further, basicAuth, bearerToken, tenant } = record(path, given, [...NAMES, ...extra]);
+  const parsed = urlOf(`${path}.url`, url);
+  const basic = basicOf(`${path}.basicAuth`, basicAuth) ?? userOf(`${path}.url`, parsed);
+  const token = secret(`${path}.bearerToken`, bearerToken);
+  if (basic !== undefined && token !== undefined) throw new InvalidOptionError(`${path}.bearerToken`, HIDDEN, 'absent where there is a user and a password');
+  parsed.username = '';
+  parsed.password = '';
+  parsed.hash = '';
+  return {
+    url: parsed,
+    timeoutMs: integer(`${path}.timeoutMs`, timeoutMs, 1, HOUR_MS, 10_000),
+    headers: headers(`${path}.headers`, further),
+    basicAuth: basic,
+    bearerToken: token,
+    tenant: headerText(`${path}.tenant`, text(`${path}.tenant`, tenant)),
+  };
+}
+
+function urlOf(path: string, value: unknown): URL {
+  const allowed = 'an http: or https: URL';
+  // Not shown: there may be a password in it.
+  if (!(value instanceof URL) && (typeof value !== 'string' || !URL.canParse(value))) throw new InvalidOptionError(path, typeof value === 'string' ? HIDDEN : value, allowed);
+  const url = new URL(value);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new InvalidOptionError(path, HIDDEN, allowed);
+  return url;
+}
+
+function userOf(path: string, { username, password }: URL): { user: string; password: string } | undefined {
+  try {
+    return username === '' && password === '' ? undefined : { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    throw new InvalidOptionError(path, HIDDEN, 'a URL whose user and password are percent-encoded');
+  }
+}
+
+function basicOf(path: string, value: unknown): { user: string; password: string } | undefined {
+  if (value === undefined) return undefined;
+  const { user, password } = record(path, value, ['user', 'password']);
+  const name = required(`${path}.user`, text(`${path}.user`, user), 'a string');
+  if (name.includes(':')) throw new InvalidOptionError(`${path}.user`, HIDDEN, 'a string without a colon');
+  return { user: name, password: required(`${path}.password`, secret(`${path}.password`, password), 'a string') };
+}
