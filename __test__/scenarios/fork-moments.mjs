@@ -4,7 +4,7 @@
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
 import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
 import { recordingWorker, until, untilHeld } from '../helpers/held.mjs';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
 
@@ -24,17 +24,26 @@ async function prove(profiler, index, kind) {
   else await turn();
   const { forked } = api.forkState();
   try {
-    untilSampled(() => profiler.stats().samples, childOnly);
-    const { slots, tickerThreadId } = api.inspect();
+    const sampled = untilSampled(() => profiler.stats().samples, childOnly);
+    const state = sampled === 0 ? { ...api.inspect(), threads: threadStates() } : {};
     const profile = index % 3 === 0 ? await profiler.stop() : profiler.stopSync();
     const { parent, child, names, threads, count: all, cpu } = digest(profile);
     const own = threads.every((thread) => thread === forker.gettid());
     // What else there is, for the reader of a failure.
-    const instead = child === 0 ? { index, count: all, cpu, stats: profile.stats, slots, tickerThreadId } : {};
+    const instead = child === 0 ? { index, count: all, cpu, sampled, stats: profile.stats, ...state } : {};
     return { restarted: true, kind, forked, parent, child, names, own, sequence: profile.sequence, ...instead };
   } catch (error) {
     return { restarted: false, kind, forked, code: error.code, why: whyNot() };
   }
+}
+
+/** Where the threads of this process stand and which signals they wait for, for the reader of a failure. */
+function threadStates() {
+  const file = (task, name) => readFileSync(`/proc/self/task/${task}/${name}`, 'utf8');
+  return readdirSync('/proc/self/task').map((task) => {
+    const status = file(task, 'status').match(/^(Name|State|Sig\w+|\w*voluntary\w+):.*$/gm);
+    return [task, file(task, 'syscall').trim(), ...status.map((line) => line.replace(/\s+/g, ' '))].join('; ');
+  });
 }
 
 /** What start() says in a child in which nothing may be started. */
