@@ -3,7 +3,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { PronghornError } from './errors.js';
-import type { Capabilities } from './native-api.js';
+import type { Capabilities, SourceMapProblem } from './native-api.js';
 import type { ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
 
@@ -66,6 +66,12 @@ export interface ExportMessage {
   reason?: 'full' | 'too old' | 'refused' | 'stopped';
 }
 
+/**
+ * Message of `pronghorn:source-map`: a source map cannot be used, and frames of its script show generated code. Sent once for each map, and
+ * again only if it changes.
+ */
+export type SourceMapMessage = SourceMapProblem;
+
 /** The channels that `register` listens to itself. */
 export const FAILURE_CHANNEL = 'pronghorn:failure';
 export const EXEC_CHANNEL = 'pronghorn:exec';
@@ -78,6 +84,7 @@ const failure = channel(FAILURE_CHANNEL);
 const exec = channel(EXEC_CHANNEL);
 const reset = channel('pronghorn:reset');
 const exported = channel('pronghorn:export');
+const sourceMap = channel('pronghorn:source-map');
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
@@ -117,4 +124,9 @@ export function publishReset(message: ResetMessage): void {
 /** An attempt to send a profile has ended. */
 export function publishExport(message: ExportMessage): void {
   if (exported.hasSubscribers) exported.publish(message);
+}
+
+/** A source map cannot be used. */
+export function publishSourceMap(message: SourceMapMessage): void {
+  if (sourceMap.hasSubscribers) sourceMap.publish(message);
 }

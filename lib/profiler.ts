@@ -299,7 +299,7 @@ export class Profiler {
         // Published, and thrown by the next call into the API; the native half calls again.
       }
     };
-    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork });
+    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, patienceMs: continuous?.stopTimeoutMs, onFailure, onFork });
     this.#state = { ...fresh(), running: true, periodBeganMs: performance.now(), lastCapabilities: capabilities };
     this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });

@@ -24,5 +24,6 @@ mod otlp;
 mod registry;
 mod retain;
 mod rotation;
+mod source_maps;
 mod statistics;
 mod termination;
