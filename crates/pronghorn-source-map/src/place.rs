@@ -154,7 +154,6 @@ fn place(script: &Script) -> Place {
 /// The path of a script's file.
 fn own_path(file: &str) -> Option<PathBuf> {
     if file.starts_with('/') {
-        // Loaders tell versions of a module apart like that.
         return Some(file.into());
     }
     file_url(file).map(PathBuf::from)
@@ -166,11 +165,11 @@ fn existing(path: PathBuf) -> PathBuf {
         return path;
     }
     let text = path.to_string_lossy();
-    let name = text.len() - directory(&text).len();
-    let bare = match text.rfind(['?', '#']) {
-        Some(end) if end > text.len() - name => text.get(..end).unwrap_or(&text),
-        _ => &text,
-    };
+    let name = directory(&text).len();
+    let query = text.get(name..).and_then(|name| name.find(['?', '#']));
+    let bare = query
+        .and_then(|length| text.get(..name + length))
+        .unwrap_or(&text);
     [PathBuf::from(bare), percent_decoded(bare).into()]
         .into_iter()
         .find(|candidate| candidate.exists())
