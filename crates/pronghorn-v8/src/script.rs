@@ -101,7 +101,8 @@ pub(crate) fn map_url<M: Memory>(
     })
 }
 
-/// The script's own name, else its sourceURL, else where its eval was.
+/// The script's own name, else its sourceURL, else where its eval was. A sourceURL goes before a name that says nothing, such as
+/// `evalmachine.<anonymous>`: it is what stack traces show, and what a source map is relative to.
 fn file<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> String {
     let mut script = tagged;
     for depth in 0..DEEPEST_EVAL {
@@ -109,8 +110,15 @@ fn file<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> String {
             let name = field(memory, script, offset)?;
             text::read(memory, layout, name, LONGEST_NAME).filter(|name| !name.is_empty())
         };
-        if let Some(name) =
-            text_at(layout.script.name).or_else(|| text_at(layout.script.source_url))
+        let says_where = |name: &String| {
+            name.starts_with('/') || name.starts_with("file:") || name.starts_with("node:")
+        };
+        let name = text_at(layout.script.name);
+        if let Some(name) = name
+            .clone()
+            .filter(says_where)
+            .or_else(|| text_at(layout.script.source_url))
+            .or(name)
         {
             return if depth == 0 {
                 name
