@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const crates = fileURLToPath(new URL('../crates/', import.meta.url));
-const PUBLISHED = ['sync', 'pprof', 'otlp', 'recorder', 'native', 'v8', 'sampler', 'node'].map((name) => `pronghorn-${name}`);
+const PUBLISHED = ['sync', 'pprof', 'otlp', 'source-map', 'recorder', 'native', 'v8', 'sampler', 'node'].map((name) => `pronghorn-${name}`);
 const STATIC = /^\s*(?:pub(?:\([a-z]+\))? )?static (?:mut )?([A-Z_]+): (.*)$/;
 
 /** The statics of a Rust source that nobody has classified. */

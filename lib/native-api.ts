@@ -183,7 +183,7 @@ export interface Stats {
   sourceMapsLate: number;
   /** Memory that parsed source maps take, in bytes. */
   sourceMapBytes: number;
-  /** Time spent on loading them, on a thread of its own: all, and the longest one. */
+  /** CPU time spent on loading them, on a thread of its own: all, and the longest one. */
   sourceMapNanos: number;
   sourceMapMaxNanos: number;
   /** What `stop()` could not collect. Empty until then. */

@@ -313,7 +313,7 @@ fn load_until(deadline_ns: u64) {
             return;
         };
         failpoint!("loading-map");
-        let began = clock::monotonic_ns();
+        let began = clock::own_cpu_ns();
         // An inline map cannot change, and so is not loaded twice.
         let is_settled = known
             .as_ref()
@@ -323,7 +323,7 @@ fn load_until(deadline_ns: u64) {
         } else {
             load(&script, known.and_then(|known| known.stamp))
         };
-        let took = clock::monotonic_ns().saturating_sub(began);
+        let took = clock::own_cpu_ns().saturating_sub(began);
         let state = STATE.get();
         let counters = &state.counters;
         counters.total_ns.fetch_add(took, Relaxed);

@@ -258,8 +258,8 @@ impl<F: Clone> Functions<F> {
     }
 }
 
-/// How far in front of a function its name is looked for.
-const NAME_WINDOW: u32 = 512;
+/// How far in front of a function its name is looked for: most stand right there, those of a class's constructor further away.
+const NAME_WINDOWS: [u32; 2] = [64, 512];
 
 /// The script offset of the name of a function in front of it: a source map may know what it was called there. For `a.b` it is that of `b`.
 fn name_offset<M: Memory>(memory: &M, layout: &Layout, found: &Function) -> Option<u32> {
@@ -267,21 +267,25 @@ fn name_offset<M: Memory>(memory: &M, layout: &Layout, found: &Function) -> Opti
     if name.is_empty() || !found.placed {
         return None;
     }
-    let script = found.script?;
-    let source = field(memory, script, layout.script.source)?;
-    let from = found.start.saturating_sub(NAME_WINDOW);
-    let window = text::part(memory, layout, source, from, found.start)?;
     let name: Vec<u16> = name.encode_utf16().collect();
-    let last = window
-        .windows(name.len())
-        .enumerate()
-        .rev()
-        .find(|(index, candidate)| {
-            let before = index.checked_sub(1).and_then(|index| window.get(index));
-            let behind = window.get(index + name.len());
-            *candidate == name && !before.is_some_and(is_word) && !behind.is_some_and(is_word)
-        });
-    Some(from + u32::try_from(last?.0).ok()?)
+    let source = field(memory, found.script?, layout.script.source)?;
+    NAME_WINDOWS.into_iter().find_map(|length| {
+        let from = found.start.saturating_sub(length);
+        let window = text::part(memory, layout, source, from, found.start)?;
+        let last = last_word(&window, &name)?;
+        Some(from + u32::try_from(last).ok()?)
+    })
+}
+
+/// Where `word` stands in `text` for the last time, as a word of its own.
+fn last_word(text: &[u16], word: &[u16]) -> Option<usize> {
+    let mut candidates = text.windows(word.len()).enumerate().rev();
+    let (last, _) = candidates.find(|(index, candidate)| {
+        let before = index.checked_sub(1).and_then(|index| text.get(index));
+        let behind = text.get(index + word.len());
+        *candidate == word && !before.is_some_and(is_word) && !behind.is_some_and(is_word)
+    })?;
+    Some(last)
 }
 
 /// Whether a character continues an identifier.
