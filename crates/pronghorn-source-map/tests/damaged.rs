@@ -1,5 +1,7 @@
 //! Whatever a map holds, parsing it ends, with a table or with a reason, in bounded time and memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
 use pronghorn_source_map::Map;
 
 /// A small generator of numbers, from a fixed seed.

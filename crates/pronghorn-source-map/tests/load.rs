@@ -1,5 +1,7 @@
 //! Loading from files: what is one, what has changed, and what is never opened or waited for.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
