@@ -3,6 +3,7 @@
 #![cfg(not(loom))]
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     reason = "clippy.toml allows these in test functions, but not in their helpers"
 )]
 
