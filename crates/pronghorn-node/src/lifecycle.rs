@@ -399,14 +399,19 @@ impl Claim {
 
     /// Waits for a rotation that is under way, until `deadline` (monotonic).
     fn new_by(process: OwnProcess, deadline: u64) -> std::result::Result<Self, Failure> {
-        loop {
+        let claimed = loop {
             process.check()?;
             match Self::new(process) {
-                Err(failure) if clock::monotonic_ns() > deadline => return Err(failure),
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
-                claimed => return claimed,
+                Err(failure) if clock::monotonic_ns() > deadline => break Err(failure),
+                Err(_) => {
+                    source_maps::set_hurry(true);
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                claimed => break claimed,
             }
-        }
+        };
+        source_maps::set_hurry(false);
+        claimed
     }
 
     /// Never gives it back: nothing shall come after it.

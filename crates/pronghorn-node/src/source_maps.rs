@@ -12,7 +12,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use napi_derive::napi;
@@ -99,6 +99,8 @@ struct State {
     /// Nothing until the first script with a map.
     shared: Guarded<Option<Shared>>,
     counters: Counters,
+    /// Somebody who cannot wait waits for the rotation under way.
+    hurry: AtomicBool,
 }
 
 impl State {
@@ -106,6 +108,7 @@ impl State {
         Self {
             shared: Guarded::new(None),
             counters: Counters::new(),
+            hurry: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +117,7 @@ impl State {
         let Self {
             shared,
             counters: _,
+            hurry: _,
         } = self;
         let known = shared
             .try_lock()
@@ -150,6 +154,11 @@ static STATE: Resettable<State> = Resettable::new(State::new());
 pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
     STATE.reset(alone, fresh);
+}
+
+/// While it is true, a rotation waits for no map: the program ends, and its last profile has to wait for that rotation.
+pub(crate) fn set_hurry(hurry: bool) {
+    STATE.get().hurry.store(hurry, Relaxed);
 }
 
 /// A start: counts anew. Maps and what was told of them stay known.
@@ -260,7 +269,8 @@ impl Maps {
         let mut pause = Duration::from_micros(100);
         loop {
             self.process.check().ok()?;
-            let is_late = clock::monotonic_ns() >= self.deadline_ns;
+            let is_late =
+                clock::monotonic_ns() >= self.deadline_ns || STATE.get().hurry.load(Relaxed);
             let (is_pending, known) =
                 with_shared(|shared| (shared.pending.contains(script), shared.cache().get(script)));
             match known {
@@ -381,12 +391,18 @@ mod tests {
                     }],
                 });
             });
+            state.hurry.store(true, Relaxed);
             for counter in [&state.counters.loaded, &state.counters.late] {
                 counter.store(7, Relaxed);
             }
             state
         };
-        let State { shared, counters } = filled().inherited();
+        let State {
+            shared,
+            counters,
+            hurry,
+        } = filled().inherited();
+        assert!(!hurry.load(Relaxed));
         let Counters {
             loaded,
             failed,
