@@ -20,11 +20,13 @@ const RUN = {
     return globalThis.app.burn(ms);
   },
   'direct eval': ({ path }, ms) => {
+    // oxlint-disable-next-line no-eval -- evaluated code is what this is about
     const burn = eval(`${readFileSync(path, 'utf8')}//# sourceURL=${join(dirname(path), 'direct.js')}\n; app.burn`);
     return burn(ms);
   },
   memory: ({ path, name }, ms) => {
     const module = new Module(name);
+    // oxlint-disable-next-line no-underscore-dangle -- what loaders that transpile in memory call
     module._compile(readFileSync(path, 'utf8'), name);
     return module.exports.burn(ms);
   },
