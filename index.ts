@@ -17,7 +17,7 @@ export type { ProfileOptions, StartOptions } from './lib/api.js';
 export type { ClusterOptions, ProfileClusterOptions } from './lib/cluster/api.js';
 export type { ClusterPart, ClusterProcess, ClusterProfile } from './lib/cluster/profile.js';
 export type { ClusterSession } from './lib/cluster/session.js';
-export type { DropReason, ErrorMessage, ExportMessage, ProfileMessage, ResetMessage, StartMessage } from './lib/channels.js';
+export type { DropReason, ErrorMessage, ExportMessage, ProfileMessage, ResetMessage, SourceMapMessage, StartMessage } from './lib/channels.js';
 export { AbortedError, AlreadyStartedError, ExportError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/core.js';
 export type { ErrorCode } from './lib/errors.js';
 export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, Stats, Threads } from './lib/native-api.js';

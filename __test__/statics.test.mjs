@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const crates = fileURLToPath(new URL('../crates/', import.meta.url));
-const PUBLISHED = ['sync', 'pprof', 'otlp', 'recorder', 'native', 'v8', 'sampler', 'node'].map((name) => `pronghorn-${name}`);
+const PUBLISHED = ['sync', 'pprof', 'otlp', 'source-map', 'recorder', 'native', 'v8', 'sampler', 'node'].map((name) => `pronghorn-${name}`);
 const STATIC = /^\s*(?:pub(?:\([a-z]+\))? )?static (?:mut )?([A-Z_]+): (.*)$/;
 
 /** The statics of a Rust source that nobody has classified. */
@@ -130,7 +130,7 @@ test('a component that is not in the list is found', () => {
 
 test('no source of ours uses a ThreadsafeFunction: its queue and its eventfd would be the parent’s in a child', () => {
   const root = fileURLToPath(new URL('../', import.meta.url));
-  const typescript = [...readdirSync(`${root}lib`).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'].map((name) => root + name);
+  const typescript = [...readdirSync(`${root}lib`, { recursive: true }).filter((name) => /\.[cm]?ts$/.test(name)).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'].map((name) => root + name);
   const all = [...sources.map((source) => crates + source), ...typescript];
   assert.ok(all.length > 100, `${all.length} sources`);
   for (const file of all) assert.doesNotMatch(readFileSync(file, 'utf8'), /threadsafe_?function|eventfd|timerfd|epoll_|uv_async/i, file);

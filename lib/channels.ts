@@ -4,7 +4,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { PronghornError } from './errors.js';
 import type { ExportError } from './export/exporter.js';
-import type { Capabilities } from './native-api.js';
+import type { Capabilities, SourceMapProblem } from './native-api.js';
 import type { ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
 
@@ -73,6 +73,12 @@ export interface ExportMessage {
  */
 export type DropReason = 'full' | 'too old' | 'refused' | 'stopped' | 'collector failed';
 
+/**
+ * Message of `pronghorn:source-map`: a source map cannot be used, and frames of its script show generated code. Sent once for each map, and
+ * again only if it changes.
+ */
+export type SourceMapMessage = SourceMapProblem;
+
 /** The channels that `register` listens to itself. */
 export const ERROR_CHANNEL = 'pronghorn:error';
 export const EXEC_CHANNEL = 'pronghorn:exec';
@@ -87,6 +93,7 @@ const failure = channel(ERROR_CHANNEL);
 const exec = channel(EXEC_CHANNEL);
 const reset = channel('pronghorn:fork:reset');
 const exported = channel(EXPORT_CHANNEL);
+const sourceMap = channel('pronghorn:source-map');
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
@@ -134,4 +141,9 @@ export function publishReset(message: ResetMessage): void {
 /** An attempt to send a profile has ended. */
 export function publishExport(message: ExportMessage): void {
   if (exported.hasSubscribers) exported.publish(message);
+}
+
+/** A source map cannot be used. */
+export function publishSourceMap(message: SourceMapMessage): void {
+  if (sourceMap.hasSubscribers) sourceMap.publish(message);
 }

@@ -16,6 +16,8 @@ export interface CollectorStart {
   identity: Identity;
   /** When the first period begins; now if it is undefined. */
   reading: ClockReading | undefined;
+  /** How long a profile may wait for what it can do without, if the caller has a limit. */
+  patienceMs: number | undefined;
   /** Called at most once, later, if the native half has to switch itself off. */
   onFailure: (error: PronghornError) => void;
   /** Called in a child of a fork, before its event loop first polls. */
@@ -34,13 +36,15 @@ export class Collector {
   }
 
   /** Starts sampling all that runs on this thread. Fresh clocks, slots and statistics. */
-  start({ options, test, identity, reading, onFailure, onFork }: CollectorStart): Capabilities {
+  start({ options, test, identity, reading, patienceMs, onFailure, onFork }: CollectorStart): Capabilities {
     const { failResetStep: _step, resetReading: _reading, ...nativeTest } = test;
     const native: NativeStartOptions = {
       intervalNanos: options.intervalMicros * 1_000,
       maxDepth: options.maxDepth,
       nativeFrames: options.nativeFrames,
       threads: options.threads,
+      sourceMaps: options.sourceMaps,
+      ...(patienceMs === undefined ? {} : { sourceMapPatienceNanos: patienceMs * 1_000_000 }),
       versions: `pronghorn ${VERSION}, node ${process.version}, v8 ${process.versions.v8}`,
       comments: identity.comments,
       labels: processLabels(identity.pid),

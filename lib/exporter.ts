@@ -2,6 +2,7 @@
  * Makes profiles of what the native half delivers: numbers them, says which process they are from, and knows up to where time has been
  * delivered.
  */
+import { publishSourceMap } from './channels.js';
 import type { ForkComponent, Reset } from './fork/component.js';
 import type { Identity } from './identity.js';
 import type { NativeProfile } from './native-api.js';
@@ -35,6 +36,7 @@ export class Exporter implements ForkComponent {
   profile(native: NativeProfile): Profile {
     const { runtimeId, pid: processId } = this.#identity;
     this.#state.lastFlushNanos = native.endTimeNanos;
+    for (const problem of native.sourceMapProblems) publishSourceMap(problem);
     return new Profile(native, { processId, runtimeId, sequence: this.#state.sequence++ });
   }
 

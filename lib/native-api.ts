@@ -19,6 +19,10 @@ export interface NativeStartOptions {
   maxDepth: number;
   nativeFrames: NativeFrames;
   threads: Threads;
+  /** Whether frames of generated code show their originals. */
+  sourceMaps: boolean;
+  /** How long a rotation waits for source maps at most, in nanoseconds; the native half has a limit of its own. */
+  sourceMapPatienceNanos?: number;
   /** Comment of every profile: the versions of pronghorn, Node and V8. */
   versions: string;
   /** Further comments. */
@@ -171,8 +175,29 @@ export interface Stats {
   /** Time that our handlers took in this process, per fork: median and 99th percentile. */
   forkHandlersP50Nanos: number;
   forkHandlersP99Nanos: number;
+  /** Source maps parsed. One that has not changed is parsed once. */
+  sourceMapsLoaded: number;
+  /** Source maps that cannot be used, each counted once. */
+  sourceMapsFailed: number;
+  /** Times that a script kept the lines of its generated code because its map was not there in time. */
+  sourceMapsLate: number;
+  /** Memory that parsed source maps take, in bytes. */
+  sourceMapBytes: number;
+  /** CPU time spent on loading them, on a thread of its own: all, and the longest one. */
+  sourceMapNanos: number;
+  sourceMapMaxNanos: number;
   /** What `stop()` could not collect. Empty until then. */
   leftBehind: LeftBehind[];
+}
+
+/** A source map that cannot be used. */
+export interface SourceMapProblem {
+  /** The script that names it. */
+  script: string;
+  /** Its path or URL; `inline` if the script has it itself. */
+  map: string;
+  /** Why not. */
+  reason: string;
 }
 
 /** One serialized profile. */
@@ -183,6 +208,8 @@ export interface NativeProfile {
   startTimeNanos: bigint;
   endTimeNanos: bigint;
   stats: Stats;
+  /** Source maps that turned out to be unusable since the profile before. */
+  sourceMapProblems: SourceMapProblem[];
 }
 
 /** Something that the resource of an OTLP request says of where the profile comes from. */

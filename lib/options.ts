@@ -21,6 +21,8 @@ export interface SamplingOptions {
   threads?: Threads | undefined;
   /** What happens in a child of fork(2) that goes on running JavaScript: 'restart' or 'stop'. Default 'restart'. */
   afterFork?: AfterFork | undefined;
+  /** Whether frames of transpiled code show the file, line and name of their original, by its source map. Default true. */
+  sourceMaps?: boolean | undefined;
 }
 
 /** The same with every default filled in. */
@@ -30,6 +32,7 @@ export interface ResolvedOptions {
   nativeFrames: NativeFrames;
   threads: Threads;
   afterFork: AfterFork;
+  sourceMaps: boolean;
 }
 
 /** What tests can do to the reset after a fork. */
@@ -50,6 +53,8 @@ export interface TestOptions extends ForkTest {
   v8Version?: [number, number];
   /** The place in the native half whose next entry panics. */
   injectPanic?: string;
+  /** Rotations wait for source maps that long at most. */
+  sourceMapPatienceNanos?: number;
 }
 
 /** Key of TestOptions inside the options object. No public promise. */
@@ -88,6 +93,15 @@ function oneOf<T extends string>(row: { fallback: T; values: readonly T[]; env: 
     allowed: `one of ${row.values.map((value) => JSON.stringify(value)).join(', ')}`,
     accepts: (value): value is T => row.values.includes(value as T),
     parse: (text) => text as T,
+  };
+}
+
+function flag(row: { fallback: boolean; env: string; flag: string; help: string }): Row<boolean> {
+  return {
+    ...row,
+    allowed: 'true or false',
+    accepts: (value): value is boolean => typeof value === 'boolean',
+    parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
   };
 }
 
@@ -130,6 +144,12 @@ export const OPTIONS: { readonly [Name in keyof ResolvedOptions]: Row<ResolvedOp
     flag: 'after-fork',
     help: 'in a child of fork(2) that runs on: restart or stop',
   }),
+  sourceMaps: flag({
+    fallback: true,
+    env: 'PRONGHORN_SOURCE_MAPS',
+    flag: 'source-maps',
+    help: 'show the originals of transpiled code: true or false',
+  }),
 };
 
 const NAMES = Object.keys(OPTIONS) as (keyof ResolvedOptions)[];
@@ -169,7 +189,7 @@ export function parseOption<Name extends keyof ResolvedOptions>(name: Name, text
   return value;
 }
 
-const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'maxThreads', 'v8Version', 'injectPanic', 'failResetStep', 'resetReading'];
+const TEST_NAMES: readonly (keyof TestOptions)[] = ['intervalNanos', 'maxThreads', 'v8Version', 'injectPanic', 'sourceMapPatienceNanos', 'failResetStep', 'resetReading'];
 
 /** The test options inside a caller's object, if there are any. Their values are checked by the native half. */
 export function testOptions(options: unknown): TestOptions {

@@ -276,7 +276,7 @@ export class Profiler {
     const reading = reset?.reading ?? native.readClock();
     if (reset === undefined) exporter.begin(reading.realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#collectorFailed(error);
-    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, onFailure, onFork: this.#onFork });
+    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, patienceMs: continuous?.stopTimeoutMs, onFailure, onFork: this.#onFork });
     this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
     this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });

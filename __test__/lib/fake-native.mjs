@@ -99,7 +99,7 @@ export function fakeNative(beside = undefined) {
     profile() {
       const startTimeNanos = clock;
       clock += 1_000_000_000n;
-      return { data: Buffer.from(`profile from ${startTimeNanos}`), startTimeNanos, endTimeNanos: clock, stats: someStats(7) };
+      return { data: Buffer.from(`profile from ${startTimeNanos}`), startTimeNanos, endTimeNanos: clock, stats: someStats(7), sourceMapProblems: [] };
     },
     stats() {
       here();

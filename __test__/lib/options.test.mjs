@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readEnvironment } from '../../build/lib/environment.js';
 import { OPTIONS, parseOption, validateOptions } from '../../build/lib/options.js';
 
-const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', threads: 'all', afterFork: 'restart' };
+const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', threads: 'all', afterFork: 'restart', sourceMaps: true };
 
 test('without options, and with undefined ones, the defaults apply', () => {
   assert.deepEqual(validateOptions(undefined), defaults);
@@ -15,6 +15,7 @@ test('the ends of each range are allowed', () => {
   for (const intervalMicros of [1_000, 1_000_000]) assert.equal(validateOptions({ intervalMicros }).intervalMicros, intervalMicros);
   for (const maxDepth of [8, 1_024]) assert.equal(validateOptions({ maxDepth }).maxDepth, maxDepth);
   for (const nativeFrames of ['none', 'leaf', 'all']) assert.equal(validateOptions({ nativeFrames }).nativeFrames, nativeFrames);
+  for (const sourceMaps of [true, false]) assert.equal(validateOptions({ sourceMaps }).sourceMaps, sourceMaps);
   for (const threads of ['main', 'all']) assert.equal(validateOptions({ threads }).threads, threads);
 });
 
@@ -24,6 +25,7 @@ const wrong = {
   nativeFrames: ['', 'ALL', 'some', 1, null, ['all'], true],
   threads: ['', 'Main', 'worker', 1, null, ['all'], true],
   afterFork: ['', 'start', 'off', null, false, ['stop']],
+  sourceMaps: ['', 'true', 0, 1, null, []],
 };
 
 for (const [option, values] of Object.entries(wrong)) {
@@ -66,10 +68,11 @@ test('the environment sets the options', () => {
     PRONGHORN_NATIVE_FRAMES: 'leaf',
     PRONGHORN_THREADS: 'main',
     PRONGHORN_AFTER_FORK: 'stop',
+    PRONGHORN_SOURCE_MAPS: ' false ',
     PATH: '/bin',
   });
   assert.equal(outputDirectory, '/profiles');
-  assert.deepEqual(options, { intervalMicros: 5_000, maxDepth: 64, nativeFrames: 'leaf', threads: 'main', afterFork: 'stop' });
+  assert.deepEqual(options, { intervalMicros: 5_000, maxDepth: 64, nativeFrames: 'leaf', threads: 'main', afterFork: 'stop', sourceMaps: false });
 });
 
 test('empty variables count as not set', () => {

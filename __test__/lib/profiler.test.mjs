@@ -16,7 +16,7 @@ test('start, rotate and stop call the collector in order and give profiles that 
   const { native, start, stop } = setup();
   const profiler = start({ intervalMicros: 2_000, nativeFrames: 'leaf' });
   const { versions, comments, ...options } = native.calls[0][1];
-  assert.deepEqual(options, { intervalNanos: 2_000_000, maxDepth: 1_024, nativeFrames: 'leaf', threads: 'all', labels: [{ key: 'process id', number: 4_000 }] });
+  assert.deepEqual(options, { intervalNanos: 2_000_000, maxDepth: 1_024, nativeFrames: 'leaf', threads: 'all', sourceMaps: true, labels: [{ key: 'process id', number: 4_000 }] });
   assert.deepEqual(comments, [`runtime id ${(await profiler.rotate()).runtimeId}`]);
   assert.equal(versions, `pronghorn 0.1.0, node ${process.version}, v8 ${process.versions.v8}`);
   const first = await profiler.rotate();

@@ -15,6 +15,7 @@ use pronghorn_sync::{Alone, Resettable};
 
 use crate::error::{Code, Failure};
 use crate::fork::OwnProcess;
+use crate::source_maps;
 
 static TAKEN: Resettable<AtomicBool> = Resettable::new(AtomicBool::new(false));
 
@@ -35,16 +36,21 @@ impl Claim {
         Ok(Self { process })
     }
 
-    /// Waits for a rotation that is under way, until `deadline` (monotonic).
+    /// Waits for a rotation that is under way, which then waits for no source map, until `deadline` (monotonic).
     pub(crate) fn new_by(process: OwnProcess, deadline: u64) -> Result<Self, Failure> {
-        loop {
+        let claimed = loop {
             process.check()?;
             match Self::new(process) {
-                Err(failure) if clock::monotonic_ns() > deadline => return Err(failure),
-                Err(_) => std::thread::sleep(Duration::from_millis(1)),
-                claimed => return claimed,
+                Err(failure) if clock::monotonic_ns() > deadline => break Err(failure),
+                Err(_) => {
+                    source_maps::set_hurry(true);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                claimed => break claimed,
             }
-        }
+        };
+        source_maps::set_hurry(false);
+        claimed
     }
 
     /// Never gives it back: nothing shall come after it.

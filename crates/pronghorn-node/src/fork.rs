@@ -16,7 +16,7 @@ use pronghorn_sampler::{collector, failure, reset};
 use pronghorn_sync::{Alone, descriptors, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::{claim, lifecycle, rotation, termination};
+use crate::{claim, lifecycle, rotation, source_maps, termination};
 
 /// Steps that are complete, as bits below the process that they were done in.
 // Fork: kept; the process id tells of which it speaks.
@@ -269,6 +269,7 @@ pub fn reset_binding() -> Result<()> {
         claim::reset_after_fork(alone);
         lifecycle::reset_after_fork(alone);
         rotation::reset_after_fork(alone);
+        source_maps::reset_after_fork(alone);
         termination::reset_after_fork(alone);
         // Whoever had them open is abandoned with the state above.
         descriptors::close_inherited(alone);

@@ -25,5 +25,6 @@ mod otlp;
 mod registry;
 mod retain;
 mod rotation;
+mod source_maps;
 mod statistics;
 mod termination;

@@ -23,6 +23,7 @@ use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
 use crate::options::StartOptions;
 use crate::rotation::{Flush, Flushed, NativeProfile};
+use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
 
 /// How long an entry that cannot wait for a promise waits for a rotation that is under way.
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) info: ProfileInfo,
     pub(crate) start_ns: u64,
+    /// Rotations wait for source maps that long at most, in nanoseconds, if somebody has said so.
+    pub(crate) source_map_patience_ns: Option<f64>,
 }
 
 impl Session {
@@ -207,10 +210,12 @@ pub fn start(
             .lock()
             .with(|place| *place = Some(listener));
         event_loop::set_hooks(tell_failure, tell_of_fork);
+        source_maps::begin_session();
         let session = Session {
             recorder,
             info: options.profile_info(&checked),
             start_ns: clock::monotonic_ns().saturating_sub(began),
+            source_map_patience_ns: options.source_map_patience_nanos,
         };
         with_sessions(|sessions| sessions.current = Some(Arc::new(session)));
         pronghorn_sampler::capabilities()
@@ -288,7 +293,12 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
         let claim = Claim::new(process)?;
         let waiting = settle::settle();
         process.check()?;
-        Ok(AsyncTask::new(Flush::rotation(claim, session, waiting)))
+        Ok(AsyncTask::new(Flush::rotation(
+            claim,
+            session,
+            waiting,
+            Patience::IN_POOL,
+        )))
     })
     .map_err(Into::into)
 }
@@ -300,7 +310,7 @@ pub fn rotate_sync() -> Result<NativeProfile> {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
-        Flush::rotation(claim, session, settle::settle())
+        Flush::rotation(claim, session, settle::settle(), Patience::ON_MAIN_THREAD)
             .run()
             .map(Flushed::into_profile)
     })
@@ -314,7 +324,11 @@ pub fn stop() -> Result<AsyncTask<Flush>> {
         let process = in_own_process()?;
         let claim = Claim::new(process)?;
         let session = end_session(process)?;
-        Ok(AsyncTask::new(Flush::last(claim, session)))
+        Ok(AsyncTask::new(Flush::last(
+            claim,
+            session,
+            Patience::IN_POOL,
+        )))
     })
     .map_err(Into::into)
 }
@@ -326,7 +340,9 @@ pub fn stop_sync() -> Result<NativeProfile> {
         let process = in_own_process()?;
         let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
         let session = end_session(process)?;
-        Flush::last(claim, session).run().map(Flushed::into_profile)
+        Flush::last(claim, session, Patience::ON_MAIN_THREAD)
+            .run()
+            .map(Flushed::into_profile)
     })
     .map_err(Into::into)
 }
@@ -402,7 +418,7 @@ pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8
     };
     waiting.finish(deadline);
     session::disarm();
-    Flush::last(claim, session).run_keeping_rotation()
+    Flush::last(claim, session, Patience::OF_WATCHER).run_keeping_rotation()
 }
 
 fn not_started() -> Failure {
@@ -447,6 +463,7 @@ mod tests {
             recorder: Recorder::new(ProfileTime::now()),
             info: ProfileInfo::default(),
             start_ns: 7,
+            source_map_patience_ns: None,
         });
         state.sessions.lock().with(|sessions| {
             sessions.current = Some(Arc::clone(&session));

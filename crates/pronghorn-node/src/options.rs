@@ -30,6 +30,10 @@ pub struct StartOptions {
     /// `main` or `all`.
     #[napi(ts_type = "'main' | 'all'")]
     pub threads: String,
+    /// Whether frames of generated code show their originals.
+    pub source_maps: bool,
+    /// How long a rotation waits for source maps at most, in nanoseconds.
+    pub source_map_patience_nanos: Option<f64>,
     /// Comment of every profile.
     pub versions: String,
     /// Further comments.
@@ -112,6 +116,7 @@ impl StartOptions {
             interval_ns: interval as u64,
             max_depth: self.max_depth as usize,
             native_frames,
+            source_maps: self.source_maps,
             all_threads,
             reading: self.reading.as_ref().map(Reading::from),
             max_threads: self.max_threads.map(|most| most as usize),

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
 use napi_derive::napi;
-use pronghorn_recorder::{ProfileTime, SerializedProfile};
+use pronghorn_recorder::{
+    MappedScript, MappingInfo, NativeLocation, Original, Position, ProfileTime, SerializedProfile,
+    Symbolizer,
+};
 use pronghorn_sampler::clock;
 use pronghorn_sampler::settle::Waiting;
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
@@ -19,6 +22,7 @@ use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
 use crate::fork::OwnProcess;
 use crate::lifecycle::Session;
+use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
 
 /// How long a rotation waits for threads that are blocked in native code.
@@ -67,6 +71,8 @@ pub struct NativeProfile {
     pub end_time_nanos: BigInt,
     /// The counters when it was made.
     pub stats: Stats,
+    /// Source maps that turned out to be unusable since the profile before.
+    pub source_map_problems: Vec<SourceMapProblem>,
 }
 
 /// One rotation's work. In a child of the process that began it, it is abandoned: nothing in it is used or dropped.
@@ -82,6 +88,8 @@ struct Work {
     waiting: Option<Waiting>,
     /// Whether the session is over: nothing is recorded after this.
     last: bool,
+    /// How long it waits for source maps.
+    patience: Patience,
     failure: Option<Failure>,
 }
 
@@ -89,26 +97,39 @@ struct Work {
 pub struct Flushed {
     profile: SerializedProfile,
     stats: Stats,
+    source_map_problems: Vec<SourceMapProblem>,
 }
 
 impl Flush {
-    pub(crate) fn rotation(claim: Claim, session: Arc<Session>, waiting: Waiting) -> Self {
-        Self::new(claim, session, Some(waiting), false)
+    pub(crate) fn rotation(
+        claim: Claim,
+        session: Arc<Session>,
+        waiting: Waiting,
+        patience: Patience,
+    ) -> Self {
+        Self::new(claim, session, Some(waiting), patience)
     }
 
     /// The flush after a stop: nothing is waited for any more.
-    pub(crate) fn last(claim: Claim, session: Arc<Session>) -> Self {
-        Self::new(claim, session, None, true)
+    pub(crate) fn last(claim: Claim, session: Arc<Session>, patience: Patience) -> Self {
+        Self::new(claim, session, None, patience)
     }
 
-    fn new(claim: Claim, session: Arc<Session>, waiting: Option<Waiting>, last: bool) -> Self {
+    fn new(
+        claim: Claim,
+        session: Arc<Session>,
+        waiting: Option<Waiting>,
+        patience: Patience,
+    ) -> Self {
+        let patience = patience.or_less(session.source_map_patience_ns);
         Self {
             process: claim.process,
             work: ManuallyDrop::new(Work {
                 claim: Some(claim),
                 session,
+                last: waiting.is_none(),
                 waiting,
-                last,
+                patience,
                 failure: None,
             }),
         }
@@ -153,15 +174,46 @@ impl Work {
         let profile = STATE.get().symbolizer.lock().with(|place| {
             failpoint!("symbolizer");
             process.check()?;
-            let symbolizer = place.get_or_insert_with(ImageSymbolizer::new);
+            let mut names = Names {
+                images: place.get_or_insert_with(ImageSymbolizer::new),
+                maps: Maps::new(process, self.patience),
+            };
             period
-                .serialize(symbolizer, &self.session.info)
+                .serialize(&mut names, &self.session.info)
                 .map_err(|error| Failure::new(Code::SerializeFailed, error.to_string()))
         })?;
         Ok(Flushed {
             profile,
             stats: self.session.stats(),
+            source_map_problems: source_maps::take_news(),
         })
+    }
+}
+
+/// All that knows names of frames.
+struct Names<'a> {
+    images: &'a mut ImageSymbolizer,
+    maps: Maps,
+}
+
+impl Symbolizer for Names<'_> {
+    fn symbolize(
+        &mut self,
+        addresses: &[u64],
+    ) -> Result<Vec<NativeLocation>, Box<dyn std::error::Error + Send + Sync>> {
+        self.images.symbolize(addresses)
+    }
+
+    fn mappings(&self) -> &[MappingInfo] {
+        self.images.mappings()
+    }
+
+    fn expect_scripts(&mut self, scripts: &[MappedScript<'_>]) {
+        self.maps.expect(scripts);
+    }
+
+    fn originals(&mut self, script: usize, places: &[Position]) -> Vec<Option<Original>> {
+        self.maps.originals(script, places)
     }
 }
 
@@ -182,6 +234,7 @@ impl Flushed {
             end_time_nanos: BigInt::from(self.profile.finish.nanos_since_epoch()),
             data: Buffer::from(self.profile.data),
             stats: self.stats,
+            source_map_problems: self.source_map_problems,
         }
     }
 }

@@ -1,10 +1,14 @@
 //! `stats()` and `capabilities()` as JavaScript objects.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use napi_derive::napi;
 use pronghorn_recorder::StatisticsSnapshot;
 use pronghorn_sampler::statistics::SamplerStatistics;
 use pronghorn_sampler::{Capabilities, statistics};
 use pronghorn_sync::fork::{Installed, Witness};
+
+use crate::source_maps;
 
 /// Samples of one thread that were still unresolved when the profiler stopped.
 #[napi(object)]
@@ -55,6 +59,12 @@ pub struct Stats {
     pub late_forks: f64,
     pub fork_handlers_p50_nanos: f64,
     pub fork_handlers_p99_nanos: f64,
+    pub source_maps_loaded: f64,
+    pub source_maps_failed: f64,
+    pub source_maps_late: f64,
+    pub source_map_bytes: f64,
+    pub source_map_nanos: f64,
+    pub source_map_max_nanos: f64,
     pub left_behind: Vec<LeftBehind>,
 }
 
@@ -151,6 +161,7 @@ impl Stats {
             fork_handlers_p99_ns,
             left_behind,
         } = statistics::snapshot();
+        let maps = source_maps::counters();
         let left_behind = left_behind
             .into_iter()
             .map(|left| LeftBehind {
@@ -192,6 +203,12 @@ impl Stats {
             late_forks: late_forks as f64,
             fork_handlers_p50_nanos: fork_handlers_p50_ns as f64,
             fork_handlers_p99_nanos: fork_handlers_p99_ns as f64,
+            source_maps_loaded: maps.loaded.load(Relaxed) as f64,
+            source_maps_failed: maps.failed.load(Relaxed) as f64,
+            source_maps_late: maps.late.load(Relaxed) as f64,
+            source_map_bytes: maps.bytes.load(Relaxed) as f64,
+            source_map_nanos: maps.total_ns.load(Relaxed) as f64,
+            source_map_max_nanos: maps.max_ns.load(Relaxed) as f64,
             left_behind,
         }
     }

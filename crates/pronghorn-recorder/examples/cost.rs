@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pronghorn_recorder::{Frame, Function, ProfileTime, Recorder, Sample, ThreadLabel, Values};
+use pronghorn_recorder::{
+    Frame, Function, Position, ProfileTime, Recorder, Sample, ThreadLabel, Values,
+};
 
 const PERIODS: u64 = 2_000;
 const STACKS: usize = 400;
@@ -23,6 +25,7 @@ fn main() {
                 name: format!("function{number}"),
                 file: "app.js".to_owned(),
                 start_line: number,
+                generated: None,
             })
         })
         .collect();
@@ -31,7 +34,7 @@ fn main() {
             (0..DEPTH)
                 .map(|depth| Frame::Script {
                     function: Arc::clone(&functions[(stack * 7 + depth * 3) % functions.len()]),
-                    line: (stack % 11) as u32,
+                    position: Position::new((stack % 11) as u32, 0),
                 })
                 .collect()
         })

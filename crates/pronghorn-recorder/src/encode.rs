@@ -1,9 +1,11 @@
 //! From a slot's data to a gzipped pprof.
 //!
-//! Every frame number becomes a location once; the stacks then only translate numbers. Runs off the main thread on data that
+//! Every frame number becomes a location once, that of its original if it has one; the stacks then only translate numbers. Runs off the main thread on data that
 //! nobody else can reach.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use pronghorn_pprof::{
     Function as ProfileFunction, Label, Line, Location, LocationId, Mapping, MappingId, Profile,
@@ -11,6 +13,7 @@ use pronghorn_pprof::{
 };
 use pronghorn_sync::failpoint;
 
+use crate::original::Originals;
 use crate::slot::SlotData;
 use crate::{Frame, MappingInfo, NativeLocation, ProfileTime, SerializeError, Symbolizer, Values};
 
@@ -53,8 +56,22 @@ pub(crate) fn encode(
         profile.comment(comment);
     }
     failpoint!("mid-serialize");
-    let locations = add_locations(&mut profile, data.frames(), symbolizer)?;
-    add_samples(&mut profile, data, &locations, info);
+    let originals = Originals::ask(data.frames(), symbolizer);
+    let locations = add_locations(&mut profile, data.frames(), &originals, symbolizer)?;
+    if originals.any() {
+        // Places that differ in the generated code may be one line of the original, and stacks with it.
+        let stacks = merged(data.stacks(), &locations);
+        let stacks = stacks
+            .iter()
+            .map(|(thread, stack, values)| (*thread, stack.iter().copied(), *values));
+        add_samples(&mut profile, data, stacks, info);
+    } else {
+        let stacks = data.stacks().map(|(thread, frames, values)| {
+            let stack = frames.iter().map(|&number| locations[number as usize]);
+            (thread, stack, values)
+        });
+        add_samples(&mut profile, data, stacks, info);
+    }
     profile.to_gzip().map_err(SerializeError::Compress)
 }
 
@@ -62,15 +79,17 @@ pub(crate) fn encode(
 fn add_locations(
     profile: &mut CpuWallProfile,
     frames: &[Frame],
+    originals: &Originals,
     symbolizer: &mut dyn Symbolizer,
 ) -> Result<Vec<LocationId>, SerializeError> {
     let natives = NativeNames::ask(profile, frames, symbolizer)?;
     let locations = frames.iter().map(|frame| {
         let location = match frame {
-            Frame::Script { function, line } => {
-                let name = profile.string(&function.name);
-                let filename = profile.string(&function.file);
-                script_location(profile, name, filename, function.start_line, *line)
+            Frame::Script { function, position } => {
+                let shown = originals.show(function, *position);
+                let name = profile.string(shown.name);
+                let filename = profile.string(shown.file);
+                script_location(profile, name, filename, shown.start_line, shown.line)
             }
             Frame::Marker(marker) => {
                 let name = profile.string(marker.name());
@@ -227,10 +246,33 @@ fn add_mappings(
     Ok(ids.collect())
 }
 
+/// Stacks with their values, those with the same locations of the same thread only once, in the order of first sight.
+fn merged<'a>(
+    stacks: impl Iterator<Item = (u32, &'a [u32], Values)>,
+    locations: &[LocationId],
+) -> Vec<(u32, Arc<[LocationId]>, Values)> {
+    let mut places: HashMap<(u32, Arc<[LocationId]>), usize> = HashMap::new();
+    let mut merged: Vec<(u32, Arc<[LocationId]>, Values)> = Vec::new();
+    for (thread, frames, values) in stacks {
+        let stack: Arc<[LocationId]> = frames
+            .iter()
+            .map(|&number| locations[number as usize])
+            .collect();
+        match places.entry((thread, Arc::clone(&stack))) {
+            Entry::Occupied(place) => merged[*place.get()].2.add(values),
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push((thread, stack, values));
+            }
+        }
+    }
+    merged
+}
+
 fn add_samples(
     profile: &mut CpuWallProfile,
     data: &SlotData,
-    locations: &[LocationId],
+    stacks: impl Iterator<Item = (u32, impl Iterator<Item = LocationId> + Clone, Values)>,
     info: &ProfileInfo,
 ) {
     let number = |key: StringId, value: i64| Label::Number {
@@ -259,14 +301,14 @@ fn add_samples(
             labels
         })
         .collect();
-    for (thread, frames, values) in data.stacks() {
+    for (thread, stack, values) in stacks {
         let Values {
             count,
             cpu_ns,
             wall_ns,
         } = values;
         profile.sample(
-            frames.iter().map(|&number| locations[number as usize]),
+            stack,
             [count, cpu_ns, wall_ns].map(signed),
             &labels[thread as usize],
         );

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::Function;
+use crate::{Function, Position};
 
 /// One frame of a resolved stack: 16 bytes, so that a stack of 30 frames is half a kilobyte.
 ///
@@ -15,8 +15,8 @@ pub enum Frame {
     Script {
         /// The function that runs. The sampler keeps one `Arc` per function and clones it for every frame.
         function: Arc<Function>,
-        /// The line that was executing, counted from 1; 0 if unknown.
-        line: u32,
+        /// The place that was executing.
+        position: Position,
     },
     /// Native code at this address of the process; named off the main thread, by the [`Symbolizer`](crate::Symbolizer).
     Native {
@@ -34,12 +34,12 @@ impl PartialEq for Frame {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (
-                Self::Script { function, line },
+                Self::Script { function, position },
                 Self::Script {
                     function: other_function,
-                    line: other_line,
+                    position: other_position,
                 },
-            ) => line == other_line && Arc::ptr_eq(function, other_function),
+            ) => position == other_position && Arc::ptr_eq(function, other_function),
             (Self::Native { address }, Self::Native { address: other }) => address == other,
             (Self::Marker(marker), Self::Marker(other)) => marker == other,
             _ => false,
@@ -61,8 +61,11 @@ impl Frame {
         match self {
             // An address has its top 16 bits free on every machine this runs on, and the line goes there and above the
             // low bits that alignment leaves zero.
-            Self::Script { function, line } => {
-                (Arc::as_ptr(function) as u64) ^ u64::from(*line).rotate_left(44)
+            Self::Script { function, position } => {
+                (Arc::as_ptr(function) as u64)
+                    ^ u64::from(position.line()).rotate_left(44)
+                    // 0 in most scripts; the odd factor spreads the others.
+                    ^ u64::from(position.column()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             }
             Self::Native { address } => address ^ 1 << 63,
             Self::Marker(marker) => *marker as u64,
@@ -115,20 +118,27 @@ mod tests {
             name: name.to_owned(),
             file: "a.js".to_owned(),
             start_line: 1,
+            generated: None,
         })
     }
 
     #[test]
-    fn script_frames_are_equal_by_function_identity_and_line() {
+    fn script_frames_are_equal_by_function_identity_and_position() {
         let one = function("f");
         let same_text = function("f");
         let frame = |function: &Arc<Function>, line| Frame::Script {
             function: Arc::clone(function),
-            line,
+            position: Position::new(line, 0),
         };
         assert_eq!(frame(&one, 3), frame(&one, 3));
         assert_eq!(frame(&one, 3).hash_word(), frame(&one, 3).hash_word());
         assert_ne!(frame(&one, 3), frame(&one, 4));
+        let elsewhere = Frame::Script {
+            function: Arc::clone(&one),
+            position: Position::new(3, 9),
+        };
+        assert_ne!(frame(&one, 3), elsewhere);
+        assert_ne!(frame(&one, 3).hash_word(), elsewhere.hash_word());
         assert_ne!(frame(&one, 3), frame(&same_text, 3));
         assert_ne!(frame(&one, 3), Frame::Native { address: 3 });
     }

@@ -1,6 +1,9 @@
-//! What the recorder asks of whoever can name native addresses.
+//! What the recorder asks of whoever can name native addresses and originals of generated code.
 
 use std::error::Error;
+use std::sync::Arc;
+
+use crate::Position;
 
 /// One mapped file of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,29 @@ pub struct NativeLocation {
     pub line: u32,
 }
 
-/// Names native addresses. Called off the main thread, while a period is serialized, with no lock of the recorder held that
+/// A script of the period that names a source map.
+#[derive(Debug, Clone, Copy)]
+pub struct MappedScript<'a> {
+    /// Its name.
+    pub file: &'a str,
+    /// The map's URL. Of a very long inline one, the beginning.
+    pub url: &'a Arc<str>,
+    /// The length of the whole URL.
+    pub url_length: u32,
+}
+
+/// What somebody wrote, of which generated code was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// The file.
+    pub file: Arc<str>,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// If an identifier begins just here: what it was called.
+    pub name: Option<Arc<str>>,
+}
+
+/// Names native addresses, and finds the originals of generated code. Called off the main thread, while a period is serialized, with no lock of the recorder held that
 /// a recording thread could want.
 pub trait Symbolizer {
     /// What is known about each of these addresses, in their order: as many answers as addresses. Each address is
@@ -42,6 +67,15 @@ pub trait Symbolizer {
 
     /// The mappings that the answers refer to, the program's own file first. Asked for after [`Symbolizer::symbolize`].
     fn mappings(&self) -> &[MappingInfo];
+
+    /// The scripts of the period that name a source map, before any is asked for.
+    fn expect_scripts(&mut self, _scripts: &[MappedScript<'_>]) {}
+
+    /// The originals of places of one of these scripts, in their order: none where there is none, and fewer than asked for if nothing is
+    /// known of the script. It has a deadline of its own.
+    fn originals(&mut self, _script: usize, _places: &[Position]) -> Vec<Option<Original>> {
+        Vec::new()
+    }
 }
 
 /// Knows nothing: native frames become bare addresses.

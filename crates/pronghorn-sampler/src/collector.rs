@@ -34,6 +34,8 @@ pub struct Options {
     pub max_depth: usize,
     /// Which native frames stacks show.
     pub native_frames: NativeFrames,
+    /// Whether functions say what leads to their originals.
+    pub source_maps: bool,
     /// Whether worker threads are profiled, besides the thread that starts.
     pub all_threads: bool,
     /// When the first period begins; `None`: now.
@@ -110,6 +112,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         native_frames: options.native_frames,
         interval_ns: options.interval_ns,
         all_threads: options.all_threads,
+        source_maps: options.source_maps,
     });
 
     slot::set_limit(options.max_threads.unwrap_or(slot::SLOTS));
@@ -262,7 +265,7 @@ fn enter(
         }
         return Ok((index, slot));
     }
-    let builder = StackBuilder::new(Resolver::new(layout, ranges));
+    let builder = StackBuilder::new(Resolver::new(layout, ranges, session::source_maps()));
     thread::register(host, name, builder).map_err(|error| match error {
         thread::RegisterError::NoEnvironment => JoinError::NoEnvironment,
         thread::RegisterError::NoSlot => JoinError::NoSlot,

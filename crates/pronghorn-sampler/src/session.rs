@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) interval_ns: u64,
     /// Whether worker threads are profiled too.
     pub(crate) all_threads: bool,
+    /// Whether functions say what leads to their originals.
+    pub(crate) source_maps: bool,
 }
 
 struct State {
@@ -51,6 +53,7 @@ struct State {
     native_frames: AtomicU8,
     interval_ns: AtomicU64,
     all_threads: AtomicBool,
+    source_maps: AtomicBool,
     /// The slot of the thread that starts and stops.
     main: AtomicPtr<ThreadSlot>,
     images: AtomicPtr<ImageList>,
@@ -70,6 +73,7 @@ impl State {
             native_frames: AtomicU8::new(0),
             interval_ns: AtomicU64::new(0),
             all_threads: AtomicBool::new(false),
+            source_maps: AtomicBool::new(false),
             main: AtomicPtr::new(std::ptr::null_mut()),
             images: AtomicPtr::new(std::ptr::null_mut()),
             breaker: Breaker::new(),
@@ -88,6 +92,7 @@ impl State {
             native_frames: _,
             interval_ns: _,
             all_threads: _,
+            source_maps: _,
             main,
             images,
             breaker: _,
@@ -151,12 +156,14 @@ pub(crate) fn set(settings: Settings) {
         native_frames,
         interval_ns,
         all_threads,
+        source_maps,
     } = settings;
     let state = STATE.get();
     state.max_depth.store(max_depth, Relaxed);
     state.native_frames.store(native_frames as u8, Relaxed);
     state.interval_ns.store(interval_ns, Relaxed);
     state.all_threads.store(all_threads, Relaxed);
+    state.source_maps.store(source_maps, Relaxed);
 }
 
 /// Frames a stack has at most. Async-signal-safe.
@@ -171,6 +178,11 @@ pub fn native_frames() -> NativeFrames {
         1 => NativeFrames::Leaf,
         _ => NativeFrames::All,
     }
+}
+
+/// Whether functions say what leads to their originals.
+pub(crate) fn source_maps() -> bool {
+    STATE.get().source_maps.load(Relaxed)
 }
 
 /// Nanoseconds between two samples of a thread.
@@ -312,6 +324,7 @@ mod tests {
             native_frames,
             interval_ns,
             all_threads,
+            source_maps,
             main,
             images,
             breaker,
@@ -326,6 +339,7 @@ mod tests {
             state.native_frames.store(2, Relaxed);
             state.interval_ns.store(5, Relaxed);
             state.all_threads.store(true, Relaxed);
+            state.source_maps.store(true, Relaxed);
             state.main.store(std::ptr::dangling_mut(), Relaxed);
             state.images.store(std::ptr::dangling_mut(), Relaxed);
             crate::breaker::tests::all_but_open(&state.breaker);
@@ -343,6 +357,7 @@ mod tests {
         assert_eq!(native_frames.load(Relaxed), 0);
         assert_eq!(interval_ns.load(Relaxed), 0);
         assert!(!all_threads.load(Relaxed));
+        assert!(!source_maps.load(Relaxed));
         assert!(!main.load(Relaxed).is_null());
         assert!(!images.load(Relaxed).is_null());
         // What the parent's window holds decides nothing here.

@@ -9,10 +9,19 @@ pub fn without_signals(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
+    with_stack(name, 256 * 1024, work)
+}
+
+/// The same with a stack of so many bytes, of which those that are not used cost nothing.
+pub fn with_stack(
+    name: &str,
+    bytes: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     let _blocked = BlockedSignals::all();
     std::thread::Builder::new()
         .name(name.into())
-        .stack_size(256 * 1024)
+        .stack_size(bytes)
         .spawn(work)
 }
 

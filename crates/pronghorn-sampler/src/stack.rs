@@ -1,8 +1,8 @@
 //! From the raw frames of one record to the stack that goes into the profile: which native frames stay, where it ends,
 //! and what stands in for what is missing.
 
-use pronghorn_recorder::{Frame, Function, Marker};
-use pronghorn_v8::{Kind, RawFrame, Resolved, Resolver};
+use pronghorn_recorder::{Frame, Function, Generated, Marker, Position};
+use pronghorn_v8::{Kind, MapReference, Place, RawFrame, Resolved, Resolver};
 use std::sync::Arc;
 
 use crate::buffer::RecordKind;
@@ -62,17 +62,34 @@ impl StackBuilder {
                         name: function.name.to_owned(),
                         file: function.file.to_owned(),
                         start_line: function.start_line,
+                        generated: function.map.as_ref().map(generated),
                     })
                 },
                 &mut self.resolved,
             );
-            for Resolved { function, line } in self.resolved.drain(..) {
+            for Resolved { function, place } in self.resolved.drain(..) {
                 innermost.get_or_insert(out.len());
                 outermost = Some(out.len());
-                out.push(Frame::Script { function, line });
+                out.push(Frame::Script {
+                    function,
+                    position: position(place),
+                });
             }
         }
         finish(out, innermost, outermost, kind, native, max_depth);
+    }
+}
+
+fn position(place: Place) -> Position {
+    Position::new(place.line, place.column)
+}
+
+fn generated(map: &MapReference<'_>) -> Generated {
+    Generated {
+        url: Arc::clone(map.url),
+        url_length: map.url_length,
+        start: position(map.start),
+        name: map.name.map(position),
     }
 }
 
@@ -140,8 +157,9 @@ mod tests {
                 name: name.into(),
                 file: "a.js".into(),
                 start_line: 1,
+                generated: None,
             }),
-            line: 1,
+            position: Position::new(1, 0),
         }
     }
 

@@ -271,10 +271,11 @@ impl JsThread {
     /// are what a forked process must not make anew: its parent's slots, abandoned, still refer to these, so with each
     /// generation another set of all functions of the program would be left behind.
     pub fn renew_builder(&mut self, layout: Layout, ranges: CodeRanges) {
-        if self.builder.resolver.is_for(&layout, &ranges) {
+        let source_maps = session::source_maps();
+        if self.builder.resolver.is_for(&layout, &ranges, source_maps) {
             self.builder.resolver.renew();
         } else {
-            self.builder = StackBuilder::new(Resolver::new(layout, ranges));
+            self.builder = StackBuilder::new(Resolver::new(layout, ranges, source_maps));
         }
     }
 

@@ -14,7 +14,7 @@
 //! place where a thread of the parent's is held at that moment: that thread does not exist in the child.
 
 /// Every place, as it is named in the code.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     // Both slots of the recorder are open.
     "mid-flip",
     // The inactive slot has its fresh data and is not open yet.
@@ -43,6 +43,8 @@ pub const NAMES: [&str; 16] = [
     "rotation",
     // A thread of the pool holds the symbolizer.
     "symbolizer",
+    // The loader of source maps is about to load one.
+    "loading-map",
     // A thread that looks for symbols has an image's file open.
     "symbol-file",
     // The watcher writes the last profile while a signal ends the process.

@@ -6,12 +6,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::function;
-use crate::function_info::{ANONYMOUS, BUILTIN_FILE, FunctionInfo, Origin};
+use crate::function::{self, Function};
+use crate::function_info::{
+    ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place as ScriptPlace,
+};
 use crate::layout::Layout;
 use crate::lines::Lines;
 use crate::memory::Memory;
+use crate::object::field;
 use crate::script;
+use crate::text;
 
 /// A function that is known already.
 #[derive(Clone, Debug)]
@@ -20,7 +24,8 @@ pub(crate) struct Known<F> {
     pub(crate) script: i32,
     start: u32,
     end: u32,
-    pub(crate) start_line: u32,
+    /// Of its first token.
+    pub(crate) start_place: ScriptPlace,
 }
 
 impl<F> Known<F> {
@@ -37,12 +42,17 @@ type Place = (i32, u32, u32);
 struct KnownScript {
     file: Arc<str>,
     line_offset: u32,
+    column_offset: u32,
     lines: Option<Lines>,
+    /// The URL of its source map and the length of the whole.
+    map: Option<(Arc<str>, u32)>,
 }
 
 const MOST_FUNCTIONS: usize = 1 << 17;
 const MOST_SCRIPTS: usize = 1 << 15;
 const MOST_LINE_BYTES: usize = 64 << 20;
+/// Inline source maps are kept as text. Scripts beyond this are left without one.
+const MOST_MAP_BYTES: usize = 32 << 20;
 
 /// The functions of one isolate.
 pub(crate) struct Functions<F> {
@@ -53,16 +63,21 @@ pub(crate) struct Functions<F> {
     builtins: HashMap<String, Known<F>>,
     scripts: HashMap<i32, KnownScript>,
     line_bytes: usize,
+    map_bytes: usize,
+    /// Whether source maps are looked for.
+    pub(crate) source_maps: bool,
 }
 
 impl<F: Clone> Functions<F> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(source_maps: bool) -> Self {
         Self {
             by_shared: HashMap::new(),
             by_place: HashMap::new(),
             builtins: HashMap::new(),
             scripts: HashMap::new(),
             line_bytes: 0,
+            map_bytes: 0,
+            source_maps,
         }
     }
 
@@ -100,13 +115,14 @@ impl<F: Clone> Functions<F> {
                         file: BUILTIN_FILE,
                         start_line: 0,
                         origin: Origin::Builtin,
+                        map: None,
                     };
                     let known = Known {
                         function: make(&info),
                         script: -1,
                         start: 0,
                         end: 0,
-                        start_line: 0,
+                        start_place: ScriptPlace::default(),
                     };
                     if self.builtins.len() >= MOST_FUNCTIONS {
                         self.builtins.clear();
@@ -124,27 +140,35 @@ impl<F: Clone> Functions<F> {
                 match same {
                     Some((_, known)) => known.clone(),
                     None => {
-                        let start_line = if found.placed {
-                            self.line(script, found.token).unwrap_or(0)
+                        let start_place = if found.placed {
+                            self.place(script, found.token).unwrap_or_default()
                         } else {
-                            0
+                            ScriptPlace::default()
                         };
-                        let file = self
-                            .scripts
-                            .get(&script)
-                            .map(|script| Arc::clone(&script.file));
+                        let (file, map) = match self.scripts.get(&script) {
+                            Some(script) => (Some(Arc::clone(&script.file)), script.map.clone()),
+                            None => (None, None),
+                        };
+                        let map = map.as_ref().map(|(url, url_length)| MapReference {
+                            url,
+                            url_length: *url_length,
+                            start: start_place,
+                            name: name_offset(memory, layout, &found)
+                                .and_then(|offset| self.place(script, offset)),
+                        });
                         let info = FunctionInfo {
                             name,
                             file: file.as_deref().unwrap_or(BUILTIN_FILE),
-                            start_line,
+                            start_line: start_place.line,
                             origin: Origin::Script,
+                            map,
                         };
                         let known = Known {
                             function: make(&info),
                             script,
                             start: found.token.min(found.start),
                             end: found.end,
-                            start_line,
+                            start_place,
                         };
                         if self.by_place.len() >= MOST_FUNCTIONS {
                             self.by_place.clear();
@@ -185,29 +209,138 @@ impl<F: Clone> Functions<F> {
             self.scripts.clear();
             self.by_shared.clear();
             self.line_bytes = 0;
+            self.map_bytes = 0;
         }
         self.line_bytes += size;
+        let map = self.map(memory, layout, tagged, &script.file);
         self.scripts.insert(
             id,
             KnownScript {
                 file: script.file.into(),
                 line_offset: script.line_offset,
+                column_offset: script.column_offset,
                 lines,
+                map,
             },
         );
         Some(id)
     }
 
-    /// The line of a script offset, from 1.
-    pub(crate) fn line(&self, script: i32, offset: u32) -> Option<u32> {
+    /// What the script at `tagged` says of its map, if anybody wants to know.
+    fn map<M: Memory>(
+        &mut self,
+        memory: &M,
+        layout: &Layout,
+        tagged: u64,
+        file: &str,
+    ) -> Option<(Arc<str>, u32)> {
+        if !self.source_maps || self.map_bytes >= MOST_MAP_BYTES {
+            return None;
+        }
+        let url = script::map_url(memory, layout, tagged, file)?;
+        self.map_bytes += url.text.len();
+        Some((Arc::from(url.text), url.length))
+    }
+
+    /// The place of a script offset; the column only if the script has a map.
+    pub(crate) fn place(&self, script: i32, offset: u32) -> Option<ScriptPlace> {
         let script = self.scripts.get(&script)?;
-        Some(
-            script
-                .lines
-                .as_ref()?
-                .line(offset)
-                .saturating_add(script.line_offset)
-                .saturating_add(1),
-        )
+        let (line, column) = script.lines.as_ref()?.place(offset);
+        let column = match (&script.map, line) {
+            (None, _) => 0,
+            (Some(_), 0) => column.saturating_add(script.column_offset),
+            (Some(_), _) => column,
+        };
+        Some(ScriptPlace {
+            line: line.saturating_add(script.line_offset).saturating_add(1),
+            column,
+        })
+    }
+}
+
+/// How far in front of a function its name is looked for: most stand right there, those of a class's constructor further away.
+const NAME_WINDOWS: [u32; 2] = [64, 512];
+
+/// The script offset of the name of a function in front of it: a source map may know what it was called there. For `a.b` it is that of `b`.
+fn name_offset<M: Memory>(memory: &M, layout: &Layout, found: &Function) -> Option<u32> {
+    let name = found.name.rsplit(['.', ' ']).next()?;
+    if name.is_empty() || !found.placed {
+        return None;
+    }
+    let name: Vec<u16> = name.encode_utf16().collect();
+    let source = field(memory, found.script?, layout.script.source)?;
+    NAME_WINDOWS.into_iter().find_map(|length| {
+        let from = found.start.saturating_sub(length);
+        let window = text::part(memory, layout, source, from, found.start)?;
+        let last = last_word(&window, &name)?;
+        Some(from + u32::try_from(last).ok()?)
+    })
+}
+
+/// Where `word` stands in `text` for the last time, as a word of its own.
+fn last_word(text: &[u16], word: &[u16]) -> Option<usize> {
+    let mut candidates = text.windows(word.len()).enumerate().rev();
+    let (last, _) = candidates.find(|(index, candidate)| {
+        let before = index.checked_sub(1).and_then(|index| text.get(index));
+        let behind = text.get(index + word.len());
+        *candidate == word && !before.is_some_and(is_word) && !behind.is_some_and(is_word)
+    })?;
+    Some(last)
+}
+
+/// Whether a character continues an identifier.
+fn is_word(unit: &u16) -> bool {
+    match u8::try_from(*unit) {
+        Ok(byte) => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..),
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Heap, VERSIONS};
+
+    type Seen = Vec<(u32, Option<(String, ScriptPlace, Option<ScriptPlace>)>)>;
+
+    fn seen(source: &str, name: &str, start: i32, source_maps: bool) -> (Seen, ScriptPlace) {
+        let mut heap = Heap::new(VERSIONS[3]);
+        let (file, source, url) = (heap.text("/a.js"), heap.text(source), heap.text("a.js.map"));
+        let script = heap.script(7, file, source);
+        let layout = heap.layout;
+        heap.set(script, layout.script.source_mapping_url, url);
+        heap.set_smi(script, layout.script.column_offset, 100);
+        let name = heap.text(name);
+        let scope = heap.scope(0, Some(name), None, (start, start + 4));
+        let shared = heap.shared(scope, script, 1);
+        let mut functions = Functions::new(source_maps);
+        let mut seen = Vec::new();
+        let known = functions.get(&heap.image, &layout, shared, &mut |info| {
+            let map = info
+                .map
+                .map(|map| (map.url.to_string(), map.start, map.name));
+            seen.push((info.start_line, map));
+        });
+        (seen, known.unwrap().start_place)
+    }
+
+    #[test]
+    fn functions_of_scripts_with_a_map_say_where_they_and_their_names_are() {
+        let place = |line, column| ScriptPlace { line, column };
+        let (all, start) = seen("x\nfoo = (a) => 1", "o.foo", 8, true);
+        assert_eq!(start, place(2, 5));
+        let expected = ("a.js.map".to_owned(), start, Some(place(2, 0)));
+        assert_eq!(all, [(2, Some(expected))]);
+        // On the first line the column offset counts; no part of a longer word is the name.
+        let (all, start) = seen("let foos=afoo,(a) => 1", "foo", 15, true);
+        assert_eq!(start, place(1, 114));
+        assert_eq!(all, [(1, Some(("a.js.map".to_owned(), start, None)))]);
+    }
+
+    #[test]
+    fn nothing_is_said_unless_it_is_asked_for() {
+        let (all, start) = seen("x\nfoo = (a) => 1", "foo", 8, false);
+        assert_eq!(start, ScriptPlace { line: 2, column: 0 });
+        assert_eq!(all, [(2, None)]);
     }
 }

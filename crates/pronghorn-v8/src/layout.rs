@@ -74,10 +74,12 @@ pub(crate) struct ScriptOffsets {
     pub(crate) source: u64,
     pub(crate) name: u64,
     pub(crate) line_offset: u64,
+    pub(crate) column_offset: u64,
     pub(crate) line_ends: u64,
     pub(crate) id: u64,
     pub(crate) eval_from_shared: u64,
     pub(crate) source_url: u64,
+    pub(crate) source_mapping_url: u64,
 }
 
 /// Strings.
@@ -249,6 +251,7 @@ impl Layout {
                 source: ints.offset(&["class_Script__source__Object"])?,
                 name: script_name,
                 line_offset: script_name + 8,
+                column_offset: script_name + 16,
                 line_ends,
                 id: line_ends + 8,
                 eval_from_shared: ints.offset(&[
@@ -257,6 +260,7 @@ impl Layout {
                 ])?,
                 // Behind the lazy positions and the flags.
                 source_url: lazy_positions + 16,
+                source_mapping_url: lazy_positions + 24,
             },
             string: StringOffsets {
                 length: ints.offset(&["class_String__length__int32_t"])?,

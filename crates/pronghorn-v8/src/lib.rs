@@ -41,7 +41,9 @@ mod version;
 
 pub use found::V8;
 pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};
-pub use function_info::{ANONYMOUS, BUILTIN_FILE, FunctionInfo, Origin, Resolved};
+pub use function_info::{
+    ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place, Resolved,
+};
 pub use layout::{Frames, Layout, Unsupported};
 pub use memory::{Live, Memory};
 pub use proof::{Proof, Proofs};

@@ -66,6 +66,16 @@ impl Lines {
         u32::try_from(self.ends.partition_point(|&end| end < offset)).unwrap_or(u32::MAX)
     }
 
+    /// The line of a script offset and the characters in front of it on that line, both from 0.
+    pub(crate) fn place(&self, offset: u32) -> (u32, u32) {
+        let line = self.line(offset);
+        let before = (line as usize).checked_sub(1);
+        let begin = before
+            .and_then(|index| self.ends.get(index))
+            .map_or(0, |end| end + 1);
+        (line, offset.saturating_sub(begin))
+    }
+
     /// Bytes held.
     pub(crate) fn size(&self) -> usize {
         self.ends.capacity() * 4
@@ -177,6 +187,10 @@ mod tests {
             assert_eq!(lines.line(2), 1);
             assert_eq!(lines.line(5), 2);
             assert_eq!(lines.line(12), 6);
+            assert_eq!(lines.place(0), (0, 0));
+            assert_eq!(lines.place(1), (0, 1), "the end itself");
+            assert_eq!(lines.place(5), (2, 0), "behind \\r\\n");
+            assert_eq!(lines.place(12), (6, 0));
         }
         assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).ends, [1, 3]);
     }

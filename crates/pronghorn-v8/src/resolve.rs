@@ -14,7 +14,7 @@ use crate::call_sites::CallSites;
 use crate::code::{self, Code};
 use crate::deopt_points::{self, Place};
 use crate::function;
-use crate::function_info::{FunctionInfo, Origin, Resolved};
+use crate::function_info::{FunctionInfo, Origin, Place as ScriptPlace, Resolved};
 use crate::functions::Functions;
 use crate::layout::{Frames, Layout};
 use crate::lazy_exit;
@@ -57,16 +57,16 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
 }
 
 impl<F: Clone> Resolver<F, Live> {
-    /// A resolver for one isolate.
+    /// A resolver for one isolate. `source_maps`: whether functions say what leads to their originals.
     #[must_use]
-    pub fn new(layout: Layout, ranges: CodeRanges) -> Self {
-        Self::over(Live, layout, ranges)
+    pub fn new(layout: Layout, ranges: CodeRanges, source_maps: bool) -> Self {
+        Self::over(Live, layout, ranges, source_maps)
     }
 }
 
 impl<F: Clone, M: Memory> Resolver<F, M> {
     /// A resolver over any memory.
-    pub fn over(memory: M, layout: Layout, ranges: CodeRanges) -> Self {
+    pub fn over(memory: M, layout: Layout, ranges: CodeRanges, source_maps: bool) -> Self {
         let sizes = BytecodeSizes::for_version(layout.version);
         Self {
             memory,
@@ -78,7 +78,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             codes: HashMap::new(),
             by_bytecode: HashMap::new(),
             sites: HashMap::new(),
-            functions: Functions::new(),
+            functions: Functions::new(source_maps),
             stream_map: None,
             shared_map: None,
             markers: [None, None],
@@ -139,8 +139,10 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
 
     /// Whether this is what [`Resolver::over`] would make of the same arguments, but for what it has learned.
     #[must_use]
-    pub fn is_for(&self, layout: &Layout, ranges: &CodeRanges) -> bool {
-        self.layout == *layout && self.ranges == *ranges
+    pub fn is_for(&self, layout: &Layout, ranges: &CodeRanges, source_maps: bool) -> bool {
+        self.layout == *layout
+            && self.ranges == *ranges
+            && self.functions.source_maps == source_maps
     }
 
     /// For another session: nothing is proved, and nothing is known under an address, since collections may have gone by
@@ -220,10 +222,14 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                     file: "",
                     start_line: 0,
                     origin,
+                    map: None,
                 })
             })
             .clone();
-        out.push(Resolved { function, line: 0 });
+        out.push(Resolved {
+            function,
+            place: ScriptPlace::default(),
+        });
     }
 
     /// The function itself, at its start line.
@@ -236,7 +242,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if let Some(known) = self.functions.get(&self.memory, &self.layout, shared, make) {
             out.push(Resolved {
                 function: known.function,
-                line: known.start_line,
+                place: known.start_place,
             });
         }
     }
@@ -254,7 +260,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             return;
         };
         self.remember_bytecode(raw.bytecode_array(), raw.shared());
-        let mut line = known.start_line;
+        let mut place = known.start_place;
         if self.layout.frames == Frames::Full
             && self.proofs.interpreted != Proof::Refused
             && let Some(offset) = self.bytecode_position(raw.bytecode_array(), raw.pc())
@@ -265,12 +271,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .interpreted
                 .record(holds, &mut self.proofs.failures)
             {
-                line = self.functions.line(known.script, offset).unwrap_or(line);
+                place = self.functions.place(known.script, offset).unwrap_or(place);
             }
         }
         out.push(Resolved {
             function: known.function,
-            line,
+            place,
         });
     }
 
@@ -346,7 +352,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             return;
         };
         self.remember_bytecode(bytecode, shared);
-        let mut line = known.start_line;
+        let mut place = known.start_place;
         if self.proofs.baseline != Proof::Refused {
             let position = self.baseline_position(code, bytecode, pc_offset);
             let holds = match position {
@@ -363,12 +369,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .record(holds, &mut self.proofs.failures)
                 && let Some(Some(offset)) = position
             {
-                line = self.functions.line(known.script, offset).unwrap_or(line);
+                place = self.functions.place(known.script, offset).unwrap_or(place);
             }
         }
         out.push(Resolved {
             function: known.function,
-            line,
+            place,
         });
     }
 
@@ -585,16 +591,16 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 continue;
             };
             let holds = known.holds(frame.offset) || (frame.offset == BUILTIN && known.script < 0);
-            let line = if holds {
-                self.functions.line(known.script, frame.offset)
+            let place = if holds {
+                self.functions.place(known.script, frame.offset)
             } else {
                 None
             };
-            let line = line.unwrap_or(known.start_line);
+            let place = place.unwrap_or(known.start_place);
             found.push((
                 Resolved {
                     function: known.function,
-                    line,
+                    place,
                 },
                 holds,
             ));

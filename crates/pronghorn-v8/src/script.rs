@@ -14,7 +14,26 @@ pub(crate) struct Script {
     pub(crate) file: String,
     /// Lines in front of the source in its resource.
     pub(crate) line_offset: u32,
+    /// Characters in front of the source on its first line.
+    pub(crate) column_offset: u32,
 }
+
+/// What the comment `//# sourceMappingURL=` of a script says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MapUrl {
+    /// Never empty. Of an inline map that is longer than what is worth copying, the beginning.
+    pub(crate) text: String,
+    /// The length of the whole.
+    pub(crate) length: u32,
+}
+
+/// Inline maps are copied up to here, of scripts that a file has: whoever parses them can read the file.
+const LONGEST_COPY: u32 = 256 << 10;
+/// Of scripts whose file has another text, such as those that a loader transpiled, or no file. A copy of this size takes half a
+/// millisecond.
+const LONGEST_ONLY_COPY: u32 = 1 << 20;
+/// What is copied of a longer one: enough to tell it from another.
+const BEGINNING: u32 = 256;
 
 const LONGEST_NAME: u32 = 4096;
 const DEEPEST_EVAL: u32 = 16;
@@ -44,16 +63,46 @@ pub(crate) fn id<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> Option<
 /// Reads the Script at `tagged`.
 pub(crate) fn read<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> Option<Script> {
     let id = id(memory, layout, tagged)?;
-    let line_offset = smi_field(memory, tagged, layout.script.line_offset).unwrap_or(0);
+    // compileFunction and vm.Script may state a negative one.
+    let offset = |at: u64| {
+        let stated = smi_field(memory, tagged, at).unwrap_or(0);
+        u32::try_from(stated).unwrap_or(0)
+    };
     Some(Script {
         id,
         file: file(memory, layout, tagged),
-        // compileFunction and vm.Script may state a negative one.
-        line_offset: u32::try_from(line_offset).unwrap_or(0),
+        line_offset: offset(layout.script.line_offset),
+        column_offset: offset(layout.script.column_offset),
     })
 }
 
-/// The script's own name, else its sourceURL, else where its eval was.
+/// Where the Script at `tagged`, called `file`, says that its source map is.
+pub(crate) fn map_url<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tagged: u64,
+    file: &str,
+) -> Option<MapUrl> {
+    let url = field(memory, tagged, layout.script.source_mapping_url)?;
+    let length = text::length(memory, layout, url).filter(|&length| length > 0)?;
+    let is_file = [".js", ".cjs", ".mjs"]
+        .iter()
+        .any(|extension| file.ends_with(extension));
+    let longest = if is_file {
+        LONGEST_COPY
+    } else {
+        LONGEST_ONLY_COPY
+    };
+    let copied = if length <= longest { length } else { BEGINNING };
+    Some(MapUrl {
+        text: text::read_ascii(memory, layout, url, copied)
+            .or_else(|| text::read(memory, layout, url, copied.min(LONGEST_NAME)))?,
+        length,
+    })
+}
+
+/// The script's own name, else its sourceURL, else where its eval was. A sourceURL goes before a name that says nothing, such as
+/// `evalmachine.<anonymous>`: it is what stack traces show, and what a source map is relative to.
 fn file<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> String {
     let mut script = tagged;
     for depth in 0..DEEPEST_EVAL {
@@ -61,8 +110,15 @@ fn file<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> String {
             let name = field(memory, script, offset)?;
             text::read(memory, layout, name, LONGEST_NAME).filter(|name| !name.is_empty())
         };
-        if let Some(name) =
-            text_at(layout.script.name).or_else(|| text_at(layout.script.source_url))
+        let says_where = |name: &String| {
+            name.starts_with('/') || name.starts_with("file:") || name.starts_with("node:")
+        };
+        let name = text_at(layout.script.name);
+        if let Some(name) = name
+            .clone()
+            .filter(says_where)
+            .or_else(|| text_at(layout.script.source_url))
+            .or(name)
         {
             return if depth == 0 {
                 name

@@ -261,6 +261,7 @@ impl Heap {
         self.set(script, offsets.line_ends, undefined);
         self.set(script, offsets.eval_from_shared, undefined);
         self.set(script, offsets.source_url, undefined);
+        self.set(script, offsets.source_mapping_url, undefined);
         script
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use pronghorn_recorder::{Frame, Function, ProfileTime, Sample, ThreadLabel, Values};
+use pronghorn_recorder::{Frame, Function, Position, ProfileTime, Sample, ThreadLabel, Values};
 
 pub(crate) fn time(nanos: u64) -> ProfileTime {
     ProfileTime::from_nanos_since_epoch(nanos)
@@ -27,13 +27,14 @@ pub(crate) fn function(name: &str, file: &str, start_line: u32) -> Arc<Function>
         name: name.to_owned(),
         file: file.to_owned(),
         start_line,
+        generated: None,
     })
 }
 
 pub(crate) fn script(function: &Arc<Function>, line: u32) -> Frame {
     Frame::Script {
         function: Arc::clone(function),
-        line,
+        position: Position::new(line, 0),
     }
 }
 

@@ -85,7 +85,7 @@ impl Scene {
     }
 
     fn resolver(self) -> Resolver<Shown, Image> {
-        Resolver::over(self.heap.image, self.heap.layout, ranges())
+        Resolver::over(self.heap.image, self.heap.layout, ranges(), false)
     }
 }
 
@@ -97,7 +97,7 @@ fn lines(resolver: &mut Resolver<Shown, Image>, raw: RawFrame) -> Vec<(String, u
     let mut out = Vec::new();
     resolver.resolve(&raw, &mut make, &mut out);
     out.into_iter()
-        .map(|frame| (frame.function.0, frame.line))
+        .map(|frame| (frame.function.0, frame.place.line))
         .collect()
 }
 
@@ -124,7 +124,7 @@ fn interpreted_frames_show_the_executed_line() {
         );
         let expected = Resolved {
             function: ("outer".to_owned(), "/app.js".to_owned(), 2),
-            line: 3,
+            place: ScriptPlace { line: 3, column: 0 },
         };
         assert_eq!(out, [expected], "{version}");
         assert_eq!(resolver.proofs().interpreted, Proof::Proved);
@@ -373,7 +373,7 @@ fn markers_builtins_and_physical_frames() {
         let mut out = Vec::new();
         resolver.resolve(&raw, &mut make, &mut out);
         out.into_iter()
-            .map(|frame| (frame.function.0, frame.function.1, frame.line))
+            .map(|frame| (frame.function.0, frame.function.1, frame.place.line))
             .collect::<Vec<_>>()
     };
     let text = |name: &str, file: &str, line| vec![(name.to_owned(), file.to_owned(), line)];
