@@ -7,6 +7,7 @@ export { createClusterApi } from './cluster/api.js';
 export { prepareCluster } from './cluster/hook.js';
 export { serveCluster } from './cluster/worker.js';
 export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './errors.js';
+export { labelScopes } from './label-scopes.js';
 export { loadNative } from './native.js';
 export { workers } from './threads.js';
 export { profileWholeProgram } from './whole-program.js';

@@ -6,6 +6,7 @@ import { Exporter } from '../exporter.js';
 import { connect as connectFiles, openFiles } from '../open-files.js';
 import { ForkChain } from './chain.js';
 import { Identity } from '../identity.js';
+import { labelScopes } from '../label-scopes.js';
 import type { NativeApi } from '../native-api.js';
 import { Promises } from './promises.js';
 import { workers } from '../threads.js';
@@ -32,6 +33,7 @@ export function forkAware(native: NativeApi): ForkAware {
   connectFiles({ hasThreadPool: () => aware.chain.hasThreadPool, watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
   aware.chain.join(workers);
+  aware.chain.join(labelScopes);
   aware.chain.join(clusterComponent);
   return aware;
 }

@@ -11,7 +11,7 @@ use pronghorn_pprof::{
 };
 use pronghorn_sync::failpoint;
 
-use crate::slot::SlotData;
+use crate::slot::{SlotData, StackEntry};
 use crate::{Frame, MappingInfo, NativeLocation, ProfileTime, SerializeError, Symbolizer, Values};
 
 /// What the profile says about itself besides its times.
@@ -259,16 +259,37 @@ fn add_samples(
             labels
         })
         .collect();
-    for (thread, frames, values) in data.stacks() {
+    let sets = data.label_sets().iter().map(|set| {
+        let texts = set.pairs().map(|(key, value)| Label::Text {
+            key: profile.string(key),
+            value: profile.string(value),
+        });
+        texts.collect::<Vec<Label>>()
+    });
+    let sets: Vec<Vec<Label>> = sets.collect();
+    let mut both = Vec::new();
+    for stack in data.stacks() {
+        let StackEntry {
+            thread,
+            labels: set,
+            frames,
+            values,
+        } = stack;
         let Values {
             count,
             cpu_ns,
             wall_ns,
         } = values;
+        let mut all = &labels[thread as usize];
+        if let Some(set) = set {
+            both.clone_from(all);
+            both.extend_from_slice(&sets[set as usize]);
+            all = &both;
+        }
         profile.sample(
             frames.iter().map(|&number| locations[number as usize]),
             [count, cpu_ns, wall_ns].map(signed),
-            &labels[thread as usize],
+            all,
         );
     }
 }

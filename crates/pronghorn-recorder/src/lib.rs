@@ -18,6 +18,7 @@ mod finished_period;
 mod frame;
 mod function;
 mod hash;
+mod label_set;
 mod recorder;
 mod sample;
 mod slot;
@@ -30,6 +31,7 @@ pub use error::{RecordError, RotationInProgress, SerializeError};
 pub use finished_period::{FinishedPeriod, SerializedProfile};
 pub use frame::{Frame, Marker};
 pub use function::Function;
+pub use label_set::LabelSet;
 pub use recorder::Recorder;
 #[cfg(feature = "failpoints")]
 pub use recorder::{Inspection, SlotInspection};

@@ -53,6 +53,7 @@ pub(crate) fn sample<'a>(
     Sample {
         thread,
         frames,
+        labels: None,
         values,
     }
 }
