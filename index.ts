@@ -4,7 +4,7 @@
  * Importing this module never throws. On the main thread it defines, and notes the names of the workers that are made from then on; the native
  * half is loaded by the first call. A worker thread that imports it takes part in the session that runs.
  */
-import { createApi, createClusterApi, joinAsWorker, labelScopes, loadNative, prepareCluster, workers } from './lib/core.js';
+import { createApi, createClusterApi, createLabels, joinAsWorker, loadNative, prepareCluster, workers } from './lib/core.js';
 
 workers.watch();
 joinAsWorker(loadNative);
@@ -12,19 +12,7 @@ prepareCluster();
 
 export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
 export const { startCluster, profileCluster } = createClusterApi(loadNative);
-
-/**
- * Runs `fn` with labels: every sample taken in it, and in the asynchronous work that it starts, carries them in the profile. They come on top of those
- * of a scope around it. Works on every JavaScript thread, whether or not the profiler runs: a profile that begins later has them too.
- *
- * @param labels a plain object of at most 16 strings, with names of 1 to 128 characters. A value is cut after 512; an empty one takes off the label of a
- *   scope around it
- * @returns what `fn` returns; what it throws is thrown
- * @throws InvalidOptionError (ERR_PRONGHORN_INVALID_OPTION) for other labels; `fn` has not been called then
- */
-export function withLabels<T>(labels: Readonly<Record<string, string>>, fn: () => T): T {
-  return labelScopes.run(loadNative, labels, fn);
-}
+export const { withLabels } = createLabels(loadNative);
 
 export type { ProfileOptions } from './lib/api.js';
 export type { ClusterOptions, ProfileClusterOptions } from './lib/cluster/api.js';

@@ -7,16 +7,12 @@
  *
  * Fork: the child is in the middle of the same work, so numbers and tracking go on; what is remembered is not needed.
  */
-import { describe, InvalidOptionError } from './errors.js';
-import { forkAware } from './fork/aware.js';
+import { InvalidOptionError } from './errors.js';
 import type { ForkComponent } from './fork/component.js';
+import { checkLabels, isPlain, type Pair } from './label-rules.js';
 import { type LabelTracking, trackLabels } from './label-tracking.js';
 import type { NativeApi } from './native-api.js';
 
-/** Labels that the profiler itself gives. */
-const RESERVED: ReadonlySet<string> = new Set(['process id', 'cluster worker id', 'thread id', 'thread name']);
-const LONGEST_KEY = 128;
-const MOST_LABELS = 16;
 /** Characters of a value that are kept. */
 const LONGEST_VALUE = 512;
 /** Steps that are remembered on a thread, before all are forgotten. */
@@ -40,6 +36,14 @@ interface Labelling {
   readonly used: Uint32Array;
 }
 
+/** The way to the native half. */
+export interface Door {
+  /** @throws where there is none */
+  load(): NativeApi;
+  /** Resets a process that has been forked off and has not been reset; returns whether it did. */
+  resetAfterFork(native: NativeApi): boolean;
+}
+
 interface State {
   labelling: Labelling | undefined;
   /** The first step for each set that was in force. */
@@ -55,11 +59,11 @@ export class LabelScopes implements ForkComponent {
   #state = fresh(undefined);
 
   /** See index.ts. */
-  run<T>(load: () => NativeApi, labels: Readonly<Record<string, string>>, fn: () => T): T {
-    const labelling = this.#state.labelling ?? this.#begin(load, labels);
+  run<T>(door: Door, labels: Readonly<Record<string, string>>, fn: () => T): T {
+    const labelling = this.#state.labelling ?? this.#begin(door, labels);
     if (labelling === undefined) return fn();
     const outer = labelling.tracking.current();
-    const set = this.#known(labelling, outer, labels) ?? this.#learn(labelling, outer, labels);
+    const set = this.#known(labelling, outer, labels) ?? this.#learn(door, labelling, outer, labels);
     return set === outer ? fn() : labelling.tracking.run(set, fn);
   }
 
@@ -72,11 +76,11 @@ export class LabelScopes implements ForkComponent {
   }
 
   /** Where there is no native half, or none that works just now, `fn` still runs, and wrong labels are still refused. */
-  #begin(load: () => NativeApi, labels: unknown): Labelling | undefined {
-    check(labels);
+  #begin(door: Door, labels: unknown): Labelling | undefined {
+    checkLabels(labels);
     try {
-      const native = load();
-      forkAware(native).chain.resetAfterFork();
+      const native = door.load();
+      door.resetAfterFork(native);
       const shared = native.registry() as { labelling?: Labelling };
       return (this.#state.labelling = shared.labelling ??= begin(native));
     } catch {
@@ -101,9 +105,9 @@ export class LabelScopes implements ForkComponent {
   }
 
   /** @throws InvalidOptionError */
-  #learn(labelling: Labelling, outer: number, labels: unknown): number {
-    const pairs = check(labels);
-    const set = intern(labelling, outer, pairs);
+  #learn(door: Door, labelling: Labelling, outer: number, labels: unknown): number {
+    const pairs = checkLabels(labels);
+    const set = intern(door, labelling.native, outer, pairs);
     if (set === undefined) return outer;
     const { used, tick } = labelling;
     // Whoever is inside another scope keeps it alive.
@@ -148,10 +152,8 @@ function begin(native: NativeApi): Labelling {
   };
 }
 
-type Pair = readonly [key: string, value: string];
-
 /** @returns undefined where the native half cannot say: the work then keeps the labels that it has */
-function intern({ native }: Labelling, outer: number, pairs: readonly Pair[]): number | undefined {
+function intern(door: Door, native: NativeApi, outer: number, pairs: readonly Pair[]): number | undefined {
   const flat = pairs.flatMap(([key, value]) => [key, value.slice(0, LONGEST_VALUE)]);
   try {
     return native.internLabels(outer, flat);
@@ -161,30 +163,8 @@ function intern({ native }: Labelling, outer: number, pairs: readonly Pair[]): n
   }
   try {
     // A child of a fork that has not been reset yet.
-    return forkAware(native).chain.resetAfterFork() ? native.internLabels(outer, flat) : undefined;
+    return door.resetAfterFork(native) ? native.internLabels(outer, flat) : undefined;
   } catch {
     return undefined;
   }
-}
-
-/** @throws InvalidOptionError for what cannot be labels */
-function check(labels: unknown): Pair[] {
-  if (typeof labels !== 'object' || labels === null || !isPlain(labels)) throw new InvalidOptionError('labels', labels, 'a plain object');
-  const pairs = Object.entries(labels);
-  if (pairs.length > MOST_LABELS) throw refused('labels', labels, `at most ${MOST_LABELS} labels`, `${pairs.length}`);
-  for (const [key, value] of pairs) {
-    if (key === '' || key.length > LONGEST_KEY) throw refused('labels', key, `names of 1 to ${LONGEST_KEY} characters`, describe(key));
-    if (RESERVED.has(key)) throw refused('labels', key, `other names than ${[...RESERVED].join(', ')}`, `${describe(key)}, which the profiler gives itself`);
-    if (typeof value !== 'string') throw new InvalidOptionError(`labels[${JSON.stringify(key)}]`, value, 'a string');
-  }
-  return pairs;
-}
-
-function refused(option: string, value: unknown, allowed: string, found: string): InvalidOptionError {
-  return new InvalidOptionError(option, value, allowed, `${option} must have ${allowed}; there is ${found}`);
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
 }

@@ -36,7 +36,7 @@ function trackStore(native: NativeApi): LabelTracking | undefined {
   if (place === 0) return disabled(storage);
   // In another frame, around which there is one that says something else; and out of all of them.
   const again = storage.run(third, () => storage.run(second, () => native.findLabelStore(storage, second)));
-  const outside = PROBES.some((probe) => native.findLabelStore(storage, probe) !== 0);
+  const outside = native.findLabelStore(storage, first) !== 0 || native.findLabelStore(storage, second) !== 0;
   if (again !== place || outside) return disabled(storage);
   if (storage.run(third, () => native.trackLabelStore(storage, third)) !== place) return disabled(storage);
   return {

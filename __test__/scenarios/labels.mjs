@@ -1,18 +1,13 @@
 // Programs that put labels on their work, and say by their own clock what each part of it took. What burns in a function `in_X` is to be labelled
 // `part: X`, and what burns in `plain` is to have no labels: a sample's stack and labels are taken at one instant, so of this there is no exception.
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { EventEmitter, once } from 'node:events';
-import { readFile } from 'node:fs';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { deflate } from 'node:zlib';
 import { InvalidOptionError, start, withLabels } from 'pronghorn';
+import { ASYNC_WORK, callOutside, PART_MS } from '../helpers/async-work.mjs';
 import { fixture, keep, report, settings, startOptions } from '../helpers/scenario.mjs';
 
 const clock = () => fixture.threadCpuNanos();
@@ -44,105 +39,10 @@ async function request(part, rounds, ms, { allocates, waits = () => sleep(0) } =
     cpu += burn(ms, allocates);
     await waits(round);
     cpu += burn(ms / 2, allocates);
-    await null;
+    await Promise.resolve();
   }
   return cpu;
 }
-
-/** Work of every kind that Node can start; each calls back with `done` after it has burnt. */
-const PRIMITIVES = {
-  callback: (burn, done) => done(burn(PART_MS)),
-  promise: (burn, done) => void Promise.resolve().then(() => done(burn(PART_MS))),
-  awaited: async (burn, done) => {
-    await sleep(1);
-    await null;
-    done(burn(PART_MS));
-  },
-  thenable: async (burn, done) => {
-    await { then: (resolve) => setImmediate(resolve) };
-    done(burn(PART_MS));
-  },
-  rejected: async (burn, done) => {
-    await Promise.reject(new Error('on purpose')).catch(() => done(burn(PART_MS)));
-  },
-  timeout: (burn, done) => void setTimeout(() => done(burn(PART_MS)), 1),
-  interval: (burn, done) => {
-    const timer = setInterval(() => {
-      clearInterval(timer);
-      done(burn(PART_MS));
-    }, 1);
-  },
-  immediate: (burn, done) => void setImmediate(() => done(burn(PART_MS))),
-  tick: (burn, done) => process.nextTick(() => done(burn(PART_MS))),
-  microtask: (burn, done) => queueMicrotask(() => done(burn(PART_MS))),
-  emitter: (burn, done) => {
-    const emitter = new EventEmitter();
-    emitter.once('event', () => done(burn(PART_MS)));
-    setImmediate(() => emitter.emit('event'));
-  },
-  onced: async (burn, done) => {
-    const emitter = new EventEmitter();
-    setImmediate(() => emitter.emit('event'));
-    await once(emitter, 'event');
-    done(burn(PART_MS));
-  },
-  file: (burn, done) => readFile(fileURLToPath(import.meta.url), () => done(burn(PART_MS))),
-  pool: (burn, done) => deflate('x'.repeat(1_000), () => done(burn(PART_MS))),
-  promisified: async (burn, done) => {
-    await promisify(deflate)('x');
-    done(burn(PART_MS));
-  },
-  stream: async (burn, done) => {
-    const through = new Transform({
-      transform(chunk, _encoding, next) {
-        burn(1);
-        next(null, chunk);
-      },
-    });
-    await pipeline(Readable.from(['a', 'b', 'c']), through, async (source) => {
-      for await (const _ of source) burn(1);
-    });
-    done(burn(PART_MS));
-  },
-  generator: (burn, done) => {
-    const steps = (function* () {
-      yield burn(PART_MS / 2);
-      yield burn(PART_MS / 2);
-    })();
-    for (const _ of steps);
-    done();
-  },
-  asyncGenerator: async (burn, done) => {
-    for await (const _ of (async function* () {
-      yield burn(PART_MS / 2);
-      await sleep(1);
-      yield burn(PART_MS / 2);
-    })());
-    done();
-  },
-  bound: (burn, done) => {
-    const bound = AsyncResource.bind(() => done(burn(PART_MS)));
-    // Called from nowhere.
-    outside(bound);
-  },
-  snapshot: (burn, done) => {
-    const inside = AsyncLocalStorage.snapshot();
-    outside(() => inside(() => done(burn(PART_MS))));
-  },
-  resource: (burn, done) => {
-    const resource = new AsyncResource('TEST');
-    outside(() => resource.runInAsyncScope(() => done(burn(PART_MS))));
-  },
-  eventTarget: (burn, done) => {
-    const target = new EventTarget();
-    target.addEventListener('event', () => done(burn(PART_MS)));
-    target.dispatchEvent(new Event('event'));
-  },
-};
-const PART_MS = 15;
-/** What was called from outside any labels. */
-const queue = [];
-const outside = (fn) => void queue.push(fn);
 
 const scenarios = {
   // Two requests at a time, and work that is nobody's between them.
@@ -155,15 +55,15 @@ const scenarios = {
 
   async primitives() {
     const profiler = start(startOptions());
-    const all = Object.entries(PRIMITIVES).map(
+    const all = Object.entries(ASYNC_WORK).map(
       ([part, act]) => new Promise((resolve, reject) => withLabels({ part }, () => Promise.resolve(act(burner(part), resolve)).catch(reject))),
     );
     plain(5);
-    const calling = setInterval(() => queue.splice(0).forEach((fn) => fn()), 1);
+    const calling = setInterval(callOutside, 1);
     await Promise.all(all);
     clearInterval(calling);
     plain(5);
-    return { parts: Object.keys(PRIMITIVES), profiler };
+    return { parts: Object.keys(ASYNC_WORK), profiler };
   },
 
   // A server: the labels come in with the request's first callback.
@@ -279,7 +179,7 @@ const scenarios = {
         withLabels({ request: `request ${id}` }, () => undefined);
         if (id % 5_000 === 0) {
           burn(5);
-          await null;
+          await Promise.resolve();
         }
         if (id === 20_000) before = memory();
       }
@@ -294,7 +194,7 @@ const scenarios = {
     const fn = () => assert.fail('called');
     const refused = (labels) => assert.throws(() => withLabels(labels, fn), (error) => error instanceof InvalidOptionError && error.code === 'ERR_PRONGHORN_INVALID_OPTION');
     const many = (count) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`key ${index}`, 'x']));
-    const wrong = [undefined, null, 'a', 7, [], ['a'], new Map(), new (class Thing {})(), { '': 'x' }, { ['k'.repeat(129)]: 'x' }, { a: 1 }, { a: undefined }, many(17)];
+    const wrong = [undefined, null, 'a', 7, [], ['a'], new Map(), new URL('http://a'), { '': 'x' }, { ['k'.repeat(129)]: 'x' }, { a: 1 }, { a: undefined }, many(17)];
     for (const reserved of ['thread id', 'thread name', 'process id', 'cluster worker id']) wrong.push({ [reserved]: '1' });
     for (const labels of wrong) refused(labels);
     assert.equal(withLabels({}, () => 1), 1);

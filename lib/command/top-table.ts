@@ -24,7 +24,7 @@ const MAX_PLACE = 72;
 export function formatTop(result: Top, options: TableOptions): string {
   const lines = [...summary(result, options.title), ''];
   if (result.groups === undefined) lines.push(...functionLines(result, result.unit, options));
-  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', nameOf(group), '', ...functionLines(group, result.unit, options)]));
+  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', nameOf(group, result.by), '', ...functionLines(group, result.unit, options)]));
   return [...lines.map((line) => cutRight(line, options.width)), ''].join('\n');
 }
 
@@ -38,25 +38,30 @@ function functionLines(totals: Totals, unit: string, options: TableOptions): str
   ];
 }
 
-/** One line for each process or thread, under a header. */
+/** One line for each group, under a header. */
 function groupLines(result: Top, groups: readonly Group[]): string[] {
-  const header = [printable(result.value), '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), result.by ?? ''];
+  const header = [printable(result.value), '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), printable(result.by ?? '')];
   const rows = groups.map((group) => {
     const samples = header.length === 4 ? [(group.samples ?? 0).toLocaleString('en-US')] : [];
-    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, nameOf(group)];
+    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, nameOf(group, result.by)];
   });
   return aligned([header, ...rows], header.length - 1);
 }
 
+const NOT_LABELLED = '(not labelled)';
+/** Longest value of a label before it is cut. */
+const MAX_VALUE = 100;
+
 /** Who the samples of a group are from, as its labels say. */
-function nameOf({ labels }: Group): string {
+function nameOf({ labels }: Group, by: string | undefined): string {
+  if (by !== undefined && by !== 'process' && by !== 'thread') return labels[by] === undefined ? NOT_LABELLED : cutMiddle(printable(String(labels[by])), MAX_VALUE);
   const worker = labels['cluster worker id'];
   const thread = labels['thread id'];
   const process = labels['process id'];
   const parts = [];
   if (thread !== undefined) parts.push(`thread ${thread}${labels['thread name'] === undefined ? '' : ` ${labels['thread name']}`}`);
   if (process !== undefined) parts.push(`process ${process}${worker === undefined ? '' : ` (cluster worker ${worker})`}`);
-  return printable(parts.join(', ')) || '(not labelled)';
+  return printable(parts.join(', ')) || NOT_LABELLED;
 }
 
 /** Lines of cells in columns, the first `numbers` of which are numbers. */

@@ -13,9 +13,9 @@ export type Value = (typeof VALUES)[number];
 export const SORTS = ['self', 'total'] as const;
 export type Sort = (typeof SORTS)[number];
 
-/** What samples can be told apart by. */
+/** What samples can be told apart by: by a process or thread as a whole, or by any other label. */
 export const GROUPINGS = ['process', 'thread'] as const;
-export type Grouping = (typeof GROUPINGS)[number];
+export type Grouping = (typeof GROUPINGS)[number] | { readonly label: string };
 
 /** One function. */
 export interface TopRow {
@@ -43,7 +43,7 @@ export interface Totals {
   rows: TopRow[];
 }
 
-/** The samples of one process or thread. */
+/** The samples of one process, thread or value of a label. */
 export interface Group extends Totals {
   /** What tells it apart, by the names that the labels have in the profile; a label that its samples lack is not there. */
   labels: Record<string, string | number>;
@@ -57,8 +57,8 @@ export interface Top extends Totals {
   timeNanos: number;
   durationNanos: number;
   comments: string[];
-  /** What the groups are, if they were asked for. */
-  by?: Grouping;
+  /** What the groups are, if they were asked for: `process`, `thread` or the name of a label. */
+  by?: string;
   /** The one with the largest sum first. */
   groups?: Group[];
 }
@@ -70,7 +70,7 @@ export interface TopRequest {
   sort: Sort;
   /** Most rows to give, and as many again for each group. */
   count: number;
-  /** Also sum up each process or thread by itself. */
+  /** Also sum up each process, thread or value of a label by itself. */
   by?: Grouping | undefined;
 }
 
@@ -106,7 +106,7 @@ export function top(profile: Pprof, { value, sort, count, by }: TopRequest): Top
   };
   if (by === undefined) return result;
   const each = Array.from(groups.values(), ({ labels, tally }): Group => Object.assign(tally.totals(sort, count), { labels }));
-  return { ...result, by, groups: each.sort((a, b) => b.sum - a.sum || (b.samples ?? 0) - (a.samples ?? 0)) };
+  return { ...result, by: typeof by === 'string' ? by : by.label, groups: each.sort((a, b) => b.sum - a.sum || (b.samples ?? 0) - (a.samples ?? 0)) };
 }
 
 /** Adds up samples per function. */
@@ -155,6 +155,7 @@ function groupOf(labels: Sample['labels'], by: Grouping): { key: string; labels:
   const pick = (names: readonly string[]): Group['labels'] => {
     return Object.fromEntries(names.filter((name) => labels.has(name)).map((name) => [name, labels.get(name)!]));
   };
+  if (typeof by !== 'string') return { key: JSON.stringify([labels.get(by.label)]), labels: pick([by.label]) };
   const process = ['process id', 'cluster worker id'];
   const identity = by === 'process' ? ['process id'] : ['process id', 'thread id'];
   return { key: JSON.stringify(pick(identity)), labels: pick(by === 'process' ? process : [...process, 'thread id', 'thread name']) };

@@ -27,8 +27,8 @@ const ENTRY: u64 = 24;
 const VALUE: u64 = 8;
 /// Storages that a program has at a time; beyond that it has no labels.
 const MOST_ENTRIES: i32 = 64;
-/// Bytes of the isolate that are looked through; the word lies at about 700 (24) or 1,000 (26).
-const LOOKED_THROUGH: u64 = 128 << 10;
+/// Bytes of the isolate that are looked through. The word lies at 576 (Node 22), 632 (24) and 680 (26).
+const LOOKED_THROUGH: u64 = 16 << 10;
 
 /// Where the frame in force is found, and what it looks like. Fits into a word, so that it can be published as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
