@@ -60,10 +60,9 @@ function trackWord(native: NativeApi): LabelTracking {
   // Behind a buffer of its own: a small typed array would lie in V8's heap, and move.
   const word = new Uint32Array(new ArrayBuffer(64));
   native.trackLabelWord(word);
-  // The contexts that are interrupted, outermost first: id and set. A context that throws may never end by itself; whatever ends around it
-  // ends it too.
-  const ids: number[] = [];
-  const sets: number[] = [];
+  // The contexts that are interrupted, outermost first: id and set. Typed arrays, because these two functions run around every await of the program.
+  const ids = new Float64Array(MOST_NESTED);
+  const sets = new Uint32Array(MOST_NESTED);
   let depth = 0;
   createHook({
     init(_id, _type, _trigger, resource: Resource) {
@@ -71,22 +70,18 @@ function trackWord(native: NativeApi): LabelTracking {
       if (set !== 0) resource[SET] = set;
     },
     before(id) {
-      if (depth > MOST_NESTED) depth = 0;
       ids[depth] = id;
       sets[depth] = word[0]!;
-      depth += 1;
+      depth = (depth + 1) % MOST_NESTED;
       word[0] = (executionAsyncResource() as Resource)[SET] ?? 0;
     },
     after(id) {
-      for (let at = depth - 1; at >= 0; at--) {
-        if (ids[at] !== id) continue;
-        depth = at;
-        word[0] = sets[at]!;
-        return;
-      }
-      // It had begun before the hook was made.
-      depth = 0;
-      word[0] = 0;
+      let at = depth - 1;
+      // A context that throws may never end by itself; whatever ends around it ends it too.
+      while (at >= 0 && ids[at] !== id) at -= 1;
+      // Where it is not found, it had begun before the hook was made.
+      depth = Math.max(at, 0);
+      word[0] = at < 0 ? 0 : sets[at]!;
     },
   }).enable();
   return {
@@ -105,4 +100,4 @@ function trackWord(native: NativeApi): LabelTracking {
 }
 
 /** Contexts inside each other; more are none, but ends that did not come. */
-const MOST_NESTED = 1_000;
+const MOST_NESTED = 1_024;

@@ -24,6 +24,7 @@ use std::sync::atomic::{
     compiler_fence,
 };
 
+use pronghorn_sync::Alone;
 use pronghorn_v8::{Live, StorePlace, V8};
 
 use crate::slot::{ThreadSlot, WalkContext};
@@ -115,6 +116,11 @@ fn attach_own() {
     if let Some((_, slot)) = thread::current() {
         attach(slot);
     }
+}
+
+/// In a forked process, step two: the table goes on, see there.
+pub(crate) fn reset_after_fork(alone: &Alone) {
+    table::reset_after_fork(alone);
 }
 
 /// Gives the handler of the calling thread, whose slot this is, what it needs.

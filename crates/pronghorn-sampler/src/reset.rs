@@ -51,7 +51,7 @@ pub fn reset_after_fork(alone: &Alone) {
     }
     ticker::reset_after_fork(alone);
     discovery::reset_after_fork(alone);
-    labels::table::reset_after_fork(alone);
+    labels::reset_after_fork(alone);
     statistics::reset_after_fork(alone);
     failure::reset_after_fork(alone);
     fault_users::reset_after_fork(alone);
