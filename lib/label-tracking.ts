@@ -67,13 +67,18 @@ function trackWord(native: NativeApi): LabelTracking {
   createHook({
     init(_id, _type, _trigger, resource: Resource) {
       const set = word[0]!;
-      if (set !== 0) resource[SET] = set;
+      if (set === 0) return;
+      try {
+        resource[SET] = set;
+      } catch {
+        // A frozen one of the application's. What a hook throws ends the process.
+      }
     },
     before(id) {
       ids[depth] = id;
       sets[depth] = word[0]!;
       depth = (depth + 1) % MOST_NESTED;
-      word[0] = (executionAsyncResource() as Resource)[SET] ?? 0;
+      word[0] = (executionAsyncResource() as Resource | undefined)?.[SET] ?? 0;
     },
     after(id) {
       let at = depth - 1;
