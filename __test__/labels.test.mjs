@@ -16,6 +16,9 @@ const WAYS = [
   { major: 26, flags: [], kind: 'store' },
 ].filter(({ major }) => majors.includes(major));
 
+/** What a route may have of the others' time. */
+const MOST = 1.05;
+
 const PROFILERS = new Set(['process id', 'thread id', 'thread name']);
 
 /** The application's labels of a sample. */
@@ -49,14 +52,17 @@ function allSampled(samples, parts) {
   for (const part of parts) assert.ok(total(found.get(part) ?? [], 'count') > 0, `no sample in ${part}:\n${listing(samples)}`);
 }
 
-/** Which share of its own CPU time each route got: a statistic, so a run that fails on a busy machine is repeated once. */
+/**
+ * Which share of its own CPU time each route got. A sample counts the time since the one before for what runs when it is taken, so this is a statistic; where
+ * the ticker has to wait for a processor, of few samples. A run that fails is repeated, twice at most: what is wrong is wrong each time.
+ */
 async function shares(way, settings) {
-  for (const again of [false, true]) {
+  for (let left = 2; ; left--) {
     const { samples, cpu, kind, stats } = await run('truth', way, settings);
     assert.equal(kind, way.kind);
     byPart(samples, (part) => (part === 'nobodys' ? {} : { part, route: `/${part}` }));
     const found = ['users', 'orders'].map((part, index) => total(samples.filter(({ labels }) => labels.route === `/${part}`), 'cpu') / cpu[index]);
-    if (found.every((share) => share >= 0.97) || again) return { found, cpu, stats };
+    if (found.every((share) => share >= 0.97 && share <= MOST) || left === 0) return { found, cpu, stats };
   }
 }
 
@@ -64,8 +70,8 @@ for (const way of WAYS) {
   const title = `Node ${[way.major, ...way.flags].join(' ')}`;
   describe(`labels on ${title}`, { concurrency: 1 }, () => {
     it(`two interleaved requests each get their own CPU time (${title})`, async (context) => {
-      const { found, cpu, stats } = await shares(way, { rounds: long ? 100 : 30, ms: 20 });
-      for (const share of found) assert.ok(share >= 0.97 && share <= 1.05, `${found.map((each) => (100 * each).toFixed(2))}% of ${cpu.map(millis)}`);
+      const { found, cpu, stats } = await shares(way, { rounds: long ? 60 : 12, ms: 50 });
+      for (const share of found) assert.ok(share >= 0.97 && share <= MOST, `${found.map((each) => (100 * each).toFixed(2))}% of ${cpu.map(millis)}`);
       assert.equal(stats.lostLabels, 0);
       context.diagnostic(`${found.map((share) => `${(100 * share).toFixed(2)}%`).join(' and ')}; handler p50 ${stats.handlerP50Nanos} ns`);
     });
