@@ -122,6 +122,11 @@ for (const way of WAYS) {
       }
     });
 
+    it(`workers that are ended in the middle of labelled work (${title})`, async () => {
+      const { samples, parts } = await run('terminated', way, { rounds: long ? 100 : 10 });
+      allSampled(samples, parts);
+    });
+
     it(`a label for each of 100,000 requests (${title})`, async (context) => {
       const { samples, stats, grown } = await run('manySets', way, { ids: 100_000 }, ['--expose-gc']);
       const found = byPart(samples);

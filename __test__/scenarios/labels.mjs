@@ -165,6 +165,25 @@ const scenarios = {
     return { cpu: took, parts: ['one', 'two', 'main'], profiler };
   },
 
+  // Workers that are ended while their labelled work runs and is sampled.
+  async terminated() {
+    const profiler = start(startOptions());
+    const file = new URL('../apps/labelled-worker.mjs', import.meta.url);
+    const burn = burner('main');
+    for (let round = 0; round < settings.rounds; round++) {
+      const workers = ['one', 'two'].map((part) => new Worker(file, { workerData: { part, fixture: settings.fixture } }));
+      const ended = workers.map((worker) => once(worker, 'exit'));
+      await withLabels({ part: 'main' }, async () => {
+        await Promise.all(workers.map((worker) => once(worker, 'online')));
+        burn(5);
+        await sleep((round % 10) * 15);
+      });
+      workers.forEach((worker) => void worker.terminate());
+      await Promise.all(ended);
+    }
+    return { parts: ['main'], profiler };
+  },
+
   // A label for each request, and one for all of them.
   async manySets() {
     const profiler = start(startOptions());
