@@ -4,7 +4,7 @@
  * Importing this module never throws. On the main thread it defines, and notes the names of the workers that are made from then on; the native
  * half is loaded by the first call. A worker thread that imports it takes part in the session that runs.
  */
-import { createApi, createClusterApi, joinAsWorker, loadNative, prepareCluster, workers } from './lib/core.js';
+import { createApi, createClusterApi, createLabels, joinAsWorker, loadNative, prepareCluster, workers } from './lib/core.js';
 
 workers.watch();
 joinAsWorker(loadNative);
@@ -12,6 +12,7 @@ prepareCluster();
 
 export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
 export const { startCluster, profileCluster } = createClusterApi(loadNative);
+export const { withLabels } = createLabels(loadNative);
 
 export type { ProfileOptions, StartOptions } from './lib/api.js';
 export type { ClusterOptions, ProfileClusterOptions } from './lib/cluster/api.js';

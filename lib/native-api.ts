@@ -166,6 +166,10 @@ export interface Stats {
   resolveMaxNanos: number;
   /** CPU time of the ticker thread. */
   tickerCpuNanos: number;
+  /** Sets of labels that had to make room for others. */
+  forgottenLabelSets: number;
+  /** Samples whose labels had been forgotten by then; they are in the profile without them. */
+  lostLabels: number;
   /** How long `start()` kept the main thread. */
   startNanos: number;
   /** Forks of this process, those of child_process and cluster included. */
@@ -259,6 +263,19 @@ export interface NativeApi {
    * else. Null if it has none, or no profiler runs.
    */
   workerName(handle: object, threadId: number): string | null;
+  /**
+   * The number of the set that has the labels of `outer` (a number, 0 for none) and on top of them these: key, value, key, value, and so on. 0 is
+   * the set without labels.
+   */
+  internLabels(outer: number, labels: string[]): number;
+  /** Memory that all threads share: lib/label-scopes.ts. */
+  labelTable(): Uint32Array;
+  /** The number in force on this thread will be in the first word of `word`, which the caller keeps for ever. */
+  trackLabelWord(word: Uint32Array): void;
+  /** Where in V8's memory the store `wanted` of `storage`, an AsyncLocalStorage, lies while it is in force; 0 if it is not found. */
+  findLabelStore(storage: object, wanted: number): number;
+  /** The number in force on this thread will be the store of `storage`, which is `wanted` now. Returns the place, or 0 if that cannot be. */
+  trackLabelStore(storage: object, wanted: number): number;
   /** Ends one period and begins the next. Serializes in the thread pool. */
   rotate(): Promise<NativeProfile>;
   /** The same as rotate() on the calling thread, for what cannot wait. */

@@ -30,11 +30,12 @@ test('top: options and their defaults', () => {
   assert.deepEqual(readCommandLine(['top', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', by: undefined, count: 20, json: false });
   assert.deepEqual(readCommandLine(['top', '--value', 'wall', '--sort=total', '--count', '3', '--json', 'f']), { name: 'top', file: 'f', value: 'wall', sort: 'total', by: undefined, count: 3, json: true });
   assert.deepEqual(readCommandLine(['top', '--by', 'process', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', by: 'process', count: 5, json: false });
+  assert.deepEqual(readCommandLine(['top', '--by', 'route', 'f']), { name: 'top', file: 'f', value: undefined, sort: 'self', by: { label: 'route' }, count: 5, json: false });
   wrong(['top'], /no file/);
   wrong(['top', 'a', 'b'], /one file at a time/);
   wrong(['top', 'a', '--value', 'heap'], /--value must be one of cpu, wall, samples; it is "heap"/);
   wrong(['top', 'a', '--sort', 'name'], /--sort must be one of self, total/);
-  wrong(['top', 'a', '--by', 'worker'], /--by must be one of process, thread; it is "worker"/);
+  wrong(['top', 'a', '--by', ''], /--by must be one of process, thread, or the name of a label/);
   for (const count of ['0', '-1', '1.5', 'x', '10000000']) wrong(['top', 'a', `--count=${count}`], /--count must be an integer from 1 to 1,000,000/);
   wrong(['top', 'a', '--valu', 'cpu'], /did you mean --value/);
 });
@@ -60,7 +61,8 @@ test('flame and open: what they draw, and where it goes', () => {
     assert.deepEqual(readCommandLine([command, '--help']), { name: 'help', of: command });
     wrong([command], /no file; for example: pronghorn (flame|open) CPU/);
     wrong([command, 'a', '--value', 'heap'], /--value must be one of cpu, wall, samples/);
-    wrong([command, 'a', '--by', 'worker'], /--by must be one of process, thread/);
+    assert.deepEqual(readCommandLine([command, 'a', '--by', 'route']).by, { label: 'route' });
+    wrong([command, 'a', '--by', ''], /--by must be one of process, thread, or the name of a label/);
     wrong([command, 'a', '--diff', ''], /--diff needs/);
     wrong([command, ''], /empty name/);
   }

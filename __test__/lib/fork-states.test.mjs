@@ -13,6 +13,7 @@ import { Exporter } from '../../build/lib/exporter.js';
 import { forkAware } from '../../build/lib/fork/aware.js';
 import { ORDER } from '../../build/lib/fork/component.js';
 import { Identity } from '../../build/lib/identity.js';
+import { LabelScopes } from '../../build/lib/label-scopes.js';
 import { openFiles } from '../../build/lib/open-files.js';
 import { Promises } from '../../build/lib/fork/promises.js';
 import { Scheduler } from '../../build/lib/scheduler.js';
@@ -28,7 +29,7 @@ const restart = { reading, fork, verdict: { restart: true, reason: undefined, re
 const stay = { ...restart, verdict: { restart: false, reason: 'a test says so', refusal: undefined } };
 
 /** Components that this file is about; the others keep nothing here. */
-const KEEPS = ['files', 'exporter', 'uploads', 'queues', 'identity', 'execve', 'workers', 'whole program', 'scheduler', 'promises', 'profiler'];
+const KEEPS = ['files', 'exporter', 'uploads', 'queues', 'identity', 'execve', 'workers', 'labels', 'whole program', 'scheduler', 'promises', 'profiler'];
 
 test('every component that keeps something is looked at here', () => {
   // The native half keeps its own, which Rust's compiler sees to; what the cluster's keeps goes with its hooks, see fork-cluster.test.mjs.
@@ -73,6 +74,13 @@ for (const [what, reset] of Object.entries({ 'that is profiled': restart, 'that 
     assert.deepEqual(others, { parentRuntimeId: marks.runtimeId, rootRuntimeId: marks.rootRuntimeId, pid: fork.pid, generation: fork.generation });
   });
 }
+
+test('labels: the child goes on with the numbers that its work carries, and has to ask for them again', () => {
+  for (const reset of [restart, stay]) {
+    const { marks, after } = afterReset(new LabelScopes(), reset);
+    assert.deepEqual(after, { labelling: marks.labelling, first: new Map(), steps: 0 });
+  }
+});
 
 test('profiler: where it stays off nothing is left, and where it starts again only what the start says', () => {
   for (const afterFork of ['stop', 'restart']) {

@@ -109,6 +109,33 @@ test('by thread: the same thread id in another process is another thread', () =>
   ]);
 });
 
+test('by a label: each value has its own sums and functions, and what has none is named', () => {
+  const routes = buildProfile({
+    stacks: [
+      { stack: ['work /app/a.js:1'], values: [1, 10 * ms, 10 * ms], labels: { 'process id': 100, route: '/users' } },
+      { stack: ['work /app/a.js:1'], values: [2, 20 * ms, 20 * ms], labels: { 'process id': 100, route: '/orders' } },
+      { stack: ['other /app/a.js:5'], values: [1, 15 * ms, 30 * ms], labels: { 'process id': 101, route: '/users', tenant: 'x' } },
+      { stack: ['(idle)'], values: [1, 1 * ms, 900 * ms] },
+    ],
+  });
+  const result = top(readProfile(routes), { value: 'cpu', sort: 'self', count: 1, by: { label: 'route' } });
+  assert.equal(result.by, 'route');
+  assert.deepEqual(result.groups.map((group) => [group.labels, group.sum / ms, group.samples, group.rows[0].name]), [
+    [{ route: '/users' }, 25, 2, 'other'],
+    [{ route: '/orders' }, 20, 2, 'work'],
+    [{}, 1, 1, '(idle)'],
+  ]);
+  const text = formatTop(result, { title: 'x.pb.gz', directory: '/app', width: Infinity });
+  assert.deepEqual(text.split('\n').slice(3, 9), [
+    '    cpu      %  samples  route',
+    '25.0 ms  54.3%        2  /users',
+    '20.0 ms  43.5%        2  /orders',
+    ' 1.0 ms   2.2%        1  (not labelled)',
+    '',
+    '/users',
+  ]);
+});
+
 test('names from a file cannot steer the terminal, and long ones are cut', () => {
   const evil = buildProfile({ stacks: [{ stack: [`\u001b[2J${'x'.repeat(200)}`], values: [1, 1, 1] }] });
   const text = formatTop(top(readProfile(evil), { value: 'cpu', sort: 'self', count: 3 }), { title: 'x', directory: '/', width: 60 });
@@ -118,12 +145,12 @@ test('names from a file cannot steer the terminal, and long ones are cut', () =>
 
 test('nothing else from a file can steer it either: value, unit, comment, label, file, and messages about them', async (t) => {
   const steer = '\u001b[2J\u009b2J\u007f';
-  const stacks = [{ stack: [`${steer} /${steer}.js:1`], values: [3], labels: { 'process id': 1, 'thread id': 2, 'thread name': steer } }];
+  const stacks = [{ stack: [`${steer} /${steer}.js:1`], values: [3], labels: { 'process id': 1, 'thread id': 2, 'thread name': steer, [steer]: steer } }];
   const types = [[`v${steer}`, `u${steer}`]];
   const evil = buildProfile({ comment: steer, types, defaultType: undefined, stacks });
   // eslint-disable-next-line no-control-regex
   const harmless = (text) => assert.doesNotMatch(text, /(?!\n)[\u0000-\u001f\u007f-\u009f]/);
-  for (const by of [undefined, 'thread']) {
+  for (const by of [undefined, 'thread', { label: steer }]) {
     const result = top(readProfile(evil), { value: undefined, sort: 'self', count: 3, by });
     assert.ok(result.value.includes('\u001b'), 'it comes from the file as it is');
     harmless(formatTop(result, { title: `x${steer}`, directory: '/', width: 200 }));

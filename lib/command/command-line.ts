@@ -9,7 +9,7 @@ import { COMMON } from '../export/variables.js';
 import { pageName } from '../flame/output.js';
 import type { PictureOptions } from '../flame/picture.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions } from '../options.js';
-import { GROUPINGS } from '../pprof/sample-groups.js';
+import { type Grouping, GROUPINGS } from '../pprof/sample-groups.js';
 import { SORTS, type TopRequest, VALUES } from './top.js';
 
 /** What the user has asked for. */
@@ -107,7 +107,7 @@ function readTop(args: readonly string[]): Command {
   const [file, ...more] = values.positionals;
   if (file === undefined) throw new UsageError('no file; for example: pronghorn top CPU.20261123.120000.4711.0.pb.gz');
   if (more.length > 0) throw new UsageError(`one file at a time, not ${1 + more.length}; pronghorn merge makes one of many`);
-  const by = choice('--by', values['by'], GROUPINGS);
+  const by = grouping(values['by']);
   return {
     name: 'top',
     file,
@@ -155,7 +155,7 @@ function pictureOptions(values: Values, command: string): PictureOptions {
   return {
     files,
     value: choice('--value', values['value'], VALUES),
-    by: choice('--by', values['by'], GROUPINGS),
+    by: grouping(values['by']),
     diff: diff as string | undefined,
   };
 }
@@ -183,6 +183,13 @@ function explain(error: unknown, args: readonly string[], known: readonly string
 function choice<T extends string>(flag: string, value: unknown, allowed: readonly T[]): T | undefined {
   if (value === undefined || allowed.includes(value as T)) return value as T | undefined;
   throw new UsageError(`${flag} must be one of ${allowed.join(', ')}; it is ${JSON.stringify(value)}`);
+}
+
+/** A name that is neither `process` nor `thread` is that of a label. */
+function grouping(value: unknown): Grouping | undefined {
+  if (value === undefined || GROUPINGS.includes(value as (typeof GROUPINGS)[number])) return value as Grouping | undefined;
+  if (typeof value === 'string' && value !== '') return { label: value };
+  throw new UsageError(`--by must be one of ${GROUPINGS.join(', ')}, or the name of a label`);
 }
 
 function integer(flag: string, value: unknown, { least, most, fallback }: { least: number; most: number; fallback: number }): number {

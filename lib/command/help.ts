@@ -26,7 +26,7 @@ Usage:
 Options:
   --value cpu|wall|samples  what to sum up (default: what the file says, cpu in ours)
   --sort self|total         self: the function's own; total: with all it called (default: self)
-  --by process|thread       each process or thread by itself, for a merged profile
+  --by process|thread|LABEL each process, thread, or value of a label by itself
   --count N                 functions to print (default: 20; with --by, 5 of each)
   --json                    print JSON instead of a table
   -h, --help                print this

@@ -3,7 +3,7 @@
  */
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { printable } from '../printable.js';
+import { cutMiddle, printable } from '../printable.js';
 import { groupName } from '../pprof/sample-groups.js';
 import type { Group, Top, TopRow, Totals } from './top.js';
 
@@ -25,7 +25,7 @@ const MAX_PLACE = 72;
 export function formatTop(result: Top, options: TableOptions): string {
   const lines = [...summary(result, options.title), ''];
   if (result.groups === undefined) lines.push(...functionLines(result, result.unit, options));
-  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', groupName(group.labels), '', ...functionLines(group, result.unit, options)]));
+  else lines.push(...groupLines(result, result.groups), ...result.groups.flatMap((group) => ['', groupName(group.labels, result.by), '', ...functionLines(group, result.unit, options)]));
   return [...lines.map((line) => cutRight(line, options.width)), ''].join('\n');
 }
 
@@ -39,12 +39,12 @@ function functionLines(totals: Totals, unit: string, options: TableOptions): str
   ];
 }
 
-/** One line for each process or thread, under a header. */
+/** One line for each group, under a header. */
 function groupLines(result: Top, groups: readonly Group[]): string[] {
-  const header = [printable(result.value), '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), result.by ?? ''];
+  const header = [printable(result.value), '%', ...(result.samples === undefined || result.value === 'samples' ? [] : ['samples']), printable(result.by ?? '')];
   const rows = groups.map((group) => {
     const samples = header.length === 4 ? [(group.samples ?? 0).toLocaleString('en-US')] : [];
-    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, groupName(group.labels)];
+    return [amount(group.sum, result.unit, result.sum), percent(group.sum, result.sum), ...samples, groupName(group.labels, result.by)];
   });
   return aligned([header, ...rows], header.length - 1);
 }
@@ -117,12 +117,6 @@ function localTime(date: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
-function cutMiddle(text: string, width: number): string {
-  if (text.length <= width) return text;
-  const tail = Math.floor((width - 1) / 2);
-  return `${text.slice(0, width - 1 - tail)}…${text.slice(text.length - tail)}`;
 }
 
 function cutLeft(text: string, width: number): string {

@@ -4,7 +4,7 @@
 import { PronghornError } from '../errors.js';
 import { functionsOf } from '../pprof/functions.js';
 import type { FunctionInfo as Callee, Pprof } from '../pprof/reader.js';
-import { type GroupLabels, type Grouping, groupOf } from '../pprof/sample-groups.js';
+import { type GroupLabels, type Grouping, groupOf, nameOfGrouping } from '../pprof/sample-groups.js';
 
 /** The values that our profiles have. */
 export const VALUES = ['cpu', 'wall', 'samples'] as const;
@@ -40,7 +40,7 @@ export interface Totals {
   rows: TopRow[];
 }
 
-/** The samples of one process or thread. */
+/** The samples of one process, thread or value of a label. */
 export interface Group extends Totals {
   labels: GroupLabels;
 }
@@ -53,8 +53,8 @@ export interface Top extends Totals {
   timeNanos: number;
   durationNanos: number;
   comments: string[];
-  /** What the groups are, if they were asked for. */
-  by?: Grouping;
+  /** What the groups are, if they were asked for: `process`, `thread` or the name of a label. */
+  by?: string;
   /** The one with the largest sum first. */
   groups?: Group[];
 }
@@ -66,7 +66,7 @@ export interface TopRequest {
   sort: Sort;
   /** Most rows to give, and as many again for each group. */
   count: number;
-  /** Also sum up each process or thread by itself. */
+  /** Also sum up each process, thread or value of a label by itself. */
   by?: Grouping | undefined;
 }
 
@@ -102,7 +102,7 @@ export function top(profile: Pprof, { value, sort, count, by }: TopRequest): Top
   };
   if (by === undefined) return result;
   const each = Array.from(groups.values(), ({ labels, tally }): Group => Object.assign(tally.totals(sort, count), { labels }));
-  return { ...result, by, groups: each.sort((a, b) => b.sum - a.sum || (b.samples ?? 0) - (a.samples ?? 0)) };
+  return { ...result, by: nameOfGrouping(by), groups: each.sort((a, b) => b.sum - a.sum || (b.samples ?? 0) - (a.samples ?? 0)) };
 }
 
 /** Adds up samples per function. */

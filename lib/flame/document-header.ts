@@ -16,7 +16,7 @@ export interface DocumentHeader {
   /** Index of the value that is shown first. */
   shownValue: number;
   /** Whether the first level of frames is one for each process or thread. */
-  by: 'process' | 'thread' | undefined;
+  by: string | undefined;
   base: { title: string; samples: number | undefined; timeNanos: number; durationNanos: number } | undefined;
   categories: readonly string[];
   functionCount: number;

@@ -5,7 +5,7 @@
 import { gzipSync } from 'node:zlib';
 import { PronghornError } from '../errors.js';
 import type { Pprof, Sample, SampleType } from '../pprof/reader.js';
-import { type Grouping, groupName, groupOf, groupRole } from '../pprof/sample-groups.js';
+import { type Grouping, groupName, groupOf, groupRole, nameOfGrouping } from '../pprof/sample-groups.js';
 import { type Value, valueIndex } from '../command/top.js';
 import { CATEGORIES } from './category.js';
 import { ColumnWriter } from './column-writer.js';
@@ -52,7 +52,7 @@ export function encodeDocument(profile: Pprof, request: PictureRequest, base?: B
     stacks: profile.sampleCount,
     values: sampleTypes.map(({ type, unit }) => ({ type: shown(type), unit: shown(unit) })),
     shownValue,
-    by: request.by,
+    by: nameOfGrouping(request.by),
     base:
       base === undefined
         ? undefined
@@ -103,7 +103,8 @@ class Planter {
 
   #group(labels: Sample['labels'], by: Grouping): number {
     const group = groupOf(labels, by).labels;
-    return this.#functions.insert(this.#compares ? groupRole(group) : groupName(group), '', 0, 'group');
+    const name = nameOfGrouping(by);
+    return this.#functions.insert(this.#compares ? groupRole(group, name) : groupName(group, name), '', 0, 'group');
   }
 }
 

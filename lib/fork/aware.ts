@@ -7,6 +7,7 @@ import { Exporter } from '../exporter.js';
 import { connect as connectFiles, openFiles } from '../open-files.js';
 import { ForkChain } from './chain.js';
 import { Identity } from '../identity.js';
+import { labelScopes } from '../label-scopes.js';
 import type { NativeApi } from '../native-api.js';
 import { Promises } from './promises.js';
 import { workers } from '../threads.js';
@@ -34,6 +35,7 @@ export function forkAware(native: NativeApi): ForkAware {
   aware.chain.join(openFiles);
   aware.chain.join(uploads);
   aware.chain.join(workers);
+  aware.chain.join(labelScopes);
   aware.chain.join(clusterComponent);
   return aware;
 }

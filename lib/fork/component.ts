@@ -24,6 +24,7 @@ export const ORDER = [
   'identity',
   'execve',
   'workers',
+  'labels',
   'whole program',
   'cluster',
   'scheduler',

@@ -19,6 +19,7 @@ mod error;
 mod fork;
 #[cfg(feature = "failpoints")]
 mod inspect;
+mod labels;
 mod lifecycle;
 mod options;
 mod otlp;

@@ -44,6 +44,7 @@ fn main() {
         .map(|frames| Sample {
             thread: &thread,
             frames,
+            labels: None,
             values: Values {
                 count: 1,
                 cpu_ns: 10,

@@ -14,7 +14,7 @@ use pronghorn_pprof::{
 use pronghorn_sync::failpoint;
 
 use crate::original::Originals;
-use crate::slot::SlotData;
+use crate::slot::{SlotData, StackEntry};
 use crate::{Frame, MappingInfo, NativeLocation, ProfileTime, SerializeError, Symbolizer, Values};
 
 /// What the profile says about itself besides its times.
@@ -63,12 +63,15 @@ pub(crate) fn encode(
         let stacks = merged(data.stacks(), &locations);
         let stacks = stacks
             .iter()
-            .map(|(thread, stack, values)| (*thread, stack.iter().copied(), *values));
+            .map(|(of, stack, values)| (*of, stack.iter().copied(), *values));
         add_samples(&mut profile, data, stacks, info);
     } else {
-        let stacks = data.stacks().map(|(thread, frames, values)| {
-            let stack = frames.iter().map(|&number| locations[number as usize]);
-            (thread, stack, values)
+        let stacks = data.stacks().map(|entry| {
+            let stack = entry
+                .frames
+                .iter()
+                .map(|&number| locations[number as usize]);
+            (Of::from(&entry), stack, entry.values)
         });
         add_samples(&mut profile, data, stacks, info);
     }
@@ -246,23 +249,41 @@ fn add_mappings(
     Ok(ids.collect())
 }
 
-/// Stacks with their values, those with the same locations of the same thread only once, in the order of first sight.
+/// Whose a stack is: the thread, and the set of labels that was in force, by their numbers in the slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Of {
+    thread: u32,
+    labels: Option<u32>,
+}
+
+impl From<&StackEntry<'_>> for Of {
+    fn from(entry: &StackEntry<'_>) -> Self {
+        Self {
+            thread: entry.thread,
+            labels: entry.labels,
+        }
+    }
+}
+
+/// Stacks with their values, those with the same locations of the same thread and labels only once, in the order of first sight.
 fn merged<'a>(
-    stacks: impl Iterator<Item = (u32, &'a [u32], Values)>,
+    stacks: impl Iterator<Item = StackEntry<'a>>,
     locations: &[LocationId],
-) -> Vec<(u32, Arc<[LocationId]>, Values)> {
-    let mut places: HashMap<(u32, Arc<[LocationId]>), usize> = HashMap::new();
-    let mut merged: Vec<(u32, Arc<[LocationId]>, Values)> = Vec::new();
-    for (thread, frames, values) in stacks {
-        let stack: Arc<[LocationId]> = frames
+) -> Vec<(Of, Arc<[LocationId]>, Values)> {
+    let mut places: HashMap<(Of, Arc<[LocationId]>), usize> = HashMap::new();
+    let mut merged: Vec<(Of, Arc<[LocationId]>, Values)> = Vec::new();
+    for entry in stacks {
+        let of = Of::from(&entry);
+        let stack: Arc<[LocationId]> = entry
+            .frames
             .iter()
             .map(|&number| locations[number as usize])
             .collect();
-        match places.entry((thread, Arc::clone(&stack))) {
-            Entry::Occupied(place) => merged[*place.get()].2.add(values),
+        match places.entry((of, Arc::clone(&stack))) {
+            Entry::Occupied(place) => merged[*place.get()].2.add(entry.values),
             Entry::Vacant(place) => {
                 place.insert(merged.len());
-                merged.push((thread, stack, values));
+                merged.push((of, stack, entry.values));
             }
         }
     }
@@ -272,7 +293,7 @@ fn merged<'a>(
 fn add_samples(
     profile: &mut CpuWallProfile,
     data: &SlotData,
-    stacks: impl Iterator<Item = (u32, impl Iterator<Item = LocationId> + Clone, Values)>,
+    stacks: impl Iterator<Item = (Of, impl Iterator<Item = LocationId> + Clone, Values)>,
     info: &ProfileInfo,
 ) {
     let number = |key: StringId, value: i64| Label::Number {
@@ -301,17 +322,36 @@ fn add_samples(
             labels
         })
         .collect();
-    for (thread, stack, values) in stacks {
+    let sets = data.label_sets().iter().map(|set| {
+        let texts = set.pairs().map(|(key, value)| Label::Text {
+            key: profile.string(key),
+            value: profile.string(value),
+        });
+        texts.collect::<Vec<Label>>()
+    });
+    let sets: Vec<Vec<Label>> = sets.collect();
+    let mut both = Vec::new();
+    for (
+        Of {
+            thread,
+            labels: set,
+        },
+        stack,
+        values,
+    ) in stacks
+    {
         let Values {
             count,
             cpu_ns,
             wall_ns,
         } = values;
-        profile.sample(
-            stack,
-            [count, cpu_ns, wall_ns].map(signed),
-            &labels[thread as usize],
-        );
+        let mut all = &labels[thread as usize];
+        if let Some(set) = set {
+            both.clone_from(all);
+            both.extend_from_slice(&sets[set as usize]);
+            all = &both;
+        }
+        profile.sample(stack, [count, cpu_ns, wall_ns].map(signed), all);
     }
 }
 

@@ -18,6 +18,7 @@ mod finished_period;
 mod frame;
 mod function;
 mod hash;
+mod label_set;
 mod original;
 mod position;
 mod recorder;
@@ -32,6 +33,7 @@ pub use error::{RecordError, RotationInProgress, SerializeError};
 pub use finished_period::{FinishedPeriod, SerializedProfile};
 pub use frame::{Frame, Marker};
 pub use function::{Function, Generated};
+pub use label_set::LabelSet;
 pub use position::Position;
 pub use recorder::Recorder;
 #[cfg(feature = "failpoints")]

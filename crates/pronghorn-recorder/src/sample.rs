@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Frame;
+use crate::{Frame, LabelSet};
 
 /// The thread a sample was taken on, as the profile labels it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub struct Sample<'a> {
     pub thread: &'a ThreadLabel,
     /// The stack, leaf first.
     pub frames: &'a [Frame],
+    /// What the application has labelled it with, if it has.
+    pub labels: Option<&'a Arc<LabelSet>>,
     /// What it adds to that stack.
     pub values: Values,
 }

@@ -1,4 +1,4 @@
-//! What one slot collects during one period: distinct stacks per thread, each with the sum of its values.
+//! What one slot collects during one period: distinct stacks per thread and set of labels, each with the sum of its values.
 //!
 //! Frames are numbered on first sight, and a stack is a run of frame numbers, four bytes a frame. Recording a stack that was
 //! seen before allocates nothing: the hash, computed before the slot is locked, leads to the stack, and its frames are
@@ -16,7 +16,7 @@ use pronghorn_sync::MappedVec;
 use pronghorn_sync::mapping::{Kind, MapError};
 
 use crate::hash::{HashIndex, mix};
-use crate::{Frame, Sample, ThreadLabel, Values};
+use crate::{Frame, LabelSet, Sample, ThreadLabel, Values};
 
 /// The most frame numbers that the stacks of one slot may hold together: 2^25, or 128 MiB. A recorder that is never
 /// rotated stops growing there instead of eating the host's memory.
@@ -47,6 +47,9 @@ impl Capacity {
 #[derive(Debug)]
 pub struct SlotData {
     threads: MappedVec<ThreadLabel>,
+    /// What the application has labelled samples with: distinct sets.
+    label_sets: MappedVec<Arc<LabelSet>>,
+    label_index: HashIndex,
     frames: MappedVec<Frame>,
     frame_index: HashIndex,
     stacks: MappedVec<Stack>,
@@ -63,7 +66,18 @@ struct Stack {
     start: usize,
     len: usize,
     thread: u32,
+    /// A position in `label_sets` plus one; 0 for none.
+    labels: u32,
     values: Values,
+}
+
+/// A stack, for whoever reads the slot: everything by number.
+pub(crate) struct StackEntry<'a> {
+    pub(crate) thread: u32,
+    pub(crate) labels: Option<u32>,
+    /// Leaf first.
+    pub(crate) frames: &'a [u32],
+    pub(crate) values: Values,
 }
 
 /// The slot holds as much as a slot may, or as much as there is memory for.
@@ -85,12 +99,14 @@ pub(crate) struct HashedSample<'a> {
 
 impl<'a> HashedSample<'a> {
     pub(crate) fn new(sample: Sample<'a>) -> Self {
+        let start = match sample.labels {
+            None => u64::from(sample.thread.id),
+            Some(labels) => mix(labels.hash(), u64::from(sample.thread.id)),
+        };
         let hash = sample
             .frames
             .iter()
-            .fold(u64::from(sample.thread.id), |hash, frame| {
-                mix(hash, frame.hash_word())
-            });
+            .fold(start, |hash, frame| mix(hash, frame.hash_word()));
         Self { sample, hash }
     }
 }
@@ -108,6 +124,9 @@ impl SlotData {
         const KIND: Kind = Kind::Slot;
         Ok(Self {
             threads: MappedVec::with_capacity(8, KIND)?,
+            // Most programs use none.
+            label_sets: MappedVec::new(KIND),
+            label_index: HashIndex::new(),
             frames: MappedVec::with_capacity(capacity.frames, KIND)?,
             frame_index: HashIndex::with_capacity(capacity.frames)?,
             stacks: MappedVec::with_capacity(capacity.stacks, KIND)?,
@@ -121,6 +140,8 @@ impl SlotData {
     pub(crate) const fn placeholder() -> Self {
         Self {
             threads: MappedVec::new(Kind::Slot),
+            label_sets: MappedVec::new(Kind::Slot),
+            label_index: HashIndex::new(),
             frames: MappedVec::new(Kind::Slot),
             frame_index: HashIndex::new(),
             stacks: MappedVec::new(Kind::Slot),
@@ -149,9 +170,13 @@ impl SlotData {
         #[cfg(test)]
         injected::panic_if_asked();
         let thread = self.thread_number(hashed.sample.thread)?;
-        let position = match self.find(thread, hashed) {
+        let labels = match hashed.sample.labels {
+            Some(labels) => self.labels_number(labels)?,
+            None => 0,
+        };
+        let position = match self.find(thread, labels, hashed) {
             Some(position) => position,
-            None => self.insert(thread, hashed)?,
+            None => self.insert(thread, labels, hashed)?,
         };
         self.stacks[position as usize]
             .values
@@ -159,12 +184,13 @@ impl SlotData {
         Ok(())
     }
 
-    fn find(&self, thread: u32, hashed: &HashedSample<'_>) -> Option<u32> {
+    fn find(&self, thread: u32, labels: u32, hashed: &HashedSample<'_>) -> Option<u32> {
         let frames = hashed.sample.frames;
         self.stack_index.find(hashed.hash, |position| {
             let stack = &self.stacks[position as usize];
             stack.hash == hashed.hash
                 && stack.thread == thread
+                && stack.labels == labels
                 && stack.len == frames.len()
                 && self.stored_frames[stack.start..][..stack.len]
                     .iter()
@@ -174,7 +200,7 @@ impl SlotData {
     }
 
     /// Adds a stack without values, after all that can fail.
-    fn insert(&mut self, thread: u32, hashed: &HashedSample<'_>) -> Result<u32, Full> {
+    fn insert(&mut self, thread: u32, labels: u32, hashed: &HashedSample<'_>) -> Result<u32, Full> {
         let frames = hashed.sample.frames;
         let start = self.stored_frames.len();
         if frames.len() > self.max_stored_frames.saturating_sub(start)
@@ -202,6 +228,7 @@ impl SlotData {
             start,
             len: frames.len(),
             thread,
+            labels,
             values: Values::default(),
         })?;
         self.stack_index.insert(hashed.hash, position);
@@ -239,6 +266,25 @@ impl SlotData {
         Ok(self.threads.len() as u32 - 1)
     }
 
+    /// Each request may have a set of its own, so they are hashed.
+    fn labels_number(&mut self, labels: &Arc<LabelSet>) -> Result<u32, Full> {
+        let sets = &self.label_sets;
+        let hash = labels.hash();
+        let known = self.label_index.find(hash, |position| {
+            let known = &sets[position as usize];
+            Arc::ptr_eq(known, labels) || known == labels
+        });
+        if let Some(position) = known {
+            return Ok(position + 1);
+        }
+        let position = self.label_sets.len() as u32;
+        self.label_index
+            .reserve_one(|earlier| sets[earlier as usize].hash())?;
+        self.label_sets.push(Arc::clone(labels))?;
+        self.label_index.insert(hash, position);
+        Ok(position + 1)
+    }
+
     /// The distinct frames; a stack's frame numbers are positions in it.
     pub(crate) fn frames(&self) -> &[Frame] {
         &self.frames
@@ -249,14 +295,18 @@ impl SlotData {
         &self.threads
     }
 
-    /// Every stack in the order of first sight: thread number, frame numbers (leaf first), values.
-    pub(crate) fn stacks(&self) -> impl Iterator<Item = (u32, &[u32], Values)> {
-        self.stacks.iter().map(|stack| {
-            (
-                stack.thread,
-                &self.stored_frames[stack.start..][..stack.len],
-                stack.values,
-            )
+    /// The sets of labels; a stack's number is a position in it plus one.
+    pub(crate) fn label_sets(&self) -> &[Arc<LabelSet>] {
+        &self.label_sets
+    }
+
+    /// Every stack in the order of first sight.
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = StackEntry<'_>> {
+        self.stacks.iter().map(|stack| StackEntry {
+            thread: stack.thread,
+            labels: stack.labels.checked_sub(1),
+            frames: &self.stored_frames[stack.start..][..stack.len],
+            values: stack.values,
         })
     }
 

@@ -51,6 +51,7 @@ fn record_one(recorder: &Recorder, id: u32) -> bool {
     let sample = Sample {
         thread: &thread,
         frames: &frames,
+        labels: None,
         values: Values {
             count: 1,
             cpu_ns: 10,

@@ -15,8 +15,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pronghorn_recorder::{
-    Frame, MappingInfo, Marker, NativeLocation, NoSymbols, ProfileInfo, Recorder, SerializeError,
-    Symbolizer,
+    Frame, LabelSet, MappingInfo, Marker, NativeLocation, NoSymbols, ProfileInfo, Recorder, Sample,
+    SerializeError, Symbolizer,
 };
 use support::{Decoded, DecodedMapping, decode, function, sample, script, thread, time, values};
 
@@ -361,4 +361,57 @@ fn an_empty_period_is_a_profile_without_samples() {
     let profile = serialize(&recorder, 9, &mut NoSymbols).expect("a profile");
     assert!(profile.samples.is_empty());
     assert_eq!((profile.time_nanos, profile.duration_nanos), (5, 4));
+}
+
+#[test]
+fn labels_tell_equal_stacks_apart_and_stand_behind_the_threads_own() {
+    let recorder = Recorder::new(time(0));
+    let main = thread(7, "main");
+    let frames = [Frame::Marker(Marker::NativeCode)];
+    let set = |labels: &[(&str, &str)]| Arc::new(LabelSet::new(labels.iter().copied()));
+    // Equal sets are one, whoever made them; texts in any order.
+    let sets = [
+        None,
+        Some(set(&[("route", "/users"), ("method", "GET")])),
+        Some(set(&[("route", "/orders")])),
+        Some(set(&[("method", "GET"), ("route", "/users")])),
+        None,
+    ];
+    let samples = sets.iter().map(|labels| Sample {
+        thread: &main,
+        frames: &frames,
+        labels: labels.as_ref(),
+        values: values(1, 10, 100),
+    });
+    recorder.record(samples).expect("a free slot");
+    let profile = serialize(&recorder, 1, &mut NoSymbols).expect("no symbols needed");
+    let seen: Vec<_> = profile
+        .samples
+        .iter()
+        .map(|sample| {
+            let labels = sample.labels.iter();
+            let own = labels.filter(|(key, _)| !key.starts_with("thread "));
+            let texts: Vec<_> = own.map(|(key, value)| format!("{key}={value}")).collect();
+            (texts.join(" "), sample.values[0])
+        })
+        .collect();
+    let expected = [
+        ("", 2),
+        ("method=GET route=/users", 2),
+        ("route=/orders", 1),
+    ];
+    assert_eq!(seen, expected.map(|(text, count)| (text.to_owned(), count)));
+    assert!(
+        profile
+            .samples
+            .iter()
+            .all(|sample| sample.labels["thread id"] == "7")
+    );
+    // The next period begins with none of them.
+    recorder
+        .record([sample(&main, &frames, values(1, 1, 1))])
+        .expect("a free slot");
+    let next = serialize(&recorder, 2, &mut NoSymbols).expect("no symbols needed");
+    assert_eq!(next.samples[0].labels.len(), 2);
+    assert!(sets.iter().flatten().all(|set| Arc::strong_count(set) == 1));
 }

@@ -25,6 +25,10 @@ pub struct RecordHeader {
     pub frames: u32,
     /// One of the `KIND_*` values, with flags.
     pub kind: RecordKind,
+    /// The set of labels in force (`labels.rs`); 0 for none.
+    pub labels: u32,
+    /// Keeps the size a multiple of 8.
+    pub unused: u32,
     /// See [`crate::account::Deltas`].
     pub cpu_ns: u64,
     /// See [`crate::account::Deltas`].

@@ -2,6 +2,7 @@
 //!
 //! V8 calls the hooks on the isolate's own thread, outside the part in which objects move. The prologue takes the stack,
 //! a walk of a few microseconds, at every collection; only if a sample falls into the collection is it ever resolved.
+//! So do the labels in force: they are found through objects that move.
 //! Before a major collection everything raw is resolved, since the objects it names may move or die. A collection
 //! inside another is part of it: only the outermost prologue and epilogue do anything.
 //!
@@ -17,7 +18,7 @@ use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome};
-use crate::{failure, registers, session, thread};
+use crate::{failure, labels, registers, session, thread};
 use pronghorn_sync::{failpoint, fork};
 
 /// Collections the hooks are for: scavenges, minor and major mark-sweeps (`GCType` in v8-callbacks.h, 1 to 4). The start of
@@ -88,15 +89,20 @@ pub unsafe extern "C" fn on_epilogue(
 
 fn begin(slot: &ThreadSlot, kind: c_int) {
     failpoint!("gc");
+    slot.gc_labels.store(0, Relaxed);
     let Some(_busy) = slot.work_in_session() else {
         return;
     };
     slot.gc_stack.clear();
-    if let Some(context) = slot.context()
+    let may_read =
+        pronghorn_v8::fault::is_ours() && !session::breaker().is_open() && in_own_isolate(slot);
+    if let Some(context) = slot.context() {
+        let set = labels::current(slot, context, may_read);
+        slot.gc_labels.store(set, Relaxed);
+    }
+    if may_read
+        && let Some(context) = slot.context()
         && let Some(mut writer) = slot.gc_stack.begin()
-        && pronghorn_v8::fault::is_ours()
-        && !session::breaker().is_open()
-        && in_own_isolate(slot)
     {
         let mut findings = Findings::default();
         let here = Start {

@@ -15,7 +15,7 @@ use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
 use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{clock, discovery, host, session, signal, statistics, ticker};
+use crate::{clock, discovery, host, labels, session, signal, statistics, ticker};
 use pronghorn_sync::fork;
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
@@ -98,7 +98,13 @@ pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: b
         return;
     };
     let mut findings = Findings::default();
-    let kind = if slot.gc_depth.load(Relaxed) != 0 {
+    let in_collection = slot.gc_depth.load(Relaxed) != 0;
+    let set = if in_collection {
+        slot.gc_labels.load(Relaxed)
+    } else {
+        labels::current(slot, context, may_walk)
+    };
+    let kind = if in_collection {
         slot.gc_samples.fetch_add(1, Relaxed);
         SlotCounters::add(&counters.gc);
         RecordKind::GarbageCollection
@@ -122,6 +128,8 @@ pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: b
     writer.commit(RecordHeader {
         frames: 0,
         kind,
+        labels: set,
+        unused: 0,
         cpu_ns: deltas.cpu_ns,
         wall_ns: deltas.wall_ns,
         still_ns: deltas.still_ns,

@@ -48,6 +48,8 @@ pub struct Host {
     /// `v8::Object::InternalFieldCount`, and the field itself; for names of workers alone, so there need be none.
     pub internal_field_count: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
     pub internal_field: Option<unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void>,
+    /// `v8::api_internal::GlobalizeReference`: a handle that lasts; for labels alone, on V8 12 and later.
+    pub globalize: Option<unsafe extern "C" fn(IsolatePtr, u64) -> *const u64>,
     /// Where the main thread's stack began, as glibc's loader remembers it.
     pub main_stack_end: Option<*const u64>,
 }
@@ -126,6 +128,10 @@ fn find() -> Result<Host, &'static str> {
             internal_field_count: function(c"_ZNK2v86Object18InternalFieldCountEv").ok(),
             internal_field: function(c"_ZN2v86Object38SlowGetAlignedPointerFromInternalFieldEi")
                 .ok(),
+            globalize: function(
+                c"_ZN2v812api_internal18GlobalizeReferenceEPNS_8internal7IsolateEm",
+            )
+            .ok(),
             main_stack_end: function(c"__libc_stack_end").ok(),
         })
     }

@@ -3,7 +3,8 @@
 //!
 //! Read it in the order of a sample's way: [`ticker`] (when), [`signal`] (how the thread is told), [`handler`] and [`walk`]
 //! (the sample), [`account`] and [`buffer`] (what it carries and where it waits), [`thread`] (its safe points), [`stack`]
-//! (from raw frames to a stack). [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
+//! (from raw frames to a stack). [`labels`] is what the application
+//! says of its work. [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
 //! [`session`] holds the gate, [`collector`] switches it on and off, [`settle`] ends a period,
 //! [`reset`] is what happens in a forked process.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -27,6 +28,7 @@ pub mod gc;
 pub mod handler;
 pub mod host;
 mod interrupt;
+pub mod labels;
 mod mapping;
 pub mod observed;
 pub mod park;

@@ -11,7 +11,9 @@ use pronghorn_sync::{Alone, fork};
 
 use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
-use crate::{discovery, event_loop, failure, fault_users, slot, statistics, thread, ticker};
+use crate::{
+    discovery, event_loop, failure, fault_users, labels, slot, statistics, thread, ticker,
+};
 
 /// In a forked process: whether the calling thread is the one that forked. Others have been made since.
 pub fn is_forking_thread() -> bool {
@@ -49,6 +51,7 @@ pub fn reset_after_fork(alone: &Alone) {
     }
     ticker::reset_after_fork(alone);
     discovery::reset_after_fork(alone);
+    labels::reset_after_fork(alone);
     statistics::reset_after_fork(alone);
     failure::reset_after_fork(alone);
     fault_users::reset_after_fork(alone);

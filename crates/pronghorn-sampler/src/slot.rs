@@ -73,6 +73,14 @@ pub struct ThreadSlot {
     pub gc_depth: AtomicU32,
     /// Samples taken during the collection under way.
     pub gc_samples: AtomicU32,
+    /// The set of labels in force when the collection under way began.
+    pub gc_labels: AtomicU32,
+    /// Where the number of the set in force is: see `labels.rs`. Written by the thread itself.
+    pub label_word: AtomicPtr<AtomicU32>,
+    /// See `labels.rs`.
+    pub label_key: AtomicPtr<u64>,
+    /// See `labels.rs`.
+    pub label_place: AtomicU64,
     /// The isolate registered for this thread.
     pub isolate: AtomicPtr<c_void>,
     /// The unwinder's cache: memory of our own, only the handler of this thread touches it.
@@ -107,6 +115,10 @@ impl ThreadSlot {
             backlog: AtomicU32::new(0),
             gc_depth: AtomicU32::new(0),
             gc_samples: AtomicU32::new(0),
+            gc_labels: AtomicU32::new(0),
+            label_word: AtomicPtr::new(std::ptr::null_mut()),
+            label_key: AtomicPtr::new(std::ptr::null_mut()),
+            label_place: AtomicU64::new(0),
             isolate: AtomicPtr::new(std::ptr::null_mut()),
             unwind_cache: AtomicPtr::new(std::ptr::null_mut()),
             thread: AtomicPtr::new(std::ptr::null_mut()),
@@ -134,6 +146,11 @@ impl ThreadSlot {
             backlog: _,
             gc_depth: _,
             gc_samples: _,
+            gc_labels: _,
+            // The start attaches the thread's again.
+            label_word: _,
+            label_key: _,
+            label_place: _,
             isolate,
             unwind_cache,
             thread,
@@ -320,6 +337,8 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.ending.store(false, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
+    slot.label_key.store(std::ptr::null_mut(), Relaxed);
+    slot.label_word.store(std::ptr::null_mut(), Relaxed);
     slot.session.store(0, Relaxed);
     slot.backlog.store(0, Relaxed);
     slot.buffer.clear();

@@ -88,6 +88,10 @@ pub struct Shared {
     pub unqueued: AtomicU64,
     /// CPU nanoseconds of the ticker thread.
     pub ticker_cpu_ns: AtomicU64,
+    /// Sets of labels that had to make room for others.
+    pub forgotten_label_sets: AtomicU64,
+    /// Samples whose labels had been forgotten.
+    pub lost_labels: AtomicU64,
     /// What the process had counted of bad loads when this began: that counter lives as long as the process.
     faults_before: AtomicU64,
     /// What the last stop left in the buffers. Its lock is held for a copy.
@@ -103,6 +107,8 @@ impl Shared {
             forged: AtomicU64::new(0),
             unqueued: AtomicU64::new(0),
             ticker_cpu_ns: AtomicU64::new(0),
+            forgotten_label_sets: AtomicU64::new(0),
+            lost_labels: AtomicU64::new(0),
             faults_before: AtomicU64::new(0),
             left_behind: Guarded::new(Vec::new()),
         }
@@ -117,6 +123,8 @@ impl Shared {
             forged: _,
             unqueued: _,
             ticker_cpu_ns: _,
+            forgotten_label_sets: _,
+            lost_labels: _,
             faults_before: _,
             left_behind: _,
         } = self;
@@ -135,13 +143,22 @@ impl Shared {
             forged,
             unqueued,
             ticker_cpu_ns,
+            forgotten_label_sets,
+            lost_labels,
             faults_before,
             left_behind,
         } = self;
         for histogram in [handler_time, resolve_time] {
             histogram.clear();
         }
-        for counter in [signals_sent, forged, unqueued, ticker_cpu_ns] {
+        for counter in [
+            signals_sent,
+            forged,
+            unqueued,
+            ticker_cpu_ns,
+            forgotten_label_sets,
+            lost_labels,
+        ] {
             counter.store(0, Relaxed);
         }
         faults_before.store(pronghorn_v8::fault::fixups(), Relaxed);
@@ -226,6 +243,10 @@ pub struct SamplerStatistics {
     pub resolve_max_ns: u64,
     /// CPU time of the ticker, in nanoseconds.
     pub ticker_cpu_ns: u64,
+    /// Sets of labels that had to make room for others.
+    pub forgotten_label_sets: u64,
+    /// Samples whose labels had been forgotten.
+    pub lost_labels: u64,
     /// Forks of this process, those of spawns included.
     pub forks: u64,
     /// Forks that did not wait long enough for our native threads.
@@ -253,6 +274,8 @@ pub fn snapshot() -> SamplerStatistics {
         resolve_total_ns: shared.resolve_time.sum_ns(),
         resolve_max_ns: shared.resolve_time.max_ns(),
         ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
+        forgotten_label_sets: shared.forgotten_label_sets.load(Relaxed),
+        lost_labels: shared.lost_labels.load(Relaxed),
         forks: fork::handlers_time().count(),
         late_forks: fork::late_forks(),
         fork_handlers_p50_ns: fork::handlers_time().percentile_ns(0.5),
@@ -298,6 +321,8 @@ mod tests {
             &shared.forged,
             &shared.unqueued,
             &shared.ticker_cpu_ns,
+            &shared.forgotten_label_sets,
+            &shared.lost_labels,
         ] {
             counter.store(7, Relaxed);
         }
@@ -318,6 +343,8 @@ mod tests {
             forged,
             unqueued,
             ticker_cpu_ns,
+            forgotten_label_sets,
+            lost_labels,
             faults_before,
             left_behind,
         } = shared.inherited();
@@ -325,7 +352,14 @@ mod tests {
             let sums = (histogram.count(), histogram.sum_ns(), histogram.max_ns());
             assert_eq!(sums, (0, 0, 0));
         }
-        for counter in [signals_sent, forged, unqueued, ticker_cpu_ns] {
+        for counter in [
+            signals_sent,
+            forged,
+            unqueued,
+            ticker_cpu_ns,
+            forgotten_label_sets,
+            lost_labels,
+        ] {
             assert_eq!(counter.load(Relaxed), 0);
         }
         // The counter that goes on is counted from here.

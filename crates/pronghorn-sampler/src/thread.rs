@@ -26,7 +26,7 @@ use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
-use crate::{clock, failure, gc, handler, registers, session, signal, ticker};
+use crate::{clock, failure, gc, handler, labels, registers, session, signal, ticker};
 use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
@@ -356,6 +356,7 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
     slot.account.restart(now, cpu);
+    labels::attach(slot);
     let hooked = slot.work().and_then(|_busy| {
         with(slot, |thread| {
             thread.begin_session();
@@ -435,6 +436,7 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
     let sample = Sample {
         thread: label,
         frames: &[Frame::Marker(Marker::Idle)],
+        labels: None,
         values,
     };
     if recorder.record([sample]).is_err() {

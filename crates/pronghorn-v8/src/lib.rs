@@ -4,6 +4,7 @@
 //! process), [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time. At a safe point on the isolate's own
 //! thread: [`Resolver::resolve`], which turns raw frames into functions and lines.
 
+mod async_store;
 mod baseline;
 mod bytecode_sizes;
 mod call_sites;
@@ -39,6 +40,7 @@ mod text;
 mod translation;
 mod version;
 
+pub use async_store::StorePlace;
 pub use found::V8;
 pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};
 pub use function_info::{

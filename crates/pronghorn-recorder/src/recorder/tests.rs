@@ -23,6 +23,7 @@ fn one_sample<'a>(thread: &'a ThreadLabel, frames: &'a [Frame]) -> Sample<'a> {
     Sample {
         thread,
         frames,
+        labels: None,
         values: Values {
             count: 1,
             cpu_ns: 10,

@@ -54,6 +54,7 @@ pub(crate) fn sample<'a>(
     Sample {
         thread,
         frames,
+        labels: None,
         values,
     }
 }

@@ -21,6 +21,7 @@ fn set() -> ThreadSlot {
         &slot.backlog,
         &slot.gc_depth,
         &slot.gc_samples,
+        &slot.gc_labels,
     ] {
         word.store(7, Relaxed);
     }
@@ -29,6 +30,9 @@ fn set() -> ThreadSlot {
         flag.store(true, Relaxed);
     }
     slot.tid.store(7, Relaxed);
+    slot.label_word.store(std::ptr::dangling_mut(), Relaxed);
+    slot.label_key.store(std::ptr::dangling_mut(), Relaxed);
+    slot.label_place.store(7, Relaxed);
     slot.account.restart(1, 1);
     slot.account.enter_poll(2);
     slot.account.return_idle(7);
@@ -82,6 +86,10 @@ fn a_fork_leaves_the_memory_and_its_own_threads_record_of_what_was_set() {
             backlog,
             gc_depth,
             gc_samples,
+            gc_labels,
+            label_word,
+            label_key,
+            label_place,
             isolate,
             unwind_cache,
             thread,
@@ -96,7 +104,9 @@ fn a_fork_leaves_the_memory_and_its_own_threads_record_of_what_was_set() {
         for word in [session, pending_since, cpu_at_look] {
             assert_eq!(word.load(Relaxed), 0);
         }
-        for word in [drains, backlog, gc_depth, gc_samples] {
+        assert!(label_word.load(Relaxed).is_null() && label_key.load(Relaxed).is_null());
+        assert_eq!(label_place.load(Relaxed), 0);
+        for word in [drains, backlog, gc_depth, gc_samples, gc_labels] {
             assert_eq!(word.load(Relaxed), 0);
         }
         assert_eq!(account.words(), [0; 6]);

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-use pronghorn_recorder::{Frame, Marker, RecordError, Recorder, Sample, Values};
+use pronghorn_recorder::{Frame, LabelSet, Marker, RecordError, Recorder, Sample, Values};
 
 use super::JsThread;
 use crate::buffer::RecordKind;
 use crate::stack::as_garbage_collection;
 use crate::statistics::SlotCounters;
-use crate::{clock, session, statistics};
+use crate::{clock, labels, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
@@ -71,12 +71,15 @@ impl JsThread {
                     wall_ns: header.still_ns,
                 };
                 let stack = std::mem::take(&mut self.stacks.last);
-                free = self.put(&recorder, free, still, stack);
+                let set = self.stacks.last_labels.take();
+                free = self.put(&recorder, free, still, stack, set);
             }
             self.resolve(header.kind, raw);
             self.stacks.last.clone_from(&self.stacks.frames);
+            let set = self.label_set(header.labels);
+            self.stacks.last_labels.clone_from(&set);
             let stack = std::mem::take(&mut self.stacks.frames);
-            free = self.put(&recorder, free, values, stack);
+            free = self.put(&recorder, free, values, stack, set);
             self.slot.buffer.consume();
         }
         let idle = self.slot.account.take_idle();
@@ -91,6 +94,7 @@ impl JsThread {
                     .record([Sample {
                         thread: &self.label,
                         frames: &[Frame::Marker(Marker::Idle)],
+                        labels: None,
                         values,
                     }])
                     .is_ok();
@@ -146,13 +150,37 @@ impl JsThread {
         );
     }
 
+    /// The set with this number, as it was when the sample was taken: that is a tenth of a second ago at most, unless the thread was blocked.
+    fn label_set(&mut self, number: u32) -> Option<Arc<LabelSet>> {
+        if number == 0 {
+            return None;
+        }
+        let (known, set) = &mut self.stacks.known_labels;
+        if *known != number {
+            *known = number;
+            *set = labels::table::resolve(number);
+        }
+        if set.is_none() {
+            statistics::shared().lost_labels.fetch_add(1, Relaxed);
+        }
+        set.clone()
+    }
+
     /// Records one stack, or keeps it in the backlog. Returns whether the recorder is still free. The vector comes back as
     /// scratch space.
-    fn put(&mut self, recorder: &Recorder, free: bool, values: Values, stack: Vec<Frame>) -> bool {
+    fn put(
+        &mut self,
+        recorder: &Recorder,
+        free: bool,
+        values: Values,
+        stack: Vec<Frame>,
+        labels: Option<Arc<LabelSet>>,
+    ) -> bool {
         if free {
             let sample = Sample {
                 thread: &self.label,
                 frames: &stack,
+                labels: labels.as_ref(),
                 values,
             };
             match recorder.record([sample]) {
@@ -168,7 +196,7 @@ impl JsThread {
             }
         }
         if self.stacks.backlog.len() < BACKLOG {
-            self.stacks.backlog.push((values, stack));
+            self.stacks.backlog.push((values, stack, labels));
         } else {
             recorder.note_dropped(1);
         }
@@ -180,9 +208,11 @@ impl JsThread {
         if self.stacks.backlog.is_empty() {
             return true;
         }
-        let samples = self.stacks.backlog.iter().map(|(values, frames)| Sample {
+        let backlog = self.stacks.backlog.iter();
+        let samples = backlog.map(|(values, frames, labels)| Sample {
             thread: &self.label,
             frames,
+            labels: labels.as_ref(),
             values: *values,
         });
         let recorded = match recorder.record(samples) {
