@@ -131,7 +131,8 @@ for (const way of WAYS) {
       const { samples, stats, grown } = await run('manySets', way, { ids: 100_000 }, ['--expose-gc']);
       const found = byPart(samples);
       assert.ok(found.has('service') && found.has('again'), 'the scope around them is not forgotten');
-      assert.equal(stats.lostLabels, 0);
+      // So many new sets in the tenth of a second before a sample is resolved may push out the sample's own.
+      assert.ok(stats.lostLabels <= 3, `${stats.lostLabels} lost`);
       assert.ok(stats.forgottenLabelSets >= 100_000 - 16_384, `${stats.forgottenLabelSets} forgotten`);
       assert.ok(grown < 6e6, `${grown} bytes more after 80,000 more`);
       context.diagnostic(`${grown} bytes grown, ${stats.forgottenLabelSets} sets forgotten`);

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { start } from 'pronghorn';
-import { mergeProfiles } from '../../dist/lib/merge.js';
-import { loadNative } from '../../dist/lib/native.js';
-import { encodeOtlp } from '../../dist/lib/otlp-encoder.js';
+import { mergeProfiles } from '../../build/lib/pprof/merge.js';
+import { loadNative } from '../../build/lib/native.js';
+import { encodeOtlp } from '../../build/lib/otlp-encoder.js';
 import { burn, fixture, keep, report, rest, settings, startOptions } from '../helpers/scenario.mjs';
 import { burning } from '../helpers/workers.mjs';
 
