@@ -37,8 +37,12 @@ try {
   await stage(`node ${example.join(' ')}`, () => run(process.execPath, example));
   await stage(`pronghorn top ${cluster} --by process`, () => run(process.execPath, ['dist/cli.js', 'top', cluster, '--by', 'process']));
 
+  const page = relative(process.cwd(), `${output}compiler.html`);
+  await stage(`pronghorn flame ${file} -o ${page}`, () => run(process.execPath, ['dist/cli.js', 'flame', file, '-o', page]));
+
   console.log(`
 The profile of the compiler: ${output}${name}
+          as a flame graph:  ${output}compiler.html
 The profile of the cluster:  ${output}cluster.pb.gz
 
 Look at one:
