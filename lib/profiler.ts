@@ -10,6 +10,7 @@ import type { ResolvedContinuous } from './export/resolve.js';
 import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
+import { inOwnProcess } from './fork/own-process.js';
 import type { Capabilities } from './native-api.js';
 import { optionsKey, type ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
@@ -33,11 +34,8 @@ export class Profiler {
   readonly #continuous: Continuous | undefined;
   /** Called before the event loop polls in a child. */
   readonly #onFork = (): void => {
-    try {
-      this.#aware.chain.resetAfterFork();
-    } catch {
-      // Published, and thrown by the next call into the API; the native half calls again.
-    }
+    // Where that fails, the native half calls again.
+    inOwnProcess(this.#aware.chain);
   };
   #state = fresh();
 

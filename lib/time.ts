@@ -7,6 +7,7 @@
  * reset it.
  */
 import type { ForkChain } from './fork/chain.js';
+import { inOwnProcess } from './fork/own-process.js';
 
 /** Takes a timer back. Doing it twice, or after it has come, does nothing. */
 export type Cancel = () => void;
@@ -27,20 +28,11 @@ export interface Time {
 
 /** The real one. */
 export function timeOf(chain: Pick<ForkChain, 'resetAfterFork'>): Time {
-  const inOwnProcess = (): boolean => {
-    try {
-      chain.resetAfterFork();
-      return true;
-    } catch {
-      // It has been published, and the next call tries again.
-      return false;
-    }
-  };
   /** Both let go of what a reset has taken back, also of the timer that has just brought the reset about. */
   const arm = (set: (come: () => void) => () => void, act: () => void): Cancel => {
     const end = { over: false };
     const clear = set(() => {
-      if (inOwnProcess() && !end.over) act();
+      if (inOwnProcess(chain) && !end.over) act();
     });
     return () => {
       end.over = true;
@@ -50,7 +42,7 @@ export function timeOf(chain: Pick<ForkChain, 'resetAfterFork'>): Time {
   return {
     now: () => performance.now(),
     random: Math.random,
-    inOwnProcess,
+    inOwnProcess: () => inOwnProcess(chain),
     after: (ms, act) =>
       arm((come) => {
         const timer = setTimeout(come, ms).unref();

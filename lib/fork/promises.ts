@@ -8,6 +8,7 @@
 import { PronghornError } from '../errors.js';
 import type { ForkChain } from './chain.js';
 import type { ForkComponent } from './component.js';
+import { inOwnProcess } from './own-process.js';
 
 /** What to do when the work ends. Neither of the first two is called in a child for work of its parent. */
 export interface Ending<Result, T> {
@@ -55,7 +56,7 @@ export class Promises implements ForkComponent {
     this.#pending.add(pending);
     const settle = (how: () => void): void => {
       // A fork may lie between the end of the work and this.
-      if (!this.#inOwnProcess() || !this.#pending.delete(pending)) return;
+      if (!inOwnProcess(this.#chain) || !this.#pending.delete(pending)) return;
       endWatch();
       try {
         how();
@@ -83,7 +84,7 @@ export class Promises implements ForkComponent {
       timer = setTimeout(look, pause).unref();
     };
     const look = (): void => {
-      pause = this.#inOwnProcess() ? WATCH_MS : Math.min(2 * pause, LONGEST_WATCH_MS);
+      pause = inOwnProcess(this.#chain) ? WATCH_MS : Math.min(2 * pause, LONGEST_WATCH_MS);
       // The reset may have ended it.
       if (!over) wait();
     };
@@ -92,16 +93,6 @@ export class Promises implements ForkComponent {
       over = true;
       clearTimeout(timer);
     };
-  }
-
-  #inOwnProcess(): boolean {
-    try {
-      this.#chain.resetAfterFork();
-      return true;
-    } catch {
-      // It has been published. The promise rejects when a reset succeeds.
-      return false;
-    }
   }
 
   hooksOff(): void {
