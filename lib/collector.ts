@@ -3,7 +3,7 @@
  */
 import { fromNative, nativeCode, PronghornError } from './errors.js';
 import type { Identity } from './identity.js';
-import { processLabels } from './labels.js';
+import { processLabels } from './process-labels.js';
 import type { Capabilities, ClockReading, NativeApi, NativeProfile, NativeStartOptions, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
 import { workers } from './threads.js';

@@ -8,7 +8,7 @@ import type { Limits, QueueStats } from './export/queue-state.js';
 import { publishError } from './channels.js';
 import { fromNative } from './errors.js';
 import type { ForkComponent } from './fork/component.js';
-import { clusterWorkerId } from './labels.js';
+import { clusterWorkerId } from './process-labels.js';
 import type { Profile } from './profile.js';
 import { type Scheduled, Scheduler } from './scheduler.js';
 import type { Time } from './time.js';

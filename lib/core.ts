@@ -11,5 +11,5 @@ export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, 
 export { loadNative } from './native.js';
 export { workers } from './threads.js';
 export { profileWholeProgram } from './whole-program.js';
-export { createLabels } from './with-labels.js';
+export { createLabels } from './labels/with-labels.js';
 export { joinAsWorker } from './worker.js';

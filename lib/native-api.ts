@@ -268,7 +268,7 @@ export interface NativeApi {
    * the set without labels.
    */
   internLabels(outer: number, labels: string[]): number;
-  /** Memory that all threads share: lib/label-scopes.ts. */
+  /** Memory that all threads share: lib/labels/scopes.ts. */
   labelTable(): Uint32Array;
   /** The number in force on this thread will be in the first word of `word`, which the caller keeps for ever. */
   trackLabelWord(word: Uint32Array): void;

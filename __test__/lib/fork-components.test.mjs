@@ -25,7 +25,7 @@ const EXEMPT = {
   'cluster/last-will.ts': 'goes with its session',
   'pprof/merge.ts': 'lives as long as one merge, whose promise is known to the chain',
   'pprof/merge-tables.ts': 'as pprof/merge.ts',
-  'label-tracking.ts': 'follows the running work, which goes on in a child',
+  'labels/tracking.ts': 'follows the running work, which goes on in a child',
   'native.ts': 'the native half stays loaded in a child',
   'fork/native-halves.ts': 'what is loaded stays loaded in a child',
   'pprof/fields.ts': 'as pprof/merge.ts',

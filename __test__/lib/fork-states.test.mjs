@@ -13,7 +13,7 @@ import { Exporter } from '../../build/lib/exporter.js';
 import { forkAware } from '../../build/lib/fork/aware.js';
 import { ORDER } from '../../build/lib/fork/component.js';
 import { Identity } from '../../build/lib/identity.js';
-import { LabelScopes } from '../../build/lib/label-scopes.js';
+import { LabelScopes } from '../../build/lib/labels/scopes.js';
 import { openFiles } from '../../build/lib/open-files.js';
 import { Promises } from '../../build/lib/fork/promises.js';
 import { Scheduler } from '../../build/lib/scheduler.js';

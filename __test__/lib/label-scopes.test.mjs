@@ -1,7 +1,7 @@
 // How labels come to their number: what is remembered, what is asked for again, and what happens where there is no number to be had.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LabelScopes } from '../../build/lib/label-scopes.js';
+import { LabelScopes } from '../../build/lib/labels/scopes.js';
 
 const PLACES = 16;
 

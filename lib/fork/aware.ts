@@ -7,7 +7,7 @@ import { Exporter } from '../exporter.js';
 import { connect as connectFiles, openFiles } from '../open-files.js';
 import { ForkChain } from './chain.js';
 import { Identity } from '../identity.js';
-import { labelScopes } from '../label-scopes.js';
+import { labelScopes } from '../labels/scopes.js';
 import type { NativeApi } from '../native-api.js';
 import { Promises } from './promises.js';
 import { workers } from '../threads.js';

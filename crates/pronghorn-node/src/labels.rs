@@ -1,6 +1,6 @@
 //! Labels: sets get numbers, and the calling thread says where the number in force is found.
 //!
-//! Which way a thread goes is decided in lib/label-tracking.ts, which calls these in an order that proves it.
+//! Which way a thread goes is decided in lib/labels/tracking.ts, which calls these in an order that proves it.
 //!
 //! Fork: nothing is kept here. In a forked process that has not been reset each refuses: the table's lock may be held by nobody.
 

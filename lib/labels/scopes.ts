@@ -2,16 +2,16 @@
  * withLabels(): labels for every sample that is taken in a function and in the asynchronous work that it starts.
  *
  * A set of labels has a number, which the native half gives (crates/pronghorn-sampler/src/labels/table.rs) and which follows the work
- * (label-tracking.ts). Here the way from labels to their number is remembered, key by key, so that a call with labels which have been seen makes
+ * (tracking.ts). Here the way from labels to their number is remembered, key by key, so that a call with labels which have been seen makes
  * no text, no array of texts and no native call: it asks two maps for each label. What is remembered is bounded, and forgotten all at once.
  *
  * Fork: the child is in the middle of the same work, so numbers and tracking go on; what is remembered is not needed.
  */
-import { InvalidOptionError } from './errors.js';
-import type { ForkComponent } from './fork/component.js';
-import { checkLabels, isPlain, type Pair } from './label-rules.js';
-import { type LabelTracking, trackLabels } from './label-tracking.js';
-import type { NativeApi } from './native-api.js';
+import { InvalidOptionError } from '../errors.js';
+import type { ForkComponent } from '../fork/component.js';
+import { checkLabels, isPlain, type Pair } from './rules.js';
+import { type LabelTracking, trackLabels } from './tracking.js';
+import type { NativeApi } from '../native-api.js';
 
 /** Characters of a value that are kept. */
 const LONGEST_VALUE = 512;

@@ -1,7 +1,7 @@
 /**
  * What labels may be.
  */
-import { describe, InvalidOptionError } from './errors.js';
+import { describe, InvalidOptionError } from '../errors.js';
 
 export type Pair = readonly [key: string, value: string];
 

@@ -10,7 +10,7 @@
  * Plain numbers, because then nothing but V8's small integers has to be read: no object, no string, no allocation in a sample.
  */
 import { AsyncLocalStorage, createHook, executionAsyncResource } from 'node:async_hooks';
-import type { NativeApi } from './native-api.js';
+import type { NativeApi } from '../native-api.js';
 
 /** One way. Other copies of this package use it: only add to it. */
 export interface LabelTracking {

@@ -1,9 +1,9 @@
 /**
  * withLabels() over whichever native half it is given.
  */
-import { forkAware } from './fork/aware.js';
-import { type Door, labelScopes } from './label-scopes.js';
-import type { NativeApi } from './native-api.js';
+import { forkAware } from '../fork/aware.js';
+import { type Door, labelScopes } from './scopes.js';
+import type { NativeApi } from '../native-api.js';
 
 /** The function that index.ts exports. */
 export interface Labels {
