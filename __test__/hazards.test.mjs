@@ -80,6 +80,14 @@ for (const major of majors) {
       assert.equal(total(broken, 'count'), 0, describeStacks(broken));
     });
 
+    it(`a signal that somebody swallows is found missing, and sampling goes on (Node ${major})`, async () => {
+      const run = await hazard('swallowed', major, fast);
+      assert.ok(run.meanwhile.lostSignals >= 1, `${run.meanwhile.lostSignals} found missing in 400 ms`);
+      // One at a time, however long it goes on.
+      assert.ok(run.meanwhile.signalsSent - run.meanwhile.samples <= 10, `${run.meanwhile.signalsSent} sent, ${run.meanwhile.samples} samples`);
+      assert.ok(run.after.samples - run.meanwhile.samples > 50, `${run.after.samples - run.meanwhile.samples} samples afterwards`);
+    });
+
     it(`SIGSTOP and SIGCONT bring no burst of signals (Node ${major})`, async () => {
       const stopMs = long ? 10_000 : 2000;
       const child = await launchScenario('hazards', major, { hazard: 'stopped', stopMs, options: {} });

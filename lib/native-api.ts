@@ -144,6 +144,8 @@ export interface Stats {
   forgedSignals: number;
   /** Signals that the kernel would not queue; each is tried again. */
   unqueuedSignals: number;
+  /** Signals that their threads never got, since somebody else took them; each is sent again once that is seen. */
+  lostSignals: number;
   /** Samples that reached the recorder. */
   recorded: number;
   /** Samples the recorder had no slot for. */

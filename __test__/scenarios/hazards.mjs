@@ -92,6 +92,22 @@ const hazards = {
     return { sent, forged: stats.forgedSignals, profile: keep(profile, 'profile') };
   },
 
+  // Somebody takes the sampling signal away for a while, and gives it back.
+  async swallowed() {
+    const profiler = await start(startOptions());
+    const { signal } = profiler.capabilities;
+    burn(100);
+    fixture.swallowSignal(signal, 1);
+    burn(400);
+    const meanwhile = profiler.stats();
+    fixture.swallowSignal(signal, 0);
+    // Until the last one that was swallowed has been given up, and the next has come.
+    const end = monotonic() + 10e9;
+    while (profiler.stats().samples <= meanwhile.samples && monotonic() < end) burn(20);
+    burn(400);
+    return { meanwhile, after: profiler.stats(), profile: keep(await profiler.stop(), 'profile') };
+  },
+
   // The test stops and continues the process in the middle.
   async stopped() {
     const profiler = await start(startOptions());

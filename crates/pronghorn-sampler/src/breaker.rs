@@ -1,20 +1,46 @@
 //! The walk breaker: if too many walks fail, V8 frames are no longer read until the next start.
 //!
 //! Threads: every handler counts, anyone reads. A window is a batch of walks; its two counters decide and nothing else,
-//! the statistics are kept elsewhere. After a fork the child starts with a fresh window.
+//! the statistics are kept elsewhere. After a fork the child starts with a fresh window; since every walk counts, forks do not copy it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use pronghorn_sync::{Alone, Wiped, Zeroed};
 
 /// Walks in a window.
 const WINDOW: u32 = 256;
 /// Failures in one window that open the breaker: a quarter. Stress gave 0.1–4% of bad loads.
 const LIMIT: u32 = WINDOW / 4;
 
-/// See the module documentation.
+/// See the module documentation. Zeroes are a valid one: closed.
 pub struct Breaker {
     walks: AtomicU32,
     failures: AtomicU32,
     open: AtomicBool,
+}
+
+// SAFETY: three atomics, of which zeroes are a closed breaker with an empty window.
+unsafe impl Zeroed for Breaker {}
+
+static SHARED: Wiped<Breaker> = Wiped::new(Breaker::new());
+
+/// The breaker of the process's walks. Async-signal-safe.
+#[inline]
+pub fn shared() -> &'static Breaker {
+    SHARED.get()
+}
+
+/// For a start: closed.
+pub(crate) fn begin() {
+    // Where the kernel wipes nothing it stays where it is.
+    SHARED.install();
+    shared().reset();
+}
+
+/// In a forked process, step two: closed.
+pub(crate) fn reset_after_fork(alone: &Alone) {
+    let fresh = shared().inherited();
+    SHARED.reset(alone, fresh);
 }
 
 impl Breaker {
@@ -25,6 +51,16 @@ impl Breaker {
             failures: AtomicU32::new(0),
             open: AtomicBool::new(false),
         }
+    }
+
+    /// What a child starts with: a closed one.
+    fn inherited(&self) -> Self {
+        let Self {
+            walks: _,
+            failures: _,
+            open: _,
+        } = self;
+        Self::new()
     }
 
     /// Closes the breaker and empties its window.
@@ -57,7 +93,7 @@ impl Breaker {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     #[test]
@@ -92,9 +128,16 @@ pub(crate) mod tests {
         assert!(breaker.is_open());
     }
 
-    /// Walks that fail until one more would open the breaker.
-    pub(crate) fn all_but_open(breaker: &Breaker) {
+    #[test]
+    fn a_fork_leaves_nothing_of_the_window() {
+        let breaker = Breaker::new();
         (1..LIMIT).for_each(|_| breaker.count(true));
-        assert!(!breaker.is_open());
+        // SAFETY: this is what a child is given.
+        for fresh in [breaker.inherited(), unsafe { std::mem::zeroed() }] {
+            fresh.count(true);
+            assert!(!fresh.is_open());
+        }
+        breaker.count(true);
+        assert!(breaker.is_open() && !breaker.inherited().is_open());
     }
 }

@@ -8,8 +8,8 @@
 //! everything the buffer starts again at its beginning, so that a quiet process touches a few pages only. There is no
 //! wrap-around: a record that does not fit is refused, and the caller counts it.
 //!
-//! The memory is an anonymous mapping of our own, never freed (a late signal may still name its slot), reused by the next
-//! thread that takes the slot. A fork gives the child a private copy; its reset empties it.
+//! Buffer and memory lie in the slot's mapping (`slot/memory.rs`), never freed (a late signal may still name its slot), reused by the next
+//! thread that takes the slot. In a child both are zeroed: a buffer without memory, until its reset.
 
 use pronghorn_v8::RawFrame;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed, compiler_fence};
@@ -77,26 +77,12 @@ impl SampleBuffer {
         }
     }
 
-    /// Maps the memory, once; later calls keep the mapping. Returns false if the kernel refuses.
-    pub fn map(&self) -> bool {
-        if !self.base.load(Relaxed).is_null() {
-            return true;
-        }
-        match crate::mapping::map(CAPACITY as usize) {
-            Some(base) => {
-                self.base.store(base, Relaxed);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// A buffer on the same memory, with nothing in it; for a child, in which nobody uses this one any more.
-    pub fn emptied(&self) -> Self {
-        Self {
-            base: AtomicPtr::new(self.base.load(Relaxed)),
-            ..Self::new()
-        }
+    /// From here on the buffer has memory.
+    ///
+    /// # Safety
+    /// `CAPACITY` bytes, aligned to 8, for good, and for this buffer alone.
+    pub unsafe fn attach(&self, base: *mut u8) {
+        self.base.store(base, Relaxed);
     }
 
     /// Throws away whatever is in the buffer. Only while no handler writes.
@@ -226,7 +212,9 @@ mod tests {
 
     fn buffer() -> SampleBuffer {
         let buffer = SampleBuffer::new();
-        assert!(buffer.map());
+        let memory = vec![0u64; CAPACITY as usize / 8].leak();
+        // SAFETY: leaked for this buffer, and large enough.
+        unsafe { buffer.attach(memory.as_mut_ptr().cast()) };
         buffer
     }
 

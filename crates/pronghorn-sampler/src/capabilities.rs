@@ -4,8 +4,8 @@ use pronghorn_sync::fork;
 use pronghorn_v8::{Frames, Proofs, Version};
 
 use crate::handler::on_sampling_signal;
-use crate::session::{self, Found, found, is_running};
-use crate::{discovery, failure, signal, thread};
+use crate::session::{Found, found, is_running};
+use crate::{breaker, discovery, failure, signal, thread};
 
 /// What the sampler can do in this process.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub fn capabilities() -> Option<Capabilities> {
                 .to_owned(),
         );
     }
-    if session::breaker().is_open() {
+    if breaker::shared().is_open() {
         reasons.push("too many walks failed: V8's frames are not walked".to_owned());
     }
     if running && !signal::is_ours(on_sampling_signal) {
@@ -76,7 +76,7 @@ pub fn capabilities() -> Option<Capabilities> {
     Some(Capabilities {
         v8_version: version,
         frames,
-        walk: running && ours && !session::breaker().is_open(),
+        walk: running && ours && !breaker::shared().is_open(),
         reasons,
         signal: signal::number(),
         fork,

@@ -21,7 +21,7 @@ use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
 use crate::statistics::{self, LeftBehind};
 use crate::{
-    clock, discovery, event_loop, failure, fault_users, host, interrupt, proof, signal,
+    breaker, clock, discovery, event_loop, failure, fault_users, host, interrupt, proof, signal,
     stack_bounds, thread, ticker,
 };
 
@@ -105,7 +105,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     })?;
     fork::install();
     session::refresh_images();
-    session::breaker().reset();
+    breaker::begin();
     failure::clear();
     session::set(Settings {
         max_depth: options.max_depth,
@@ -146,7 +146,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         // Before the ticker: its first signal must find a process that is its own.
         fork::acknowledge();
     }
-    ticker::start(options.interval_ns).map_err(|error| {
+    ticker::start().map_err(|error| {
         if limbo {
             fork::revoke();
         }
@@ -345,6 +345,6 @@ pub fn resume() -> Result<(), StartError> {
     if !is_running() {
         return Ok(());
     }
-    ticker::start(session::interval_ns())
+    ticker::start()
         .map_err(|error| StartError::Failed(format!("the ticker thread could not start: {error}")))
 }

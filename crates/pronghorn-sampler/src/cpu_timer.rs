@@ -4,18 +4,16 @@
 //! and one that is aimed at the watched thread itself reaches it while it runs. Each holds one place of
 //! RLIMIT_SIGPENDING; the kernel may refuse.
 //!
+//! The system calls themselves: older C libraries allocate for each timer (glibc before 2.34), and the ticker does not allocate.
+//!
 //! Threads: a handle is a plain value; arming is async-signal-safe. Fork: timers do not exist in a forked child.
 
 use crate::clock::cpu_clock_of;
-use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
-/// A timer's handle. Whoever made the timer deletes it, once.
-#[derive(Clone, Copy)]
-pub(crate) struct CpuTimer(libc::timer_t);
-
-// SAFETY: a timer id is a plain value of the process.
-unsafe impl Send for CpuTimer {}
+/// A timer's id, as the kernel gives it. Whoever made the timer deletes it, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CpuTimer(i32);
 
 impl CpuTimer {
     /// A disarmed timer on the CPU clock of thread `watched` that sends `signal` with `value` to thread `notified`. `None` if
@@ -27,21 +25,27 @@ impl CpuTimer {
         event.sigev_signo = signal;
         event.sigev_notify_thread_id = notified;
         event.sigev_value.sival_ptr = std::ptr::without_provenance_mut(value);
-        let mut timer: libc::timer_t = std::ptr::null_mut();
-        // SAFETY: both places are valid for the call.
-        let result =
-            unsafe { libc::timer_create(cpu_clock_of(watched), &raw mut event, &raw mut timer) };
+        let mut timer = 0_i32;
+        // SAFETY: both places are valid for the call; the kernel's sigevent is the C library's.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_timer_create,
+                cpu_clock_of(watched),
+                &raw mut event,
+                &raw mut timer,
+            )
+        };
         (result == 0).then_some(Self(timer))
     }
 
     /// The handle as a word that can be kept in an atomic.
-    pub(crate) fn into_raw(self) -> *mut c_void {
-        self.0.cast()
+    pub(crate) fn into_raw(self) -> i32 {
+        self.0
     }
 
     /// The handle that [`CpuTimer::into_raw`] gave.
-    pub(crate) fn from_raw(raw: *mut c_void) -> Self {
-        Self(raw.cast())
+    pub(crate) fn from_raw(raw: i32) -> Self {
+        Self(raw)
     }
 
     /// Fires once, after the thread has used `cpu_ns` more of CPU time. False if the kernel refuses. Async-signal-safe.
@@ -58,12 +62,20 @@ impl CpuTimer {
             },
         };
         // SAFETY: the kernel checks the id; the setting is a valid place of ours.
-        unsafe { libc::timer_settime(self.0, 0, &raw const setting, std::ptr::null_mut()) == 0 }
+        unsafe {
+            libc::syscall(
+                libc::SYS_timer_settime,
+                self.0,
+                0,
+                &raw const setting,
+                std::ptr::null_mut::<libc::itimerspec>(),
+            ) == 0
+        }
     }
 
     /// Ends the timer. A signal of its that is under way may still come.
     pub(crate) fn delete(self) {
         // SAFETY: the kernel checks the id.
-        unsafe { libc::timer_delete(self.0) };
+        unsafe { libc::syscall(libc::SYS_timer_delete, self.0) };
     }
 }

@@ -21,7 +21,6 @@ mod worker_object;
 
 pub use worker_object::name_behind;
 
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -29,7 +28,8 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 
-use pronghorn_sync::{Alone, Guarded, Resettable, fork};
+use pronghorn_sync::mapping::Kind;
+use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, fork};
 
 use self::handshake::{Answer, Asks, Opened};
 use self::names::Names;
@@ -262,8 +262,11 @@ pub(crate) fn is_wanted() -> bool {
 
 /// The ticker's part. Dropped with the ticker: nobody is asked any more.
 pub(crate) struct Discovery {
-    /// Threads that are asked, were asked, or are registered, with their CPU clocks when last seen.
-    known: BTreeMap<i32, u64>,
+    /// Threads that are asked, were asked, or are registered, with their CPU clocks when last seen; in the order of their ids.
+    known: MappedVec<(i32, u64)>,
+    /// What the last listing found, for the next `known`.
+    seen: MappedVec<(i32, u64)>,
+    living: MappedVec<i32>,
     threads: u64,
     look_at: u64,
     list_at: u64,
@@ -272,7 +275,9 @@ pub(crate) struct Discovery {
 impl Discovery {
     pub(crate) fn new() -> Self {
         Self {
-            known: BTreeMap::new(),
+            known: MappedVec::new(Kind::Ticker),
+            seen: MappedVec::new(Kind::Ticker),
+            living: MappedVec::new(Kind::Ticker),
             threads: 0,
             look_at: 0,
             list_at: 0,
@@ -285,7 +290,8 @@ impl Discovery {
         if state.asks.any_held() {
             serve(state);
         }
-        let told = state.changed.swap(false, SeqCst);
+        // Looked at before it is written: a write is what a fork has to copy.
+        let told = state.changed.load(SeqCst) && state.changed.swap(false, SeqCst);
         if !told && now < self.look_at {
             return;
         }
@@ -298,24 +304,37 @@ impl Discovery {
         }
     }
 
+    /// Looks at every thread that there is. Nothing is forgotten where memory runs out: those that are not seen are new the next time.
     fn list(&mut self, state: &State) {
+        let Self {
+            known,
+            seen,
+            living,
+            ..
+        } = self;
         let before = state.names.next_number();
-        let living = {
+        {
             let _section = fork::enter();
             session::refresh_images();
-            tasks::list()
-        };
-        self.known.retain(|tid, _| living.contains(tid));
-        state.names.retain(&living, before);
+            if tasks::list(living).is_err() {
+                return;
+            }
+        }
+        state.names.retain(living, before);
         let is_over = |tid| !living.contains(&tid) || slot::of_thread(tid).is_some();
         state.asks.close_if(is_over);
         let mut crowded = false;
-        for tid in living {
+        seen.truncate(0);
+        for &tid in living.iter() {
             let Some(cpu) = clock::cpu_ns_of(tid) else {
                 continue;
             };
+            let before = known
+                .binary_search_by_key(&tid, |&(tid, _)| tid)
+                .ok()
+                .and_then(|place| known.get(place));
             // A clock that went back is another thread's, with the id of one that is gone.
-            let is_new = self.known.get(&tid).is_none_or(|&before| cpu < before);
+            let is_new = before.is_none_or(|&(_, before)| cpu < before);
             let is_candidate = !ticker::is_ticker(tid) && slot::of_thread(tid).is_none();
             if is_new && is_candidate {
                 let is_worker = state.names.get(tid).is_some();
@@ -332,9 +351,13 @@ impl Discovery {
                     }
                 }
             }
-            self.known.insert(tid, cpu);
+            if seen.push((tid, cpu)).is_err() {
+                break;
+            }
         }
         state.crowded.store(crowded, Relaxed);
+        seen.sort_unstable_by_key(|&(tid, _)| tid);
+        std::mem::swap(known, seen);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome};
-use crate::{failure, labels, registers, session, thread};
+use crate::{breaker, failure, labels, registers, thread};
 use pronghorn_sync::{failpoint, fork};
 
 /// Collections the hooks are for: scavenges, minor and major mark-sweeps (`GCType` in v8-callbacks.h, 1 to 4). The start of
@@ -95,7 +95,7 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
     };
     slot.gc_stack.clear();
     let may_read =
-        pronghorn_v8::fault::is_ours() && !session::breaker().is_open() && in_own_isolate(slot);
+        pronghorn_v8::fault::is_ours() && !breaker::shared().is_open() && in_own_isolate(slot);
     if let Some(context) = slot.context() {
         let set = labels::current(slot, context, may_read);
         slot.gc_labels.store(set, Relaxed);

@@ -15,7 +15,7 @@ use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
 use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{clock, discovery, host, labels, session, signal, statistics, ticker};
+use crate::{breaker, clock, discovery, host, labels, session, signal, statistics, ticker};
 use pronghorn_sync::fork;
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
@@ -150,13 +150,11 @@ pub fn capture(
     writer: &mut RecordWriter<'_>,
     findings: &mut Findings,
 ) -> Outcome {
-    let cache = slot.unwind_cache.load(Relaxed);
-    let images = session::images();
-    if cache.is_null() || images.is_null() {
+    // SAFETY: null, or a list, and those are never freed.
+    let images = unsafe { session::images().as_ref() };
+    let (Some(cache), Some(images)) = (slot.unwind_cache(), images) else {
         return Outcome::Done(RecordKind::Refused);
-    }
-    // SAFETY: the cache is a mapping of this slot's, used by this thread alone while it holds `busy`; image lists are never freed.
-    let (cache, images) = unsafe { (&*cache, &*images) };
+    };
     let place = Place {
         context,
         images,
@@ -179,13 +177,13 @@ pub fn capture(
         Outcome::Done(RecordKind::Truncated) => SlotCounters::add(&counters.truncated),
         _ => {}
     }
-    session::breaker().count(outcome == Outcome::Done(RecordKind::Broken));
+    breaker::shared().count(outcome == Outcome::Done(RecordKind::Broken));
     outcome
 }
 
 /// Whether V8's memory may be read now: bad loads would be survived, and the thread is in the isolate it is known for.
 fn may_walk(slot: &ThreadSlot, context: &libc::ucontext_t) -> bool {
-    !session::breaker().is_open()
+    !breaker::shared().is_open()
         && pronghorn_v8::fault::signals_open(first_word(&context.uc_sigmask))
         && pronghorn_v8::fault::is_ours()
         && in_own_isolate(slot)

@@ -31,6 +31,7 @@ mod interrupt;
 pub mod labels;
 mod mapping;
 pub mod observed;
+mod own_stack;
 pub mod park;
 pub mod proof;
 pub mod registers;

@@ -12,6 +12,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
+use pronghorn_sync::Zeroed;
+
 use crate::clock::monotonic_ns;
 
 const AWAKE: u32 = 0;
@@ -27,12 +29,15 @@ pub enum Sleep {
     Ticking = 2,
 }
 
-/// See the module documentation.
+/// See the module documentation. Zeroes are a valid one: nobody sleeps.
 pub struct Parking {
     word: AtomicU32,
     /// Somebody called `unpark` while nobody slept, since the last `look`.
     stirred: AtomicBool,
 }
+
+// SAFETY: two atomics, of which zeroes say that nobody sleeps.
+unsafe impl Zeroed for Parking {}
 
 impl Parking {
     /// Nobody sleeps.
@@ -41,6 +46,15 @@ impl Parking {
             word: AtomicU32::new(AWAKE),
             stirred: AtomicBool::new(false),
         }
+    }
+
+    /// What a child starts with: nobody sleeps.
+    pub fn inherited(&self) -> Self {
+        let Self {
+            word: _,
+            stirred: _,
+        } = self;
+        Self::new()
     }
 
     /// The sleeper looks for work from here on: it sees what was there before.
@@ -156,6 +170,17 @@ mod tests {
     use super::*;
 
     const BOTH: [Sleep; 2] = [Sleep::Parked, Sleep::Ticking];
+
+    #[test]
+    fn a_fork_leaves_nobody_asleep() {
+        let parking = Parking::new();
+        parking.unpark();
+        parking.announce(Sleep::Parked);
+        // SAFETY: this is what a child is given.
+        for fresh in [parking.inherited(), unsafe { std::mem::zeroed() }] {
+            assert!(fresh.is_awake() && !fresh.was_stirred());
+        }
+    }
 
     #[test]
     fn a_wake_between_announcing_and_waiting_is_not_lost() {

@@ -3,8 +3,6 @@
 //! The binding calls a fresh JavaScript function, which calls back into [`look`]; fresh functions are interpreted. All of it
 //! takes microseconds and waits for no compiler.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use crate::buffer::SampleBuffer;
 use crate::handler::{Start, in_own_isolate};
 use crate::slot::ThreadSlot;
@@ -46,16 +44,14 @@ fn check(slot: &'static ThreadSlot) -> Result<(), String> {
     if !in_own_isolate(slot) {
         return Err("the isolate changed".to_owned());
     }
-    let cache = slot.unwind_cache.load(Relaxed);
-    let images = session::images();
-    if cache.is_null() || images.is_null() {
+    // SAFETY: null, or a list, and those are never freed.
+    let images = unsafe { session::images().as_ref() };
+    let (Some(cache), Some(images)) = (slot.unwind_cache(), images) else {
         return Err("the images of the process are not known".to_owned());
-    }
+    };
     let buffer: &SampleBuffer = &slot.gc_stack;
     buffer.clear();
     let mut writer = buffer.begin().ok_or("no buffer")?;
-    // SAFETY: the cache is this slot's own mapping, used under `busy`; image lists are never freed.
-    let (images, cache) = unsafe { (&*images, &*cache) };
     let place = Place {
         context,
         images,

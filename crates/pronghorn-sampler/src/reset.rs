@@ -12,7 +12,7 @@ use pronghorn_sync::{Alone, fork};
 use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
 use crate::{
-    discovery, event_loop, failure, fault_users, labels, slot, statistics, thread, ticker,
+    breaker, discovery, event_loop, failure, fault_users, labels, slot, statistics, thread, ticker,
 };
 
 /// In a forked process: whether the calling thread is the one that forked. Others have been made since.
@@ -53,6 +53,7 @@ pub fn reset_after_fork(alone: &Alone) {
     discovery::reset_after_fork(alone);
     labels::reset_after_fork(alone);
     statistics::reset_after_fork(alone);
+    breaker::reset_after_fork(alone);
     failure::reset_after_fork(alone);
     fault_users::reset_after_fork(alone);
     session::reset_after_fork(alone);

@@ -22,7 +22,6 @@ use pronghorn_recorder::Recorder;
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 use pronghorn_v8::{Layout, Version};
 
-use crate::breaker::Breaker;
 use crate::host;
 use crate::slot::ThreadSlot;
 use crate::stack::NativeFrames;
@@ -57,7 +56,6 @@ struct State {
     /// The slot of the thread that starts and stops.
     main: AtomicPtr<ThreadSlot>,
     images: AtomicPtr<ImageList>,
-    breaker: Breaker,
     recorder: Guarded<Option<Arc<Recorder>>>,
     /// The same recorder, for the controlling thread alone: a child finds it without the lock.
     own_recorder: AtomicPtr<Recorder>,
@@ -76,7 +74,6 @@ impl State {
             source_maps: AtomicBool::new(false),
             main: AtomicPtr::new(std::ptr::null_mut()),
             images: AtomicPtr::new(std::ptr::null_mut()),
-            breaker: Breaker::new(),
             recorder: Guarded::new(None),
             own_recorder: AtomicPtr::new(std::ptr::null_mut()),
             found: Guarded::new(None),
@@ -95,7 +92,6 @@ impl State {
             source_maps: _,
             main,
             images,
-            breaker: _,
             recorder: _,
             own_recorder,
             found: _,
@@ -218,11 +214,6 @@ pub fn has_main() -> bool {
     !STATE.get().main.load(Relaxed).is_null()
 }
 
-/// Switches the walk off when too many fail.
-pub fn breaker() -> &'static Breaker {
-    &STATE.get().breaker
-}
-
 /// The recorder of the session under way.
 pub fn recorder() -> Option<Arc<Recorder>> {
     STATE.get().recorder.lock().with(|place| place.clone())
@@ -327,7 +318,6 @@ mod tests {
             source_maps,
             main,
             images,
-            breaker,
             recorder,
             own_recorder,
             found,
@@ -342,7 +332,6 @@ mod tests {
             state.source_maps.store(true, Relaxed);
             state.main.store(std::ptr::dangling_mut(), Relaxed);
             state.images.store(std::ptr::dangling_mut(), Relaxed);
-            crate::breaker::tests::all_but_open(&state.breaker);
             let made = Recorder::new(pronghorn_recorder::ProfileTime::now());
             keep(&state, Some(&made));
             state.recorder.lock().with(|place| *place = Some(made));
@@ -360,9 +349,6 @@ mod tests {
         assert!(!source_maps.load(Relaxed));
         assert!(!main.load(Relaxed).is_null());
         assert!(!images.load(Relaxed).is_null());
-        // What the parent's window holds decides nothing here.
-        breaker.count(true);
-        assert!(!breaker.is_open());
         assert!(recorder.lock().with(|place| place.is_some()));
         assert!(!own_recorder.load(Relaxed).is_null());
         assert!(found.lock().with(|place| place.is_none()));

@@ -12,6 +12,8 @@
 //! Threads: `install` on the starting thread, `send` on the ticker, `accept` in the handler. After a fork dispositions
 //! are inherited, and so stay as they are.
 
+mod pending;
+
 use crate::slot::{self, ThreadSlot};
 use crate::statistics;
 use std::ffi::c_void;
@@ -88,6 +90,12 @@ pub fn is_pending_here() -> bool {
                 .iter()
                 .any(|&signal| libc::sigismember(&raw const pending, signal) == 1)
     }
+}
+
+/// Whether a sampling signal waits for thread `tid`, which has not taken it yet; `None` where the kernel does not tell. The caller holds a fork
+/// section.
+pub(crate) fn is_waiting_for(tid: i32) -> Option<bool> {
+    pending::is_waiting(tid, [number(), FALLBACK])
 }
 
 /// Whether the real-time signal still carries `handler`.

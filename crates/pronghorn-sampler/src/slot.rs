@@ -4,6 +4,7 @@
 //! Threads and who writes what:
 //! - registration (the JavaScript thread itself, at a safe point): everything, while `armed` is false;
 //! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `pending_since` to 0;
+//!   all of it in `Live`;
 //! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`;
 //! - a rotating thread: the account's idle time of a poller.
 //!
@@ -13,12 +14,15 @@
 //!
 //! Fork: only the forking thread exists in the child. Its slot keeps its place, which hooks and handles point to, its thread
 //! record and its memory, and gets the new thread id; every other slot is free again, its thread record abandoned. The
-//! memory of buffers and caches is mapped by us and is used again, emptied. Until that reset nobody takes the registration lock.
+//! memory is mapped by us and is used again; forks do not copy it. Until that reset nobody takes the registration lock.
 
-use crate::account::Account;
-use crate::buffer::SampleBuffer;
-use crate::statistics::SlotCounters;
+mod live;
+mod memory;
+
+pub use live::Live;
+
 use crate::thread::JsThread;
+use memory::SlotMemory;
 use pronghorn_native::unwind::UnwindCache;
 use pronghorn_sync::{Alone, RawLock, RawLockGuard, Resettable, fork};
 use std::cell::UnsafeCell;
@@ -47,34 +51,8 @@ pub struct ThreadSlot {
     pub nonce: AtomicU32,
     /// Whether the handler may sample this thread.
     pub armed: AtomicBool,
-    /// Whether the thread itself, or its handler, is at work on the slot.
-    pub busy: AtomicBool,
     /// The session this thread takes part in (`session::session`); what an earlier one left here is not for the next.
     pub session: AtomicU64,
-    /// When the signal that is under way was sent (monotonic); 0 if none is.
-    pub pending_since: AtomicU64,
-    /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
-    pub cpu_at_look: AtomicU64,
-    /// Whether an interrupt that resolves the buffer has been asked for and has not come yet.
-    pub interrupt_asked: AtomicBool,
-    /// Whether the session ends: the thread's next interrupt is its last.
-    pub ending: AtomicBool,
-    /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
-    pub drains: AtomicU32,
-    /// The thread's times.
-    pub account: Account,
-    /// The thread's samples.
-    pub buffer: SampleBuffer,
-    /// The stack that caused the garbage collection under way, as one record.
-    pub gc_stack: SampleBuffer,
-    /// Resolved samples that wait for the recorder, as `JsThread` last counted them.
-    pub backlog: AtomicU32,
-    /// Depth of garbage collections under way.
-    pub gc_depth: AtomicU32,
-    /// Samples taken during the collection under way.
-    pub gc_samples: AtomicU32,
-    /// The set of labels in force when the collection under way began.
-    pub gc_labels: AtomicU32,
     /// Where the number of the set in force is: see `labels.rs`. Written by the thread itself.
     pub label_word: AtomicPtr<AtomicU32>,
     /// See `labels.rs`.
@@ -83,12 +61,10 @@ pub struct ThreadSlot {
     pub label_place: AtomicU64,
     /// The isolate registered for this thread.
     pub isolate: AtomicPtr<c_void>,
-    /// The unwinder's cache: memory of our own, only the handler of this thread touches it.
-    pub unwind_cache: AtomicPtr<UnwindCache>,
     /// What the thread keeps for its safe points; only the thread itself dereferences it.
     pub thread: AtomicPtr<JsThread>,
-    /// What happened on this thread.
-    pub counters: SlotCounters,
+    /// What changes with every sample, and the memory for it; null until the slot is first taken.
+    memory: AtomicPtr<SlotMemory>,
     context: UnsafeCell<Option<WalkContext>>,
 }
 
@@ -96,33 +72,32 @@ pub struct ThreadSlot {
 // (registration happens on the slot's own thread under `busy`), and read only after an acquire load of `armed`.
 unsafe impl Sync for ThreadSlot {}
 
+impl std::ops::Deref for ThreadSlot {
+    type Target = Live;
+
+    /// What changes with every sample. Of a slot that was never taken: a place where nothing matters.
+    #[inline]
+    fn deref(&self) -> &Live {
+        self.memory().map_or(&NOWHERE, SlotMemory::live)
+    }
+}
+
+// Fork: kept; nobody takes anything from it.
+static NOWHERE: Live = Live::new();
+
 impl ThreadSlot {
     const fn new() -> Self {
         Self {
             tid: AtomicI32::new(0),
             nonce: AtomicU32::new(0),
             armed: AtomicBool::new(false),
-            busy: AtomicBool::new(false),
             session: AtomicU64::new(0),
-            pending_since: AtomicU64::new(0),
-            cpu_at_look: AtomicU64::new(0),
-            interrupt_asked: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
-            drains: AtomicU32::new(0),
-            account: Account::new(),
-            buffer: SampleBuffer::new(),
-            gc_stack: SampleBuffer::new(),
-            backlog: AtomicU32::new(0),
-            gc_depth: AtomicU32::new(0),
-            gc_samples: AtomicU32::new(0),
-            gc_labels: AtomicU32::new(0),
             label_word: AtomicPtr::new(std::ptr::null_mut()),
             label_key: AtomicPtr::new(std::ptr::null_mut()),
             label_place: AtomicU64::new(0),
             isolate: AtomicPtr::new(std::ptr::null_mut()),
-            unwind_cache: AtomicPtr::new(std::ptr::null_mut()),
             thread: AtomicPtr::new(std::ptr::null_mut()),
-            counters: SlotCounters::new(),
+            memory: AtomicPtr::new(std::ptr::null_mut()),
             context: UnsafeCell::new(None),
         }
     }
@@ -133,34 +108,17 @@ impl ThreadSlot {
             tid: _,
             nonce,
             armed: _,
-            busy: _,
             session: _,
-            pending_since: _,
-            cpu_at_look: _,
-            interrupt_asked: _,
-            ending: _,
-            drains: _,
-            account: _,
-            buffer,
-            gc_stack,
-            backlog: _,
-            gc_depth: _,
-            gc_samples: _,
-            gc_labels: _,
             // The start attaches the thread's again.
             label_word: _,
             label_key: _,
             label_place: _,
             isolate,
-            unwind_cache,
             thread,
-            counters: _,
+            memory,
             context: _,
         } = self;
         let own = tid != 0;
-        if !own {
-            forget_rules(unwind_cache);
-        }
         let pointer_if_own = |place: &AtomicPtr<c_void>| {
             AtomicPtr::new(if own {
                 place.load(Relaxed)
@@ -171,17 +129,40 @@ impl ThreadSlot {
         Self {
             tid: AtomicI32::new(tid),
             nonce: AtomicU32::new(nonce.load(Relaxed).wrapping_add(1)),
-            buffer: buffer.emptied(),
-            gc_stack: gc_stack.emptied(),
             isolate: pointer_if_own(isolate),
-            unwind_cache: AtomicPtr::new(unwind_cache.load(Relaxed)),
             thread: AtomicPtr::new(if own {
                 thread.load(Relaxed)
             } else {
                 std::ptr::null_mut()
             }),
+            memory: AtomicPtr::new(memory.load(Relaxed)),
             ..Self::new()
         }
+    }
+
+    #[inline]
+    fn memory(&self) -> Option<&'static SlotMemory> {
+        // SAFETY: null, or memory that is mapped for good.
+        unsafe { self.memory.load(Acquire).as_ref() }
+    }
+
+    /// The unwinder's cache: used by the handler of the slot's thread, and by that thread while it holds `busy`. `None` if the slot was never
+    /// taken.
+    pub fn unwind_cache(&self) -> Option<&'static UnwindCache> {
+        self.memory().map(SlotMemory::cache)
+    }
+
+    /// Maps the memory, once; false if the kernel refuses.
+    fn map(&self) -> bool {
+        if self.memory().is_some() {
+            return true;
+        }
+        let memory = SlotMemory::map();
+        if let Some(memory) = memory {
+            let place = std::ptr::from_ref(memory).cast_mut();
+            self.memory.store(place, Release);
+        }
+        memory.is_some()
     }
 
     /// The handler's view of its thread; `None` while the slot is not armed.
@@ -306,6 +287,9 @@ pub(crate) fn reset_after_fork(alone: &Alone, own: &'static ThreadSlot, tid: i32
     for place in &TABLE {
         let slot = place.get();
         let is_own = std::ptr::from_ref(slot) == own;
+        if let Some(memory) = slot.memory() {
+            memory.reset(alone, is_own);
+        }
         let fresh = slot.inherited(if is_own { tid } else { 0 });
         place.reset(alone, fresh);
     }
@@ -327,7 +311,7 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
         .enumerate()
         .take(limit())
         .find(|(_, slot)| slot.tid.load(Relaxed) == 0)?;
-    if !slot.buffer.map() || !slot.gc_stack.map() || !map_cache(slot) {
+    if !slot.map() {
         return None;
     }
     slot.armed.store(false, Release);
@@ -352,25 +336,6 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
 pub fn release(slot: &'static ThreadSlot) {
     slot.armed.store(false, Release);
     slot.tid.store(0, Release);
-}
-
-/// Empties the unwinder's cache of a thread that is gone: it may have ceased to exist in the middle of writing an entry, and the
-/// thread that uses the memory next would unwind by a torn rule. That of the forking thread is whole, since it goes on.
-fn forget_rules(cache: &AtomicPtr<UnwindCache>) {
-    // SAFETY: null, or memory mapped for good by `map_cache`, of which any content is valid; its thread does not exist.
-    if let Some(cache) = unsafe { cache.load(Relaxed).as_ref() } {
-        cache.clear();
-    }
-}
-
-fn map_cache(slot: &ThreadSlot) -> bool {
-    if slot.unwind_cache.load(Relaxed).is_null() {
-        let Some(memory) = crate::mapping::map(size_of::<UnwindCache>()) else {
-            return false;
-        };
-        slot.unwind_cache.store(memory.cast(), Relaxed);
-    }
-    true
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What happened since the last start, counted where it happened.
 //!
 //! Threads: a slot's counters are written by its own thread and its handler, read by anyone; relaxed, a snapshot may miss
-//! what is in flight. Nothing here decides anything. After a fork everything is zero.
+//! what is in flight. Nothing here decides anything. After a fork everything is zero: what is counted all the time lies in memory that forks
+//! do not copy.
 
-use pronghorn_sync::{Alone, Guarded, Histogram, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, Histogram, Resettable, Wiped, Zeroed, fork};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters of one thread.
@@ -86,17 +87,18 @@ pub struct Shared {
     pub forged: AtomicU64,
     /// Signals that the kernel would not queue, sent the other way.
     pub unqueued: AtomicU64,
+    /// Signals that their threads never got: somebody swallowed them.
+    pub lost_signals: AtomicU64,
     /// CPU nanoseconds of the ticker thread.
     pub ticker_cpu_ns: AtomicU64,
     /// Sets of labels that had to make room for others.
     pub forgotten_label_sets: AtomicU64,
     /// Samples whose labels had been forgotten.
     pub lost_labels: AtomicU64,
-    /// What the process had counted of bad loads when this began: that counter lives as long as the process.
-    faults_before: AtomicU64,
-    /// What the last stop left in the buffers. Its lock is held for a copy.
-    left_behind: Guarded<Vec<LeftBehind>>,
 }
+
+// SAFETY: made of atomics, and zeroes are what they begin with.
+unsafe impl Zeroed for Shared {}
 
 impl Shared {
     const fn new() -> Self {
@@ -106,11 +108,10 @@ impl Shared {
             signals_sent: AtomicU64::new(0),
             forged: AtomicU64::new(0),
             unqueued: AtomicU64::new(0),
+            lost_signals: AtomicU64::new(0),
             ticker_cpu_ns: AtomicU64::new(0),
             forgotten_label_sets: AtomicU64::new(0),
             lost_labels: AtomicU64::new(0),
-            faults_before: AtomicU64::new(0),
-            left_behind: Guarded::new(Vec::new()),
         }
     }
 
@@ -122,16 +123,12 @@ impl Shared {
             signals_sent: _,
             forged: _,
             unqueued: _,
+            lost_signals: _,
             ticker_cpu_ns: _,
             forgotten_label_sets: _,
             lost_labels: _,
-            faults_before: _,
-            left_behind: _,
         } = self;
-        Self {
-            faults_before: AtomicU64::new(pronghorn_v8::fault::fixups()),
-            ..Self::new()
-        }
+        Self::new()
     }
 
     /// Back to zero, for a start.
@@ -142,11 +139,10 @@ impl Shared {
             signals_sent,
             forged,
             unqueued,
+            lost_signals,
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
-            faults_before,
-            left_behind,
         } = self;
         for histogram in [handler_time, resolve_time] {
             histogram.clear();
@@ -155,19 +151,57 @@ impl Shared {
             signals_sent,
             forged,
             unqueued,
+            lost_signals,
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
         ] {
             counter.store(0, Relaxed);
         }
-        faults_before.store(pronghorn_v8::fault::fixups(), Relaxed);
-        left_behind.lock().with(Vec::clear);
-        fork::clear_statistics();
     }
 }
 
-static SHARED: Resettable<Shared> = Resettable::new(Shared::new());
+static SHARED: Wiped<Shared> = Wiped::new(Shared::new());
+
+/// What is set at a session's ends only.
+struct Ends {
+    /// What the process had counted of bad loads when this began: that counter lives as long as the process.
+    faults_before: AtomicU64,
+    /// What the last stop left in the buffers. Its lock is held for a copy.
+    left_behind: Guarded<Vec<LeftBehind>>,
+}
+
+impl Ends {
+    const fn new() -> Self {
+        Self {
+            faults_before: AtomicU64::new(0),
+            left_behind: Guarded::new(Vec::new()),
+        }
+    }
+
+    /// What a child starts with: bad loads are counted from here.
+    fn inherited(&self) -> Self {
+        let Self {
+            faults_before: _,
+            left_behind: _,
+        } = self;
+        Self {
+            faults_before: AtomicU64::new(pronghorn_v8::fault::fixups()),
+            ..Self::new()
+        }
+    }
+
+    fn clear(&self) {
+        let Self {
+            faults_before,
+            left_behind,
+        } = self;
+        faults_before.store(pronghorn_v8::fault::fixups(), Relaxed);
+        left_behind.lock().with(Vec::clear);
+    }
+}
+
+static ENDS: Resettable<Ends> = Resettable::new(Ends::new());
 
 /// The counters of the process. Counting is async-signal-safe.
 #[inline]
@@ -177,7 +211,7 @@ pub fn shared() -> &'static Shared {
 
 /// Keeps what a stop could not resolve, for `snapshot`.
 pub(crate) fn set_left_behind(left: &[LeftBehind]) {
-    shared()
+    ENDS.get()
         .left_behind
         .lock()
         .with(|place| *place = left.to_vec());
@@ -187,6 +221,8 @@ pub(crate) fn set_left_behind(left: &[LeftBehind]) {
 pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = SHARED.get().inherited();
     SHARED.reset(alone, fresh);
+    let fresh = ENDS.get().inherited();
+    ENDS.reset(alone, fresh);
 }
 
 /// What a thread left behind in its buffer when the collector stopped.
@@ -229,6 +265,8 @@ pub struct SamplerStatistics {
     pub forged_signals: u64,
     /// Signals that the kernel would not queue.
     pub unqueued_signals: u64,
+    /// Signals that their threads never got.
+    pub lost_signals: u64,
     /// The handler's median, in nanoseconds.
     pub handler_p50_ns: u64,
     /// The handler's 99th percentile, in nanoseconds.
@@ -262,11 +300,16 @@ pub struct SamplerStatistics {
 /// Adds up the counters of every slot and the process-wide ones.
 pub fn snapshot() -> SamplerStatistics {
     let shared = shared();
+    let Ends {
+        faults_before,
+        left_behind,
+    } = ENDS.get();
     let mut sum = SamplerStatistics {
         signals_sent: shared.signals_sent.load(Relaxed),
         forged_signals: shared.forged.load(Relaxed),
         unqueued_signals: shared.unqueued.load(Relaxed),
-        faults: pronghorn_v8::fault::fixups() - shared.faults_before.load(Relaxed),
+        lost_signals: shared.lost_signals.load(Relaxed),
+        faults: pronghorn_v8::fault::fixups() - faults_before.load(Relaxed),
         handler_p50_ns: shared.handler_time.percentile_ns(0.5),
         handler_p99_ns: shared.handler_time.percentile_ns(0.99),
         handler_max_ns: shared.handler_time.max_ns(),
@@ -280,7 +323,7 @@ pub fn snapshot() -> SamplerStatistics {
         late_forks: fork::late_forks(),
         fork_handlers_p50_ns: fork::handlers_time().percentile_ns(0.5),
         fork_handlers_p99_ns: fork::handlers_time().percentile_ns(0.99),
-        left_behind: shared.left_behind.lock().with(|left| left.clone()),
+        left_behind: left_behind.lock().with(|left| left.clone()),
         ..SamplerStatistics::default()
     };
     for (_, slot) in crate::slot::all() {
@@ -300,10 +343,14 @@ pub fn snapshot() -> SamplerStatistics {
 
 /// Everything back to zero, for a start.
 pub fn clear() {
+    // Where the kernel wipes nothing they stay where they are.
+    SHARED.install();
     for (_, slot) in crate::slot::all() {
         slot.counters.clear();
     }
     shared().clear();
+    ENDS.get().clear();
+    fork::clear_statistics();
 }
 
 #[cfg(test)]
@@ -320,33 +367,23 @@ mod tests {
             &shared.signals_sent,
             &shared.forged,
             &shared.unqueued,
+            &shared.lost_signals,
             &shared.ticker_cpu_ns,
             &shared.forgotten_label_sets,
             &shared.lost_labels,
         ] {
             counter.store(7, Relaxed);
         }
-        shared.faults_before.store(u64::MAX, Relaxed);
-        let left = LeftBehind {
-            thread_id: 7,
-            thread_name: "main".to_owned(),
-            samples: 7,
-        };
-        shared.left_behind.lock().with(|all| all.push(left));
-        // Held by a thread that is gone.
-        std::mem::forget(shared.left_behind.lock());
-
         let Shared {
             handler_time,
             resolve_time,
             signals_sent,
             forged,
             unqueued,
+            lost_signals,
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
-            faults_before,
-            left_behind,
         } = shared.inherited();
         for histogram in [handler_time, resolve_time] {
             let sums = (histogram.count(), histogram.sum_ns(), histogram.max_ns());
@@ -356,12 +393,32 @@ mod tests {
             signals_sent,
             forged,
             unqueued,
+            lost_signals,
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
         ] {
             assert_eq!(counter.load(Relaxed), 0);
         }
+    }
+
+    #[test]
+    fn a_fork_leaves_nothing_of_a_sessions_ends() {
+        let ends = Ends::new();
+        ends.faults_before.store(u64::MAX, Relaxed);
+        let left = LeftBehind {
+            thread_id: 7,
+            thread_name: "main".to_owned(),
+            samples: 7,
+        };
+        ends.left_behind.lock().with(|all| all.push(left));
+        // Held by a thread that is gone.
+        std::mem::forget(ends.left_behind.lock());
+
+        let Ends {
+            faults_before,
+            left_behind,
+        } = ends.inherited();
         // The counter that goes on is counted from here.
         assert_eq!(faults_before.load(Relaxed), pronghorn_v8::fault::fixups());
         assert!(left_behind.lock().with(|all| all.is_empty()));

@@ -26,7 +26,7 @@ use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
-use crate::{clock, failure, gc, handler, labels, registers, session, signal, ticker};
+use crate::{breaker, clock, failure, gc, handler, labels, registers, session, signal, ticker};
 use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
@@ -245,7 +245,7 @@ pub fn settle(slot: &ThreadSlot) {
 
 /// A sample of where the calling thread stands. The caller holds the slot's `busy`.
 fn take_here(slot: &ThreadSlot, context: &WalkContext) {
-    let may_walk = !session::breaker().is_open()
+    let may_walk = !breaker::shared().is_open()
         && pronghorn_v8::fault::is_ours()
         && handler::in_own_isolate(slot);
     let now = clock::monotonic_ns();

@@ -20,6 +20,8 @@
 //! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
 //! sampling one, which only ends its sleep.
 //!
+//! It is a [`spawn::bare`] thread: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
+//!
 //! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
 //! a fork waits for. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
@@ -31,12 +33,12 @@ use crate::park::{Parking, Sleep};
 use crate::slot::{self, ThreadSlot};
 use crate::waker::Waker;
 use crate::{buffer, clock, failure, interrupt, session, signal, spawn, statistics};
-use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
+use pronghorn_sync::mapping::{Kind, unmap_inherited};
+use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, Wiped, failpoint, fork};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
-use std::thread::JoinHandle;
 
 /// A thread that used less CPU than this since its last sample has not run: it only came back from the handler.
 const SLACK_NS: u64 = 12_000;
@@ -44,32 +46,31 @@ const SLACK_NS: u64 = 12_000;
 const LONGEST_WATCH_NS: u64 = 500_000_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
 const RESOLVE_AFTER_NS: u64 = 100_000_000;
+/// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
+const OVERDUE_NS: u64 = 100_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
 const QUIET_ROUNDS: u32 = 2;
 
 struct State {
-    parking: Parking,
     stopping: AtomicBool,
     /// The ticker's own thread id; 0 while it does not run.
     tid: AtomicI32,
     /// Only the controlling thread takes this lock.
-    handle: Guarded<Option<JoinHandle<()>>>,
+    handle: Guarded<Option<spawn::Bare>>,
 }
 
 impl State {
     const fn new() -> Self {
         Self {
-            parking: Parking::new(),
             stopping: AtomicBool::new(false),
             tid: AtomicI32::new(0),
             handle: Guarded::new(None),
         }
     }
 
-    /// What a child starts with: no thread, and nobody who sleeps.
+    /// What a child starts with: no thread.
     fn inherited(&self) -> Self {
         let Self {
-            parking: _,
             stopping: _,
             tid: _,
             handle: _,
@@ -80,18 +81,29 @@ impl State {
 
 static STATE: Resettable<State> = Resettable::new(State::new());
 
-/// Starts the thread. Errors carry the reason why the system refuses a thread.
-pub fn start(interval_ns: u64) -> std::io::Result<()> {
+/// Where the ticker sleeps: written at each tick, so not for forks to copy. In a child nobody sleeps.
+static PARKING: Wiped<Parking> = Wiped::new(Parking::new());
+
+static BODY: spawn::Body = spawn::Body {
+    name: c"pronghorn",
+    work: tick,
+};
+
+extern "C" fn tick() {
+    failure::guarded("the ticker", || Ticker::new(session::interval_ns()).run());
+}
+
+/// Starts the thread, for the session that is set up. Errors carry the reason why the system refuses a thread.
+pub fn start() -> std::io::Result<()> {
     let state = STATE.get();
     state.handle.lock().with(|handle| {
         if handle.is_some() {
             return Ok(());
         }
+        // Where the kernel wipes nothing it stays where it is.
+        PARKING.install();
         state.stopping.store(false, Release);
-        let thread = spawn::without_signals("pronghorn", move || {
-            failure::guarded("the ticker", || Ticker::new(interval_ns).run());
-        });
-        *handle = Some(thread?);
+        *handle = Some(spawn::bare(&BODY)?);
         Ok(())
     })
 }
@@ -101,18 +113,16 @@ pub fn stop() {
     let state = STATE.get();
     let handle = state.handle.lock().with(Option::take);
     state.stopping.store(true, SeqCst);
-    state.parking.wake();
-    if let Some(handle) = handle {
-        while !handle.is_finished() {
+    PARKING.get().wake();
+    if let Some(mut handle) = handle {
+        while let Err(running) = handle.try_join() {
             if fork::forked() {
                 // A handler of this very thread forked while it waited: the thread does not exist here.
-                std::mem::forget(handle);
                 return;
             }
+            handle = running;
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
-        // The ticker catches its own panics, so joining cannot fail in a way that matters.
-        let _ = handle.join();
     }
     state.tid.store(0, Relaxed);
 }
@@ -121,19 +131,24 @@ pub fn stop() {
 /// Async-signal-safe.
 #[inline]
 pub fn wake() {
-    STATE.get().parking.wake();
+    PARKING.get().wake();
 }
 
 /// A thread runs that may have been at rest: a ticker that is parked begins to tick. One load if it is not. Async-signal-safe.
 #[inline]
 pub fn unpark() {
-    STATE.get().parking.unpark();
+    PARKING.get().unpark();
 }
 
 /// In a forked process, step two: the thread is gone.
 pub(crate) fn reset_after_fork(alone: &Alone) {
     let fresh = STATE.get().inherited();
     STATE.reset(alone, fresh);
+    let fresh = PARKING.get().inherited();
+    PARKING.reset(alone, fresh);
+    // What the ticker knew, and where it ran.
+    unmap_inherited(Kind::Ticker, alone);
+    unmap_inherited(Kind::Stack, alone);
 }
 
 /// The ticker's thread id; 0 while it does not run.
@@ -156,6 +171,8 @@ struct Watch {
     still_since: u64,
     quiet_rounds: u32,
     unresolved_since: u64,
+    /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
+    asked_at_cpu: u64,
     waker: Option<Waker>,
     waker_refused: bool,
 }
@@ -182,7 +199,7 @@ enum Slept {
 struct Ticker {
     interval_ns: u64,
     slack_ns: u64,
-    watches: Vec<Watch>,
+    watches: MappedVec<Watch>,
     random: u64,
     /// When the list of images was last looked after.
     images_at: u64,
@@ -195,7 +212,7 @@ impl Ticker {
         Self {
             interval_ns,
             slack_ns: SLACK_NS.min(interval_ns / 4),
-            watches: Vec::new(),
+            watches: MappedVec::new(Kind::Ticker),
             random: clock::monotonic_ns() | 1,
             images_at: 0,
             discovery: session::all_threads().then(Discovery::new),
@@ -213,7 +230,7 @@ impl Ticker {
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
         }
         while !state.stopping.load(SeqCst) {
-            state.parking.look();
+            PARKING.get().look();
             let now = clock::monotonic_ns();
             if let Some(discovery) = &mut self.discovery {
                 discovery.look(now);
@@ -231,21 +248,21 @@ impl Ticker {
 
     /// Sleeps as [`Ticker::round`] says, unless there is something to do.
     fn sleep(&self, sleep: Sleep, until: Option<u64>) -> Slept {
-        let state = STATE.get();
-        state.parking.announce(sleep);
+        let (state, parking) = (STATE.get(), PARKING.get());
+        parking.announce(sleep);
         failpoint!("ticker-parking");
         let wanted = self.discovery.is_some() && discovery::is_wanted();
-        let stirred = sleep == Sleep::Parked && state.parking.was_stirred();
+        let stirred = sleep == Sleep::Parked && parking.was_stirred();
         let begun = stirred || (until.is_none() && !all_poll());
         if state.stopping.load(SeqCst) || wanted || begun {
-            state.parking.withdraw();
+            parking.withdraw();
             return if begun {
                 Slept::UnparkedEarly
             } else {
                 Slept::Enough
             };
         }
-        let on_time = state.parking.wait(sleep, until);
+        let on_time = parking.wait(sleep, until);
         if sleep == Sleep::Parked && !on_time {
             return Slept::UnparkedEarly;
         }
@@ -287,10 +304,7 @@ impl Ticker {
 
     fn look(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) -> Look {
         let (interval, slack) = (self.interval_ns, self.slack_ns);
-        if self.watches.len() <= index {
-            // Few threads are the rule; in a child what this holds is abandoned.
-            self.watches.resize_with(index + 1, Watch::default);
-        }
+        while self.watches.len() <= index && self.watches.push(Watch::default()).is_ok() {}
         let Some(watch) = self.watches.get_mut(index) else {
             return Look::Quiet;
         };
@@ -339,6 +353,7 @@ impl Ticker {
             .compare_exchange(0, now, Relaxed, Relaxed)
             .is_ok()
         {
+            watch.asked_at_cpu = cpu;
             match signal::send(index, slot, on_sampling_signal) {
                 signal::Sent::Yes => {
                     statistics::shared().signals_sent.fetch_add(1, Relaxed);
@@ -347,6 +362,9 @@ impl Ticker {
                     slot.pending_since.store(0, Relaxed);
                 }
             }
+        } else if cpu.saturating_sub(watch.asked_at_cpu) > OVERDUE_NS {
+            watch.asked_at_cpu = cpu;
+            give_up_if_lost(slot, tid);
         }
         Look::Running
     }
@@ -381,6 +399,25 @@ impl Watch {
     }
 }
 
+/// The thread has run for long with a signal under way: it blocks the signal, which then waits for it, or somebody has swallowed it, and the
+/// next one is to be sent.
+fn give_up_if_lost(slot: &ThreadSlot, tid: i32) {
+    let sent = slot.pending_since.load(Relaxed);
+    let waits = {
+        let _section = fork::enter();
+        signal::is_waiting_for(tid)
+    };
+    if waits == Some(false)
+        && sent != 0
+        && slot
+            .pending_since
+            .compare_exchange(sent, 0, Relaxed, Relaxed)
+            .is_ok()
+    {
+        statistics::shared().lost_signals.fetch_add(1, Relaxed);
+    }
+}
+
 /// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
 fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, now: u64) {
     let used = slot.buffer.used();
@@ -411,21 +448,23 @@ mod tests {
     #[test]
     fn a_fork_leaves_nothing_of_what_was_set() {
         let state = State::new();
-        state.parking.announce(Sleep::Parked);
         state.stopping.store(true, Relaxed);
         state.tid.store(7, Relaxed);
-        let thread = std::thread::spawn(|| {});
+        extern "C" fn nothing() {}
+        static NOTHING: spawn::Body = spawn::Body {
+            name: c"nothing",
+            work: nothing,
+        };
+        let thread = spawn::bare(&NOTHING).unwrap();
         state.handle.lock().with(|handle| *handle = Some(thread));
         // Held by a thread that is gone.
         std::mem::forget(state.handle.lock());
 
         let State {
-            parking,
             stopping,
             tid,
             handle,
         } = state.inherited();
-        assert!(parking.is_awake());
         assert!(!stopping.load(Relaxed));
         assert_eq!(tid.load(Relaxed), 0);
         assert!(handle.lock().with(|handle| handle.is_none()));

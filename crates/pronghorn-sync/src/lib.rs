@@ -4,6 +4,7 @@
 //! - [`Resettable`]: the state of a component, replaced whole after a fork.
 //! - [`RawLock`]: an atomic word with `try_lock`, `lock` and `unlock`.
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
+//! - [`Wiped`]: a static in memory that no fork copies.
 //! - [`Mapping`], [`MappedVec`]: memory outside the allocator, which a child unmaps without looking into it.
 //! - `descriptors`: open files of our threads, which a child closes.
 //! - [`Alone`]: the proof that a reset has the process to itself.
@@ -27,6 +28,8 @@ pub mod mapping;
 mod primitives;
 mod raw_lock;
 mod resettable;
+#[cfg(not(loom))]
+mod wiped;
 
 pub use alone::Alone;
 pub use guarded::{Guard, Guarded, OwnedGuard};
@@ -36,3 +39,5 @@ pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
 pub use raw_lock::{RawLock, RawLockGuard};
 pub use resettable::Resettable;
+#[cfg(not(loom))]
+pub use wiped::{Wiped, Zeroed};

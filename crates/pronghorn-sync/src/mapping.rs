@@ -40,6 +40,22 @@ pub enum Kind {
     Slot = 1,
     /// What a signal handler writes. No reset unmaps it: a late signal may still name what lies in it.
     Buffer = 2,
+    /// What our threads and handlers write all the time, and no child needs: forks do not copy it, a child finds it zeroed
+    /// (`wiped.rs`; copied all the same where the kernel cannot do that).
+    Wiped = 3,
+    /// What the ticker knows of the threads; wiped too.
+    Ticker = 4,
+    /// The stack of a thread of ours; wiped too.
+    Stack = 5,
+}
+
+impl Kind {
+    const fn is_wiped(self) -> bool {
+        match self {
+            Self::Slot | Self::Buffer => false,
+            Self::Wiped | Self::Ticker | Self::Stack => true,
+        }
+    }
 }
 
 /// Why there is no memory.
@@ -85,15 +101,15 @@ impl Mapping {
     /// The table is full, or the kernel refuses.
     pub fn new(bytes: usize, kind: Kind) -> Result<Self, MapError> {
         let bytes = rounded(bytes)?;
-        let identity = owner() | of_kind(kind);
-        match Self::take_idle(bytes, identity) {
+        match Self::take_idle(bytes, owner() | of_kind(kind)) {
             Some(mapping) => Ok(mapping),
-            None => Self::fresh(bytes, identity),
+            None => Self::fresh(bytes, kind),
         }
     }
 
     /// One from the kernel, zeroed. `bytes` are whole pages.
-    fn fresh(bytes: usize, identity: u64) -> Result<Self, MapError> {
+    fn fresh(bytes: usize, kind: Kind) -> Result<Self, MapError> {
+        let identity = owner() | of_kind(kind);
         let entry = TABLE
             .iter()
             .find(|entry| {
@@ -109,6 +125,9 @@ impl Mapping {
             entry.word.store(FREE, Release);
             return Err(MapError::Refused(errno));
         };
+        if kind.is_wiped() {
+            crate::wiped::advise(base, bytes);
+        }
         entry.base.store(base.as_ptr(), Relaxed);
         entry.bytes.store(bytes, Relaxed);
         entry.word.store(identity | LIVE, Release);
@@ -228,7 +247,7 @@ impl Drop for Mapping {
 /// # Errors
 /// As [`Mapping::new`].
 pub fn for_good(bytes: usize, kind: Kind) -> Result<NonNull<u8>, MapError> {
-    let mapping = Mapping::fresh(rounded(bytes)?, owner() | of_kind(kind))?;
+    let mapping = Mapping::fresh(rounded(bytes)?, kind)?;
     let base = mapping.base;
     std::mem::forget(mapping);
     Ok(base)

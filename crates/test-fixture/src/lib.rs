@@ -39,6 +39,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("changeDisposition", signals::change_disposition),
         ("ownHandlerCalls", signals::own_handler_calls),
         ("blockSignal", signals::block_signal),
+        ("swallowSignal", signals::swallow_signal),
         ("paintSignalStack", stack::paint_signal_stack),
         ("usedSignalStack", stack::used_signal_stack),
         ("installSegvHandler", faults::install_segv_handler),

@@ -64,6 +64,33 @@ pub(crate) unsafe extern "C" fn send_forged_signal(
     from_number(env, if result == 0 { 0.0 } else { f64::from(errno) })
 }
 
+/// What [`swallow_signal`] has taken the place of.
+static SWALLOWED: std::sync::Mutex<Option<libc::sigaction>> = std::sync::Mutex::new(None);
+
+/// `swallowSignal(signal, on)`: 1 has every such signal ignored, 0 puts back what was there. Returns 0, or -1.
+pub(crate) unsafe extern "C" fn swallow_signal(env: *mut c_void, info: *mut c_void) -> *mut c_void {
+    let env = Env(env);
+    let [signal, on] = arguments::<2>(env, info).map(|value| number(env, value));
+    let mut before = SWALLOWED.lock().unwrap();
+    // SAFETY: a zeroed sigaction is valid, the other one came from the kernel; both are places of ours.
+    let result = unsafe {
+        let mut old: libc::sigaction = core::mem::zeroed();
+        let mut ignore: libc::sigaction = core::mem::zeroed();
+        ignore.sa_sigaction = libc::SIG_IGN;
+        let new = if on == 0.0 {
+            before.take().unwrap_or(ignore)
+        } else {
+            ignore
+        };
+        let result = libc::sigaction(signal as c_int, &new, &mut old);
+        if on != 0.0 {
+            *before = Some(old);
+        }
+        result
+    };
+    from_number(env, f64::from(result))
+}
+
 /// `dispositionOf(signal)`: "default", "ignore", or the path of the image that the handler's address lies in.
 pub(crate) unsafe extern "C" fn disposition_of(env: *mut c_void, info: *mut c_void) -> *mut c_void {
     let env = Env(env);

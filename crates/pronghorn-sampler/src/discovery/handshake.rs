@@ -73,7 +73,7 @@ struct Ask {
     /// Grows with each use, so that a late signal or interrupt of a former use is not taken for one of this.
     nonce: AtomicU32,
     /// The timer, as timer_create(2) gave it.
-    timer: AtomicPtr<c_void>,
+    timer: AtomicI32,
     isolate: AtomicPtr<c_void>,
     pc: AtomicPtr<()>,
     without: AtomicU32,
@@ -90,7 +90,7 @@ impl Ask {
             state: AtomicU32::new(FREE),
             tid: AtomicI32::new(0),
             nonce: AtomicU32::new(0),
-            timer: AtomicPtr::new(std::ptr::null_mut()),
+            timer: AtomicI32::new(0),
             isolate: AtomicPtr::new(std::ptr::null_mut()),
             pc: AtomicPtr::new(std::ptr::null_mut()),
             without: AtomicU32::new(0),

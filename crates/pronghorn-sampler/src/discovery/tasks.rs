@@ -2,18 +2,78 @@
 //!
 //! Reads /proc/self/task, so the caller holds a fork section: a child must not inherit the open folder. Nothing here writes.
 
-use pronghorn_sync::failpoint;
+use pronghorn_sync::mapping::MapError;
+use pronghorn_sync::{MappedVec, failpoint};
 
-/// The ids of all threads, oldest first (the kernel lists them in the order in which they were made). Empty where there is no
-/// /proc.
-pub(super) fn list() -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc/self/task") else {
-        return Vec::new();
+/// What one call for entries is given room for: some sixty threads.
+const ROOM: usize = 2048;
+/// Of a `linux_dirent64`: where its length and its name stand (getdents64(2)).
+const LENGTH_AT: usize = 16;
+const NAME_AT: usize = 19;
+
+/// Fills `ids` with the ids of all threads, oldest first (the kernel lists them in the order in which they were made). None where there is
+/// no /proc. Does not allocate otherwise than in `ids`.
+///
+/// # Errors
+/// There is no memory for as many.
+pub(super) fn list(ids: &mut MappedVec<i32>) -> Result<(), MapError> {
+    ids.truncate(0);
+    // SAFETY: a NUL-terminated path.
+    let folder = unsafe {
+        libc::open(
+            c"/proc/self/task".as_ptr(),
+            libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC,
+        )
     };
+    if folder < 0 {
+        return Ok(());
+    }
     failpoint!("ticker-tasks");
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect()
+    let read = read_all(folder, ids);
+    // SAFETY: opened above.
+    unsafe { libc::close(folder) };
+    read
+}
+
+fn read_all(folder: i32, ids: &mut MappedVec<i32>) -> Result<(), MapError> {
+    let mut room = [0u64; ROOM / 8];
+    loop {
+        // SAFETY: as many bytes as `room` has.
+        let length =
+            unsafe { libc::syscall(libc::SYS_getdents64, folder, room.as_mut_ptr(), ROOM) };
+        let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else {
+            return Ok(());
+        };
+        // SAFETY: all of `room` is initialized, and bytes need no alignment.
+        let bytes = unsafe { std::slice::from_raw_parts(room.as_ptr().cast::<u8>(), ROOM) };
+        each_id(bytes.get(..length).unwrap_or_default(), |id| ids.push(id))?;
+    }
+}
+
+/// The numbers among the names of a folder's entries.
+fn each_id(
+    mut entries: &[u8],
+    mut take: impl FnMut(i32) -> Result<(), MapError>,
+) -> Result<(), MapError> {
+    while let Some(&[low, high]) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
+        let length = usize::from(u16::from_ne_bytes([low, high]));
+        let Some((entry, rest)) = entries
+            .split_at_checked(length)
+            .filter(|_| length > NAME_AT)
+        else {
+            break;
+        };
+        let name = entry.get(NAME_AT..).unwrap_or_default();
+        let digits = name.split(|&byte| byte == 0).next().unwrap_or_default();
+        if let Some(id) = std::str::from_utf8(digits)
+            .ok()
+            .and_then(|digits| digits.parse().ok())
+        {
+            take(id)?;
+        }
+        entries = rest;
+    }
+    Ok(())
 }
 
 /// How many threads there are, by the link count of the folder: a microsecond, and no descriptor. 0 where there is no /proc.
@@ -31,6 +91,61 @@ pub(super) fn count() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pronghorn_sync::mapping::Kind;
+
+    fn listed() -> Vec<i32> {
+        let mut ids = MappedVec::new(Kind::Ticker);
+        list(&mut ids).unwrap();
+        ids.to_vec()
+    }
+
+    #[test]
+    fn all_threads_are_listed_however_many_calls_it_takes() {
+        const MANY: usize = 300;
+        let end = std::sync::Barrier::new(MANY + 1);
+        std::thread::scope(|scope| {
+            for _ in 0..MANY {
+                scope.spawn(|| end.wait());
+            }
+            let mut ids = listed();
+            let by_library = std::fs::read_dir("/proc/self/task").unwrap().count();
+            assert!(by_library > MANY && ids.len() >= MANY);
+            ids.sort_unstable();
+            assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "each once");
+            end.wait();
+        });
+    }
+
+    #[test]
+    fn entries_that_make_no_sense_end_the_list() {
+        let entry = |length: u16, name: &[u8]| {
+            let mut bytes = vec![0; NAME_AT];
+            bytes[LENGTH_AT..LENGTH_AT + 2].copy_from_slice(&length.to_ne_bytes());
+            bytes.extend_from_slice(name);
+            bytes
+        };
+        let ids_of = |bytes: &[u8]| {
+            let mut ids = Vec::new();
+            each_id(bytes, |id| {
+                ids.push(id);
+                Ok(())
+            })
+            .unwrap();
+            ids
+        };
+        let good = [
+            entry(24, b"12\0\0\0"),
+            entry(24, b"..\0\0\0"),
+            entry(24, b"7\0\0\0\0"),
+        ]
+        .concat();
+        assert_eq!(ids_of(&good), [12, 7]);
+        for length in [0, 18, 19, 2000] {
+            let bad = [entry(24, b"12\0\0\0"), entry(length, b"7\0\0\0\0")].concat();
+            assert_eq!(ids_of(&bad), [12]);
+        }
+        (0..good.len()).for_each(|cut| drop(ids_of(&good[..cut])));
+    }
 
     #[test]
     fn a_new_thread_is_listed_and_counted_until_it_ends() {
@@ -42,14 +157,14 @@ mod tests {
             let _ = wait.recv();
         });
         let tid = receiver.recv().unwrap();
-        assert!(list().contains(&tid));
+        assert!(listed().contains(&tid));
         assert!(count() >= 2);
         // SAFETY: getpid has no preconditions.
-        assert_eq!(list().first(), Some(&unsafe { libc::getpid() }));
+        assert_eq!(listed().first(), Some(&unsafe { libc::getpid() }));
         drop(end);
         thread.join().unwrap();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while list().contains(&tid) {
+        while listed().contains(&tid) {
             assert!(std::time::Instant::now() < deadline);
         }
     }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::buffer::{RecordHeader, SampleBuffer};
+use crate::statistics::SlotCounters;
+use std::sync::atomic::AtomicU64;
 
 fn with_a_record(buffer: &SampleBuffer) {
-    assert!(buffer.map());
     buffer.begin().unwrap().commit(RecordHeader::default());
     assert_eq!(buffer.records(), 1);
 }
@@ -12,6 +13,7 @@ fn with_a_record(buffer: &SampleBuffer) {
 /// A slot with every field set but the context: only V8 has layouts, so that is checked by the tests that fork.
 fn set() -> ThreadSlot {
     let slot = ThreadSlot::new();
+    assert!(slot.map());
     for word in [&slot.session, &slot.pending_since, &slot.cpu_at_look] {
         word.store(7, Relaxed);
     }
@@ -41,7 +43,6 @@ fn set() -> ThreadSlot {
     with_a_record(&slot.gc_stack);
     slot.isolate.store(std::ptr::dangling_mut(), Relaxed);
     slot.thread.store(std::ptr::dangling_mut(), Relaxed);
-    assert!(map_cache(&slot));
     for counter in counters(&slot.counters) {
         counter.store(7, Relaxed);
     }
@@ -73,80 +74,114 @@ fn a_fork_leaves_the_memory_and_its_own_threads_record_of_what_was_set() {
             tid,
             nonce,
             armed,
-            busy,
             session,
-            pending_since,
-            cpu_at_look,
-            interrupt_asked,
-            ending,
-            drains,
-            account,
-            buffer,
-            gc_stack,
-            backlog,
-            gc_depth,
-            gc_samples,
-            gc_labels,
             label_word,
             label_key,
             label_place,
             isolate,
-            unwind_cache,
             thread,
-            counters: counted,
+            memory,
             context,
         } = before.inherited(new_tid);
         assert_eq!(tid.load(Relaxed), new_tid);
         assert_eq!(nonce.load(Relaxed), 8, "a late signal is for another use");
-        for flag in [armed, busy, interrupt_asked, ending] {
-            assert!(!flag.load(Relaxed));
-        }
-        for word in [session, pending_since, cpu_at_look] {
-            assert_eq!(word.load(Relaxed), 0);
-        }
+        assert!(!armed.load(Relaxed));
+        assert_eq!(session.load(Relaxed), 0);
         assert!(label_word.load(Relaxed).is_null() && label_key.load(Relaxed).is_null());
         assert_eq!(label_place.load(Relaxed), 0);
-        for word in [drains, backlog, gc_depth, gc_samples, gc_labels] {
-            assert_eq!(word.load(Relaxed), 0);
-        }
-        assert_eq!(account.words(), [0; 6]);
-        for memory in [buffer, gc_stack] {
-            assert!(memory.is_empty());
-            assert_eq!(memory.records(), 0);
-            assert!(memory.begin().is_some(), "it has its memory");
-        }
         let is_own = new_tid != 0;
         assert_eq!(!isolate.load(Relaxed).is_null(), is_own);
         assert_eq!(!thread.load(Relaxed).is_null(), is_own);
-        assert_eq!(
-            unwind_cache.load(Relaxed),
-            before.unwind_cache.load(Relaxed)
-        );
-        for counter in counters(&counted) {
-            assert_eq!(counter.load(Relaxed), 0);
-        }
+        assert_eq!(memory.load(Relaxed), before.memory.load(Relaxed));
         assert!(context.into_inner().is_none());
     }
 }
 
+fn assert_at_rest(live: Live) {
+    let Live {
+        busy,
+        pending_since,
+        cpu_at_look,
+        interrupt_asked,
+        ending,
+        drains,
+        account,
+        buffer,
+        gc_stack,
+        backlog,
+        gc_depth,
+        gc_samples,
+        gc_labels,
+        counters: counted,
+    } = live;
+    for flag in [busy, interrupt_asked, ending] {
+        assert!(!flag.load(Relaxed));
+    }
+    for word in [pending_since, cpu_at_look] {
+        assert_eq!(word.load(Relaxed), 0);
+    }
+    for word in [drains, backlog, gc_depth, gc_samples, gc_labels] {
+        assert_eq!(word.load(Relaxed), 0);
+    }
+    assert_eq!(account.words(), [0; 6]);
+    for memory in [buffer, gc_stack] {
+        assert!(memory.is_empty() && memory.begin().is_none());
+        assert_eq!(memory.records(), 0);
+    }
+    for counter in counters(&counted) {
+        assert_eq!(counter.load(Relaxed), 0);
+    }
+}
+
 #[test]
-fn the_unwinders_cache_of_a_thread_that_is_gone_is_emptied() {
+fn a_fork_leaves_nothing_of_what_changes_with_every_sample() {
+    assert_at_rest(Live::inherited(&set()));
+    assert_at_rest(Live::new());
+    // SAFETY: this is what a child is given, and it is made of atomics.
+    assert_at_rest(unsafe { std::mem::zeroed() });
+}
+
+#[test]
+fn the_reset_empties_buffers_and_the_cache_of_a_thread_that_is_gone() {
     let slot = set();
-    let cache = slot
-        .unwind_cache
-        .load(Relaxed)
+    let memory = slot.memory().unwrap();
+    let cache = std::ptr::from_ref(memory.cache())
+        .cast_mut()
         .cast::<[u8; size_of::<UnwindCache>()]>();
     // SAFETY: mapped by `set`, of that size, and any content is valid; nobody else knows it.
     let content = || unsafe { cache.read() };
     // SAFETY: as above.
     unsafe { cache.write([0xff; size_of::<UnwindCache>()]) };
-    slot.inherited(9);
-    assert!(
-        content().iter().all(|&byte| byte == 0xff),
-        "its own is whole"
-    );
-    slot.inherited(0);
-    assert!(content().iter().all(|&byte| byte == 0));
+    // SAFETY: nobody else knows the slot.
+    let alone = unsafe { Alone::vouch() };
+    for (is_own, left) in [(true, 0xff), (false, 0)] {
+        memory.reset(&alone, is_own);
+        assert!(content().iter().all(|&byte| byte == left));
+        for buffer in [&slot.buffer, &slot.gc_stack] {
+            assert!(buffer.is_empty());
+            assert!(buffer.begin().is_some(), "it has its memory");
+        }
+        assert!(!slot.busy.load(Relaxed));
+    }
+}
+
+#[test]
+fn a_child_finds_a_slot_at_rest_before_any_reset() {
+    let slot = set();
+    // SAFETY: the child does nothing but look and end.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let at_rest = !slot.busy.load(Relaxed)
+            && slot.buffer.is_empty()
+            && slot.cpu_at_look.load(Relaxed) == 0;
+        // SAFETY: the child ends here.
+        unsafe { libc::_exit(i32::from(!at_rest)) };
+    }
+    let mut status = -1;
+    // SAFETY: a child of this process, a place of ours.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    assert_eq!(status, 0);
+    assert_eq!(slot.buffer.records(), 1, "the parent has what it had");
 }
 
 #[test]

@@ -1,19 +1,18 @@
 //! The state of this process: its gate, its witnesses, its fork handlers. See the module above.
 //!
 //! # Two kinds of memory
-//! What the thread that forks writes, before and after, lies in [`Wiped`]: the page that the kernel gives to no child. It need not be
-//! write-protected for one, so writing to it right after a fork costs nothing (2 µs otherwise, and again for each further page; measured),
-//! and a child finds it zeroed, which is its state in a child: no fork under way, no witness. What a child has to know lies in
-//! ordinary statics.
+//! What the thread that forks writes, before and after, lies in [`Words`], in memory that forks do not copy (`wiped.rs`): a child finds it
+//! zeroed, which is its state in a child: no fork under way, no witness. What a child has to know lies in ordinary statics, and is
+//! written by the child handler, or where a fork is late.
 
 use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, Release, SeqCst},
 };
 
 use super::gate::{Forks, Inside};
-use crate::Histogram;
 use crate::primitives::wait_step;
+use crate::{Histogram, Wiped, Zeroed};
 
 /// How long a fork waits for our native threads.
 pub const PATIENCE_NS: u64 = 1_000_000;
@@ -24,9 +23,8 @@ const HERE: u32 = 0x7072_6f6e;
 /// Forks at a time whose threads are spared the sampling signal.
 const FORKING: usize = 16;
 
-/// What the handlers write in the parent. Valid when zeroed.
-#[repr(C, align(4096))]
-struct Wiped {
+/// What the handlers write in the parent.
+struct Words {
     forks: Forks,
     witness: AtomicU32,
     /// Threads between their prepare and their parent handler, negative if that gave up waiting; 0 where there is none.
@@ -39,11 +37,12 @@ struct Wiped {
     handlers_time: Histogram,
 }
 
-// Fork: these tell, and are explained above; the handlers' registration and the addresses are kept.
-/// The page that a fork wipes; null before `install` or where the kernel cannot do that.
-static PAGE: AtomicPtr<Wiped> = AtomicPtr::new(std::ptr::null_mut());
-/// Stands in where the kernel wipes no page: copied by a fork like everything, so the child handler clears its gate.
-static UNWIPED: Wiped = Wiped {
+// SAFETY: made of atomics, which zeroes make: nobody forks, and the witness is not there.
+unsafe impl Zeroed for Words {}
+
+// Fork: these tell, and are explained above; the handlers' registration is kept.
+/// Wiped from `install` on, where the kernel can do that. Elsewhere it is copied by a fork, and the child handler clears its gate.
+static WORDS: Wiped<Words> = Wiped::new(Words {
     forks: Forks::new(),
     witness: AtomicU32::new(0),
     forking: [const { AtomicI32::new(0) }; FORKING],
@@ -51,7 +50,7 @@ static UNWIPED: Wiped = Wiped {
     late_forks: AtomicU64::new(0),
     unmarked_late: AtomicU32::new(0),
     handlers_time: Histogram::new(),
-};
+});
 // Fork: as above.
 /// How many forks lie between the first process and this one, as far as handlers ran.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -62,20 +61,13 @@ static INSIDE: Inside = Inside::new();
 static GAVE_UP: AtomicU32 = AtomicU32::new(0);
 /// Whether the fork that made this process ran no handlers: nobody else's either.
 static SILENT: AtomicBool = AtomicBool::new(false);
-/// When the last prepare handler ran (monotonic).
-static PREPARED_AT: AtomicU64 = AtomicU64::new(0);
-/// The process that acknowledged last, where there is no page; 0 before `install`.
+/// When the child handler ran (monotonic); 0 in a process that has acknowledged its fork.
+static FORKED_AT: AtomicU64 = AtomicU64::new(0);
+/// The process that acknowledged last, where nothing is wiped; 0 before `install`.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 static STAGE: AtomicU8 = AtomicU8::new(0);
 static HANDLERS: AtomicBool = AtomicBool::new(false);
 static HANDLERS_ERROR: AtomicI32 = AtomicI32::new(0);
-
-/// The words that the handlers write in the parent.
-#[inline]
-fn words() -> &'static Wiped {
-    // SAFETY: null, or the page that `install_by` mapped, zeroed and for good.
-    unsafe { PAGE.load(Relaxed).as_ref() }.unwrap_or(&UNWIPED)
-}
 
 /// What tells that this process was forked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +92,7 @@ pub struct Installed {
 /// How the parts of [`install`] are done: the system's way, or one that a test makes fail.
 struct System {
     register: fn() -> i32,
-    wiped_page: fn() -> Option<*mut Wiped>,
+    wipe: fn() -> bool,
 }
 
 /// Registers the fork handlers and puts up the witness, once per process; later calls, from other threads too, return what the first came to.
@@ -108,7 +100,7 @@ struct System {
 pub fn install() -> Installed {
     let system = System {
         register: register_handlers,
-        wiped_page,
+        wipe: || WORDS.install(),
     };
     install_by(&system)
 }
@@ -117,9 +109,8 @@ fn install_by(system: &System) -> Installed {
     if STAGE.compare_exchange(0, 1, SeqCst, SeqCst).is_ok() {
         // SAFETY: getpid has no preconditions.
         PROCESS.store(unsafe { libc::getpid() }, Relaxed);
-        if let Some(page) = (system.wiped_page)() {
-            PAGE.store(page, Release);
-            words().witness.store(HERE, Relaxed);
+        if (system.wipe)() {
+            WORDS.get().witness.store(HERE, Relaxed);
         }
         let error = (system.register)();
         HANDLERS_ERROR.store(error, Relaxed);
@@ -151,10 +142,10 @@ pub fn installed() -> Option<Installed> {
     (STAGE.load(SeqCst) == 2).then(|| Installed {
         handlers: HANDLERS.load(Relaxed),
         error: HANDLERS_ERROR.load(Relaxed),
-        witness: if PAGE.load(Acquire).is_null() {
-            Witness::ProcessId
-        } else {
+        witness: if WORDS.is_wiped() {
             Witness::Page
+        } else {
+            Witness::ProcessId
         },
     })
 }
@@ -162,30 +153,6 @@ pub fn installed() -> Option<Installed> {
 fn register_handlers() -> i32 {
     // SAFETY: three functions of this image, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(on_prepare), Some(on_parent), Some(on_child)) }
-}
-
-/// A fresh page that reads zero after a fork; `None` if there is no memory or the kernel does not wipe.
-fn wiped_page() -> Option<*mut Wiped> {
-    const BYTES: usize = size_of::<Wiped>();
-    // SAFETY: an anonymous mapping at an address of the kernel's choice; the advice concerns only that mapping.
-    unsafe {
-        let page = libc::mmap(
-            std::ptr::null_mut(),
-            BYTES,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        if page == libc::MAP_FAILED {
-            return None;
-        }
-        if libc::madvise(page, BYTES, libc::MADV_WIPEONFORK) != 0 {
-            libc::munmap(page, BYTES);
-            return None;
-        }
-        Some(page.cast())
-    }
 }
 
 /// Whether this process was forked off and has not acknowledged it: then nothing of ours may do anything. Costs a few
@@ -196,8 +163,8 @@ pub fn forked() -> bool {
     if GENERATION.load(Relaxed) != ACKNOWLEDGED.load(Relaxed) {
         return true;
     }
-    if !PAGE.load(Relaxed).is_null() {
-        return words().witness.load(Relaxed) != HERE;
+    if WORDS.is_wiped() {
+        return WORDS.get().witness.load(Relaxed) != HERE;
     }
     let known = PROCESS.load(Relaxed);
     // SAFETY: getpid has no preconditions.
@@ -230,7 +197,7 @@ pub fn late() -> bool {
 /// In limbo: when the fork happened, by the monotonic clock in nanoseconds. `None` if it ran no handlers.
 #[must_use]
 pub fn forked_at() -> Option<u64> {
-    let at = PREPARED_AT.load(Relaxed);
+    let at = FORKED_AT.load(Relaxed);
     (handlers_ran() && at != 0).then_some(at)
 }
 
@@ -246,25 +213,25 @@ pub fn was_silent() -> bool {
 /// Forks of this process that did not wait long enough for our native threads.
 #[must_use]
 pub fn late_forks() -> u64 {
-    words().late_forks.load(Relaxed)
+    WORDS.get().late_forks.load(Relaxed)
 }
 
 /// Whether the thread is inside fork(2): a signal would make the kernel begin anew.
 #[must_use]
 pub fn is_forking(tid: i32) -> bool {
-    let forking = &words().forking;
+    let forking = &WORDS.get().forking;
     forking.iter().any(|place| place.load(Relaxed).abs() == tid)
 }
 
 /// What prepare and parent handler took together, for each fork of this process.
 #[must_use]
 pub fn handlers_time() -> &'static Histogram {
-    &words().handlers_time
+    &WORDS.get().handlers_time
 }
 
 /// Forgets the durations and the late forks counted so far.
 pub fn clear_statistics() {
-    let words = words();
+    let words = WORDS.get();
     words.handlers_time.clear();
     words.late_forks.store(0, Relaxed);
 }
@@ -275,16 +242,16 @@ pub fn acknowledge() {
     if forked() {
         SILENT.store(!handlers_ran(), Relaxed);
     }
-    let words = words();
+    let words = WORDS.get();
     clear_statistics();
-    if PAGE.load(Relaxed).is_null() {
+    if !WORDS.is_wiped() {
         for place in &words.forking {
             place.store(0, Relaxed);
         }
         words.unmarked_late.store(0, Relaxed);
         words.forks.clear();
     }
-    PREPARED_AT.store(0, Relaxed);
+    FORKED_AT.store(0, Relaxed);
     INSIDE.clear();
     GAVE_UP.store(0, Relaxed);
     // SAFETY: getpid has no preconditions.
@@ -306,7 +273,7 @@ pub struct Section(());
 
 /// Enters a section; waits while a fork is under way. JavaScript threads need none. Not in a signal handler, not nested.
 pub fn enter() -> Section {
-    INSIDE.enter(&words().forks);
+    INSIDE.enter(&WORDS.get().forks);
     Section(())
 }
 
@@ -333,7 +300,7 @@ fn own_tid() -> i32 {
 
 unsafe extern "C" fn on_prepare() {
     let began = now();
-    let words = words();
+    let words = WORDS.get();
     // In limbo there is nobody to wait for: whoever is counted as inside was so in the parent, and makes this fork late as well.
     let limbo = forked();
     let clear = words.forks.hold(&INSIDE, || {
@@ -344,7 +311,6 @@ unsafe extern "C" fn on_prepare() {
     if !clear {
         words.late_forks.fetch_add(1, Relaxed);
     }
-    PREPARED_AT.store(began, Relaxed);
     let mark = if clear { own_tid() } else { -own_tid() };
     let free = |place: &&AtomicI32| place.compare_exchange(0, mark, Relaxed, Relaxed).is_ok();
     // If all places are taken, this thread is signalled while it forks, as if nothing had been done about it.
@@ -362,7 +328,7 @@ unsafe extern "C" fn on_prepare() {
 
 unsafe extern "C" fn on_parent() {
     let began = now();
-    let words = words();
+    let words = WORDS.get();
     words.forks.release();
     let tid = own_tid();
     let own = |place: &&AtomicI32| place.load(Relaxed).abs() == tid;
@@ -388,8 +354,9 @@ fn take_one(counter: &AtomicU32) -> bool {
 
 unsafe extern "C" fn on_child() {
     GENERATION.store(GENERATION.load(Relaxed) + 1, Relaxed);
-    if PAGE.load(Relaxed).is_null() {
-        UNWIPED.forks.clear();
+    FORKED_AT.store(now(), Relaxed);
+    if !WORDS.is_wiped() {
+        WORDS.get().forks.clear();
     }
     if GAVE_UP.load(Relaxed) == 0 {
         // Whoever is counted was only about to step back.

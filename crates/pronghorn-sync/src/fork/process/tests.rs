@@ -85,11 +85,11 @@ fn three_deep(kind: Kind, system: &System, witness: Witness) -> i32 {
 fn every_kind_of_fork_is_seen_once_by_either_witness() {
     let by_page = System {
         register: register_handlers,
-        wiped_page,
+        wipe: || WORDS.install(),
     };
     let by_process_id = System {
         register: register_handlers,
-        wiped_page: || None,
+        wipe: || false,
     };
     for kind in [Kind::Fork, Kind::Raw] {
         let code = in_child(Kind::Fork, || three_deep(kind, &by_page, Witness::Page));
@@ -106,7 +106,7 @@ fn handlers_that_cannot_be_registered_leave_the_witness() {
     let code = in_child(Kind::Fork, || {
         let refused = System {
             register: || libc::ENOMEM,
-            wiped_page,
+            wipe: || WORDS.install(),
         };
         let installed = install_by(&refused);
         let checks = [!installed.handlers, installed.error == libc::ENOMEM];
@@ -128,7 +128,7 @@ fn a_second_install_registers_nothing() {
                 REGISTERED.fetch_add(1, Relaxed);
                 register_handlers()
             },
-            wiped_page,
+            wipe: || WORDS.install(),
         };
         let first = install_by(&counting);
         let second = install_by(&counting);
@@ -147,7 +147,7 @@ fn a_thread_that_finds_another_installing_waits_for_what_comes_of_it() {
                 std::thread::sleep(std::time::Duration::from_millis(20));
                 register_handlers()
             },
-            wiped_page,
+            wipe: || WORDS.install(),
         };
         let other = std::thread::spawn(|| {
             while !INSTALLING.load(SeqCst) {

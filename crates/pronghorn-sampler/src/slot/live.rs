@@ -1,0 +1,85 @@
+//! What of a slot changes with every sample and every look: words of the thread's handler, its safe points and the ticker.
+//!
+//! Threads and orderings: see the module above. Fork: nothing of it is of use to a child, so it lies in the slot's memory, which forks do
+//! not copy (`slot/memory.rs`); zeroes are its state of rest.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+use crate::account::Account;
+use crate::buffer::SampleBuffer;
+use crate::statistics::SlotCounters;
+
+/// See the module's description.
+pub struct Live {
+    /// Whether the thread itself, or its handler, is at work on the slot.
+    pub busy: AtomicBool,
+    /// When the signal that is under way was sent (monotonic); 0 if none is.
+    pub pending_since: AtomicU64,
+    /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
+    pub cpu_at_look: AtomicU64,
+    /// Whether an interrupt that resolves the buffer has been asked for and has not come yet.
+    pub interrupt_asked: AtomicBool,
+    /// Whether the session ends: the thread's next interrupt is its last.
+    pub ending: AtomicBool,
+    /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
+    pub drains: AtomicU32,
+    /// The thread's times.
+    pub account: Account,
+    /// The thread's samples.
+    pub buffer: SampleBuffer,
+    /// The stack that caused the garbage collection under way, as one record.
+    pub gc_stack: SampleBuffer,
+    /// Resolved samples that wait for the recorder, as `JsThread` last counted them.
+    pub backlog: AtomicU32,
+    /// Depth of garbage collections under way.
+    pub gc_depth: AtomicU32,
+    /// Samples taken during the collection under way.
+    pub gc_samples: AtomicU32,
+    /// The set of labels in force when the collection under way began.
+    pub gc_labels: AtomicU32,
+    /// What happened on this thread.
+    pub counters: SlotCounters,
+}
+
+impl Live {
+    /// At rest, and without memory for samples.
+    pub(super) const fn new() -> Self {
+        Self {
+            busy: AtomicBool::new(false),
+            pending_since: AtomicU64::new(0),
+            cpu_at_look: AtomicU64::new(0),
+            interrupt_asked: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            drains: AtomicU32::new(0),
+            account: Account::new(),
+            buffer: SampleBuffer::new(),
+            gc_stack: SampleBuffer::new(),
+            backlog: AtomicU32::new(0),
+            gc_depth: AtomicU32::new(0),
+            gc_samples: AtomicU32::new(0),
+            gc_labels: AtomicU32::new(0),
+            counters: SlotCounters::new(),
+        }
+    }
+
+    /// What a child begins with: nothing of it. The buffers get their memory back from whoever puts this in place.
+    pub(super) fn inherited(&self) -> Self {
+        let Self {
+            busy: _,
+            pending_since: _,
+            cpu_at_look: _,
+            interrupt_asked: _,
+            ending: _,
+            drains: _,
+            account: _,
+            buffer: _,
+            gc_stack: _,
+            backlog: _,
+            gc_depth: _,
+            gc_samples: _,
+            gc_labels: _,
+            counters: _,
+        } = self;
+        Self::new()
+    }
+}
