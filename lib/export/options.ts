@@ -91,5 +91,8 @@ export interface QueueOptions {
   maxAgeMs?: number | undefined;
 }
 
+/** A period's length if nobody says otherwise, in milliseconds. */
+export const DEFAULT_PERIOD_MS = 60_000;
+
 /** Names of the options above. */
 export const CONTINUOUS_NAMES = ['exporters', 'periodMs', 'service', 'labels', 'queue', 'stopTimeoutMs'] as const;
