@@ -61,7 +61,9 @@ export function profileWholeProgram(load: () => NativeApi): void {
 /** The program has set variables, and not the options that they became. */
 function inWordsOfEnvironment(error: unknown): string {
   if (!(error instanceof InvalidOptionError)) return messageOf(error);
-  return messageOf(error).replace(error.option, variableOf(error.option, process.env));
+  return messageOf(error)
+    .replace(error.option, variableOf(error.option, process.env))
+    .replaceAll(/exporters\[\d+\]\.\w+/g, (path) => variableOf(path, process.env));
 }
 
 /** @param mayDiffer a container with exporters may have no folder that can be written to; files are only for what they cannot get there */

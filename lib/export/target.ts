@@ -1,6 +1,7 @@
 /**
  * An HTTP server that takes profiles: where it is, how to show who one is, and what its answers mean.
  */
+import type { SecureContext } from 'node:tls';
 import { ExportError, type Report, type Sent } from './exporter.js';
 import { mayRetry, retryAfterMs } from './retry.js';
 import { Secrets } from './secrets.js';
@@ -17,6 +18,8 @@ export interface HttpSettings {
   readonly bearerToken?: string | undefined;
   /** The tenant, as `X-Scope-OrgID`. */
   readonly tenant?: string | undefined;
+  /** Certificates, if others than those that Node has by itself. https: only. */
+  readonly secureContext?: SecureContext | undefined;
 }
 
 /** One request, as far as an exporter decides about it. */
@@ -68,9 +71,9 @@ export class HttpTarget {
    * @throws ExportError
    */
   async send({ method = 'POST', url, headers, body }: Request, signal: AbortSignal): Promise<Sent> {
-    const { timeoutMs } = this.#settings;
+    const { timeoutMs, secureContext } = this.#settings;
     const bytes = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal });
+    const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal, secureContext });
     if (answer.status < 200 || answer.status >= 300) throw this.#refused(url, answer, bytes);
     const rejection = this.#protocol.rejection?.(answer.body);
     if (rejection === undefined) return { bytes, status: answer.status };
