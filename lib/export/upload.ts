@@ -122,7 +122,9 @@ export function upload({ url, method, headers, body, timeoutMs, signal, secureCo
       );
     });
     request.on('error', (error) => fail(new ExportError(`${place} cannot be reached: ${reasonOf(error)}`, { retry: true }, { cause: error })));
-    write(request, body, () => realPid() === pid && open.has(entry));
+    const goesOn = (): boolean => realPid() === pid && open.has(entry);
+    // Connecting is enough for one turn.
+    setImmediate(() => void (goesOn() && write(request, body, goesOn)));
   });
 }
 
