@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * The `pronghorn` command. Exit codes: 0, 1 if the work failed, 2 if the arguments make no sense; `run` ends as its program ends.
+ * The `pronghorn` command. Exit codes: 0, 1 if the work failed, 2 if the arguments make no sense; `run` ends as its program ends, or with 126 or 127 if
+ * that cannot be started.
  */
-import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, readCommandLine, UsageError } from './lib/command/command-line.js';
@@ -15,20 +15,20 @@ import { mergeProfiles, type Part } from './lib/pprof/merge.js';
 import { useProfileFile } from './lib/pprof/reader.js';
 import { printableJson } from './lib/printable.js';
 import { profileBytes } from './lib/pprof/bytes.js';
-import { endLike, profilesOf, runProgram } from './lib/command/run.js';
+import { nodeArguments, ProgramError } from './lib/command/program.js';
+import { Progress, standardError } from './lib/command/progress.js';
+import { endLike, inForeground, runProgram } from './lib/command/run.js';
+import { RunReport } from './lib/command/run-report.js';
 import { say } from './lib/stderr.js';
 import { formatTop } from './lib/command/top-table.js';
 import { top } from './lib/command/top.js';
 import { VERSION } from './lib/version.js';
 
-/** As many files are named one by one. */
-const MOST_PATHS = 3;
-
 main().catch((error: unknown) => {
   if (error instanceof UsageError) say(`${error.message} (pronghorn --help)`);
-  else if (error instanceof PronghornError) say(error.message);
+  else if (error instanceof PronghornError || error instanceof ProgramError) say(error.message);
   else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = error instanceof UsageError ? 2 : error instanceof ProgramError ? error.exitCode : 1;
 });
 
 async function main(): Promise<void> {
@@ -55,23 +55,14 @@ async function main(): Promise<void> {
   }
 }
 
-async function run(command: Extract<Command, { name: 'run' }>): Promise<void> {
+async function run({ env, program, plan }: Extract<Command, { name: 'run' }>): Promise<void> {
   const register = new URL('register.js', import.meta.url).href;
-  const args = [...process.execArgv, '--import', register, ...withoutNode(command.program)];
-  const ending = await runProgram(args, { ...process.env, ...command.env });
-  if (ending.pid !== undefined) {
-    const paths = profilesOf(command.outputDirectory, ending.pid);
-    if (paths.length > MOST_PATHS) say(`${paths.length} profiles written to ${command.outputDirectory}; the last is ${paths.at(-1)}`);
-    else for (const path of paths) say(`profile written to ${path}`);
-  }
+  const args = nodeArguments(program, [...process.execArgv, process.env['NODE_OPTIONS'] ?? '']);
+  // In the background the terminal is somebody else's.
+  const report = new RunReport(plan, new Progress(standardError(inForeground), process.env));
+  const ending = await runProgram([...process.execArgv, '--import', register, ...args], { ...process.env, ...env }, (pid) => report.started(pid));
+  report.ended(ending.pid);
   endLike(ending);
-}
-
-/** `run -- node app.js` is what fingers type; node is ours to start. */
-function withoutNode(program: readonly string[]): readonly string[] {
-  const [first = '', ...rest] = program;
-  const isNode = first === process.execPath || (first === 'node' && !existsSync(first));
-  return isNode && rest.length > 0 ? rest : program;
 }
 
 function printTop(command: Extract<Command, { name: 'top' }>): void {

@@ -1,11 +1,11 @@
 // Exporters under register and `pronghorn run`: what becomes of the last profile at each kind of end, what is said, and what never is.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:https';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { selfSigned, startHttps } from './helpers/certificates.mjs';
 import { launch } from './helpers/child.mjs';
 import { startMisbehaving } from './helpers/misbehaving.mjs';
 import { majors, nodePath, root } from './helpers/nodes.mjs';
@@ -28,7 +28,7 @@ async function program(major, source, env = {}, { flags, deadlineMs = 40_000, du
   await during?.(child);
   const result = await child.done;
   assert.equal(result.timedOut, false, result.stderr);
-  const files = readdirSync(out).filter((name) => name.endsWith('.pb.gz'));
+  const files = (existsSync(out) ? readdirSync(out) : []).filter((name) => name.endsWith('.pb.gz'));
   return { ...result, out, files, profiles: files.map((name) => readProfile(join(out, name))) };
 }
 
@@ -173,28 +173,49 @@ for (const major of majors) {
     });
 
     it(`a certificate that nobody vouches for is refused, with the reason, and one that somebody does is taken (Node ${major})`, async () => {
-      const folder = scratch();
-      const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(folder, name));
-      const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], { encoding: 'utf8' });
-      assert.equal(made.status, 0, made.stderr);
-      const bodies = [];
-      const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
-        const chunks = [];
-        request.on('data', (chunk) => chunks.push(chunk)).on('end', () => (bodies.push(Buffer.concat(chunks)), response.end()));
-      });
-      server.on('tlsClientError', () => {});
-      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const certificate = selfSigned(scratch());
+      const server = await startHttps(certificate);
       try {
-        const env = toServer({ url: `https://127.0.0.1:${server.address().port}` }, { PRONGHORN_STOP_TIMEOUT_MS: '1000' });
+        const env = toServer(server, { PRONGHORN_STOP_TIMEOUT_MS: '1000' });
         const refused = await program(major, '', env);
         assert.match(refused.stderr, /a profile for http (?:has to wait|was not sent in time): https:\/\/127\.0\.0\.1:\d+\/ cannot be reached: self[- ]signed certificate/);
-        assert.deepEqual([bodies.length, refused.files.length], [0, 1]);
-        const taken = await program(major, '', { ...env, PRONGHORN_STOP_TIMEOUT_MS: '20000', NODE_EXTRA_CA_CERTS: cert });
-        assert.deepEqual([taken.code, taken.stderr, bodies.length], [0, '', 1]);
-        assert.ok(isHot(readProfile(bodies[0])));
+        assert.deepEqual([server.requests.length, refused.files.length], [0, 1]);
+        const takes = async (more) => {
+          const { code, stderr } = await program(major, '', { ...env, PRONGHORN_STOP_TIMEOUT_MS: '20000', ...more });
+          assert.deepEqual([code, stderr, server.requests.length], [0, '', 1]);
+          return server.requests.pop();
+        };
+        for (const name of ['NODE_EXTRA_CA_CERTS', 'PRONGHORN_HTTP_CA_FILE']) assert.ok(isHot(readProfile((await takes({ [name]: certificate.certFile })).body)), name);
+        const otlp = { PRONGHORN_EXPORTERS: 'otlp', PRONGHORN_HTTP_URL: undefined, PRONGHORN_HTTP_HEADERS: undefined, OTEL_EXPORTER_OTLP_ENDPOINT: server.url };
+        assert.equal((await takes({ ...otlp, OTEL_EXPORTER_OTLP_CERTIFICATE: certificate.certFile })).path, '/v1development/profiles');
+        // That of profiles wins.
+        await takes({ ...otlp, OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere', OTEL_EXPORTER_OTLP_PROFILES_CERTIFICATE: certificate.certFile });
+        const unreadable = await program(major, 'console.log(1)', { ...env, ...otlp, OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere' });
+        assert.deepEqual([unreadable.code, unreadable.stdout], [0, '1\n']);
+        assert.match(unreadable.stderr, /^pronghorn: not profiling this program: OTEL_EXPORTER_OTLP_CERTIFICATE must be a file with a certificate in PEM; \/nowhere is not: ENOENT/);
       } finally {
-        server.close();
-        server.closeAllConnections();
+        server.stop();
+      }
+    });
+
+    it(`a server that asks for a certificate gets it, and refuses those who have none (Node ${major})`, async () => {
+      const folder = scratch();
+      const [own, client] = [selfSigned(folder, 'server'), selfSigned(folder, 'client')];
+      const server = await startHttps(own, { clientCa: client.certFile });
+      try {
+        const env = { PRONGHORN_EXPORTERS: 'otlp', OTEL_EXPORTER_OTLP_ENDPOINT: server.url, OTEL_EXPORTER_OTLP_CERTIFICATE: own.certFile, PRONGHORN_STOP_TIMEOUT_MS: '1000' };
+        const without = await program(major, '', env);
+        assert.match(without.stderr, /a profile for otlp (?:has to wait|was not sent in time)/);
+        const shown = { OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: client.certFile, OTEL_EXPORTER_OTLP_CLIENT_KEY: client.keyFile, PRONGHORN_STOP_TIMEOUT_MS: '20000' };
+        const taken = await program(major, '', { ...env, ...shown });
+        assert.deepEqual([taken.code, taken.stderr, server.requests.map((one) => one.client)], [0, '', ['client']]);
+        const other = { PRONGHORN_EXPORTERS: 'http', PRONGHORN_HTTP_URL: server.url, PRONGHORN_HTTP_CA_FILE: own.certFile, PRONGHORN_HTTP_CLIENT_CERTIFICATE_FILE: client.certFile };
+        const keyless = await program(major, '', other);
+        assert.match(keyless.stderr, /: PRONGHORN_HTTP_CLIENT_KEY_FILE must be set where PRONGHORN_HTTP_CLIENT_CERTIFICATE_FILE is/);
+        assert.equal((await program(major, '', { ...other, PRONGHORN_HTTP_CLIENT_KEY_FILE: client.keyFile, PRONGHORN_STOP_TIMEOUT_MS: '20000' })).stderr, '');
+        assert.deepEqual(server.requests.map((one) => one.client), ['client', 'client']);
+      } finally {
+        server.stop();
       }
     });
   });

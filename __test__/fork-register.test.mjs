@@ -40,6 +40,17 @@ for (const major of majors) {
     assert.equal(stderr, '');
   });
 
+  it(`PRONGHORN_DURATION_MS: a child has a duration of its own, and none when the parent's is over (Node ${major})`, async () => {
+    const { report, stderr, files } = await registered('duration', major, {}, { PRONGHORN_DURATION_MS: '2000' });
+    const { parent, before, during, child, after, hooks } = report;
+    assert.ok(during.tookMs > 1_800 && during.tookMs < 8_000, `${during.tookMs} ms`);
+    const gone = { exit: before.exit - 1, signals: WITHOUT_US };
+    assert.deepEqual([hooks, during.hooks, after.hooks], [gone, gone, gone]);
+    assert.deepEqual(after.resets.filter(({ restarted }) => restarted), []);
+    assert.deepEqual(files, { [parent]: { parent: true, child: false }, [child]: { parent: false, child: true } });
+    assert.equal(stderr, '');
+  });
+
   it(`a step of register's own part that fails is done again, and hooks nothing twice (Node ${major})`, async () => {
     const steps = ['hooks off: whole program', 'reset: whole program', 'start: whole program', 'start: profiler'];
     const { report, stderr, files } = await registered('failures', major, { steps });

@@ -13,6 +13,7 @@ import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOption
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
 import { type Entry, type Owner, Registry } from './registry.js';
+import { LONGEST_TIMER } from './time.js';
 
 /** What `profile()` takes: how long, and how to profile. */
 export interface ProfileOptions extends SamplingOptions {
@@ -57,8 +58,6 @@ export interface Api {
    */
   resetAfterFork(): boolean;
 }
-
-export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Builds the functions.

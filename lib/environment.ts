@@ -6,12 +6,18 @@ import type { ContinuousOptions } from './export/options.js';
 import { HIDDEN } from './export/check.js';
 import { continuousFrom, VARIABLES } from './export/variables.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions, type SamplingOptions } from './options.js';
+import { LONGEST_TIMER } from './time.js';
 
 /** Where `register` writes its profile. */
 export const OUTPUT_DIR = 'PRONGHORN_OUTPUT_DIR';
+/** How long `register` profiles, in milliseconds. */
+export const DURATION_MS = 'PRONGHORN_DURATION_MS';
+/** Whether `register` says only what goes wrong. */
+export const QUIET = 'PRONGHORN_QUIET';
 
 const PREFIX = 'PRONGHORN_';
-const KNOWN: readonly string[] = [OUTPUT_DIR, ...Object.values(OPTIONS).map((row) => row.env), ...VARIABLES];
+/** All of them. */
+export const KNOWN: readonly string[] = [OUTPUT_DIR, DURATION_MS, QUIET, ...Object.values(OPTIONS).map((row) => row.env), ...VARIABLES];
 
 /** What Kubernetes sets in every container beside a service called pronghorn, or pronghorn-something. */
 const KUBERNETES = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
@@ -20,6 +26,10 @@ const KUBERNETES = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(
 export interface Environment {
   /** The folder for the profile; the working directory if the variable is not set. */
   outputDirectory: string;
+  /** How long to profile, in milliseconds; undefined: until the program ends. */
+  durationMs: number | undefined;
+  /** Whether only errors are said. */
+  quiet: boolean;
   options: SamplingOptions & ContinuousOptions;
 }
 
@@ -43,10 +53,23 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     if (text !== undefined && text !== '') options[name] = parseOption(name as keyof ResolvedOptions, text, row.env);
   }
   const outputDirectory = readOutputDirectory(env);
-  return { outputDirectory, options: { ...(options as SamplingOptions), ...continuousFrom(env, outputDirectory) } };
+  return { outputDirectory, durationMs: durationOf(env[DURATION_MS]), quiet: quietOf(env[QUIET]), options: { ...(options as SamplingOptions), ...continuousFrom(env, outputDirectory) } };
 }
 
 /** The folder for the profile: `pronghorn run` looks there for what the program has written. */
 export function readOutputDirectory(env: Readonly<Record<string, string | undefined>>): string {
   return env[OUTPUT_DIR] || process.cwd();
+}
+
+function durationOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const ms = /^\d{1,15}$/.test(text.trim()) ? Number(text) : 0;
+  if (ms >= 1 && ms <= LONGEST_TIMER) return ms;
+  throw new InvalidOptionError(DURATION_MS, text, `an integer from 1 to ${LONGEST_TIMER.toLocaleString('en-US')}`);
+}
+
+function quietOf(text = ''): boolean {
+  const value = text.trim();
+  if (value !== '' && value !== 'true' && value !== 'false') throw new InvalidOptionError(QUIET, text, 'true or false');
+  return value === 'true';
 }

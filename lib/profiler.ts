@@ -106,7 +106,7 @@ export class Profiler {
       deliver: (native) => {
         const ended = performance.now();
         this.#state.rotation = undefined;
-        const profile = this.#aware.exporter.profile(native);
+        const profile = this.#aware.sequence.next(native);
         publishRotate({ profile });
         hand(profile);
         count(this.#state.rotations, beginningMs + performance.now() - ended);
@@ -137,7 +137,7 @@ export class Profiler {
     this.#state.stopped ??= this.#afterDelivery(
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
-        deliver: (native) => this.#finish(this.#aware.exporter.profile(native)),
+        deliver: (native) => this.#finish(this.#aware.sequence.next(native)),
         fail: (error) => {
           this.#end();
           this.#publishLost(error);
@@ -188,7 +188,7 @@ export class Profiler {
     this.#requireRunning();
     try {
       this.#beforeStop();
-      const profile = this.#finish(this.#aware.exporter.profile(this.#collector.stopSync()));
+      const profile = this.#finish(this.#aware.sequence.next(this.#collector.stopSync()));
       this.#state.stopped = Promise.resolve(profile);
       return { profile, undelivered: this.giveUpDelivery() };
     } catch (error) {
@@ -270,9 +270,9 @@ export class Profiler {
 
   #start(reset: Reset | undefined): void {
     const { options, continuous, test, startedBy, owner, native } = this.#setup;
-    const { identity, exporter } = this.#aware;
+    const { identity, sequence } = this.#aware;
     const reading = reset?.reading ?? native.readClock();
-    if (reset === undefined) exporter.begin(reading.realtimeNanos);
+    if (reset === undefined) sequence.begin(reading.realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#collectorFailed(error);
     const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, patienceMs: continuous?.stopTimeoutMs, onFailure, onFork: this.#onFork });
     this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
@@ -364,13 +364,13 @@ export class Profiler {
     this.#state.rotations.lost += 1;
     const error = fromNative(cause);
     if (error.code !== 'ERR_PRONGHORN_SERIALIZE_FAILED') return publishError({ error });
-    publishError({ error, lost: this.#aware.exporter.lose(this.#setup.native.readClock().realtimeNanos) });
+    publishError({ error, lost: this.#aware.sequence.lose(this.#setup.native.readClock().realtimeNanos) });
   }
 
   /** Another program would destroy it. Made only if anybody listens. */
   #deliverBeforeExec(): void {
     if (!execIsHeard() && this.#continuous?.canSendNow !== true) return;
-    const profile = this.#aware.exporter.profile(this.#collector.rotateSync());
+    const profile = this.#aware.sequence.next(this.#collector.rotateSync());
     publishExec({ profile });
     this.#deliver(profile);
     this.#continuous?.sendNow();

@@ -9,6 +9,9 @@
 import type { ForkChain } from './fork/chain.js';
 import { inOwnProcess } from './fork/own-process.js';
 
+/** Milliseconds. A longer timer comes at once. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** Takes a timer back. Doing it twice, or after it has come, does nothing. */
 export type Cancel = () => void;
 

@@ -1,6 +1,6 @@
 /**
  * Profiles a program from its start to its end, whichever end that is, and writes one file, or, with exporters, delivers a profile each period. This is what
- * `register` does.
+ * `register` does. With a duration that ends the profile, and the program goes on.
  *
  * The file is written by the `exit` event (a normal end, process.exit(), an uncaught exception) or, when SIGINT, SIGTERM or SIGHUP
  * ends the process, by the native half's own handler. No JavaScript signal listener is installed: one would keep the program alive.
@@ -27,6 +27,7 @@ import type { Profiler } from './profiler.js';
 import { Registry } from './registry.js';
 import { say } from './stderr.js';
 import { armTermination } from './termination.js';
+import { type Cancel, type Time, timeOf } from './time.js';
 
 const STARTED_BY = 'pronghorn/register';
 
@@ -37,7 +38,7 @@ const STARTED_BY = 'pronghorn/register';
  */
 export function profileWholeProgram(load: () => NativeApi): void {
   try {
-    const { outputDirectory, options } = readEnvironment(process.env);
+    const { outputDirectory, durationMs, quiet, options } = readEnvironment(process.env);
     const native = load();
     // Another copy of this package may have been registered as well.
     if (new Registry(native).current?.startedBy === STARTED_BY) return;
@@ -48,7 +49,7 @@ export function profileWholeProgram(load: () => NativeApi): void {
     const profiler = startAs(load, STARTED_BY, options);
     subscribe(ERROR_CHANNEL, sayFailure);
     const { chain, identity } = forkAware(native);
-    const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes, leave: () => leave() }, when);
+    const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes, durationMs, quiet, time: timeOf(chain), leave: () => leave() }, when);
     const leave = chain.join(program);
     program.start();
     program.started();
@@ -60,7 +61,9 @@ export function profileWholeProgram(load: () => NativeApi): void {
 /** The program has set variables, and not the options that they became. */
 function inWordsOfEnvironment(error: unknown): string {
   if (!(error instanceof InvalidOptionError)) return messageOf(error);
-  return messageOf(error).replace(error.option, variableOf(error.option, process.env));
+  return messageOf(error)
+    .replace(error.option, variableOf(error.option, process.env))
+    .replaceAll(/exporters\[\d+\]\.\w+/g, (path) => variableOf(path, process.env));
 }
 
 /** @param mayDiffer a container with exporters may have no folder that can be written to; files are only for what they cannot get there */
@@ -88,6 +91,11 @@ interface Setup {
   delivers: boolean;
   /** Whether one of them writes files. */
   writes: boolean;
+  /** How long each process is profiled, in milliseconds; undefined: until it ends. */
+  durationMs: number | undefined;
+  /** Whether nothing is said but that a program is not profiled, and that a profile is lost or is not where it was to be. */
+  quiet: boolean;
+  time: Time;
   /** Takes it out of the chain. */
   leave: () => void;
 }
@@ -95,6 +103,10 @@ interface Setup {
 interface State {
   /** The start of this process's profile, which its file is named after. */
   readonly when: Date;
+  /** Takes back the timer of the duration. */
+  cancel: Cancel;
+  /** The duration is over. */
+  timeIsOver: boolean;
   /** The end has come, and this writes the profile. */
   ending: boolean;
   /** The profiler has been stopped, by whomever, and its last profile has been made. */
@@ -103,9 +115,11 @@ interface State {
   readonly troubled: Set<string>;
 }
 
-const fresh = (when: Date): State => ({ when, ending: false, stopped: false, troubled: new Set() });
+const fresh = (when: Date): State => ({ when, cancel: nothing, timeIsOver: false, ending: false, stopped: false, troubled: new Set() });
 
-/** The end of the program, and what is written then. */
+const nothing = (): void => undefined;
+
+/** The end of the program, or of the duration, and what is written then. */
 class WholeProgram implements ForkComponent {
   readonly name = 'whole program';
   readonly #setup: Setup;
@@ -129,6 +143,8 @@ class WholeProgram implements ForkComponent {
     subscribe(EXEC_CHANNEL, this.#onExec);
     subscribe(STOP_CHANNEL, this.#onStop);
     subscribe(EXPORT_CHANNEL, this.#onExport);
+    const { durationMs, time } = this.#setup;
+    if (durationMs !== undefined) this.#state.cancel = time.after(durationMs, () => void this.#endWithDuration());
   }
 
   /** Leaves a signal alone that the program already handles; a listener it adds later replaces ours. */
@@ -143,6 +159,7 @@ class WholeProgram implements ForkComponent {
 
   /** The native half takes back its own signal handlers. */
   hooksOff(): void {
+    this.#state.cancel();
     process.removeListener('exit', this.#onExit);
     process.removeListener('beforeExit', this.#onBeforeExit);
     unsubscribe(EXEC_CHANNEL, this.#onExec);
@@ -164,6 +181,22 @@ class WholeProgram implements ForkComponent {
     profiler.stop().catch(() => undefined);
   }
 
+  /** The program goes on as if it had never been profiled. Never rejects. */
+  async #endWithDuration(): Promise<void> {
+    const { profiler, delivers, leave } = this.#setup;
+    const state = this.#state;
+    if (!this.#runs()) return;
+    state.timeIsOver = true;
+    const profile = await profiler.stop().catch(() => undefined);
+    // The process has ended meanwhile, and this was done then; or it is a child that was forked off meanwhile, which has a state of its own.
+    if (this.#state !== state || state.ending) return;
+    // What has failed was said by the channel.
+    if (delivers) this.#keep(profiler.giveUpDelivery() ?? { exporters: [], profiles: [] });
+    else if (profile !== undefined) this.#write(profile);
+    this.hooksOff();
+    leave();
+  }
+
   #writeAtExit(): void {
     const { native, profiler, delivers } = this.#setup;
     // A child that ends before it was reset has no profile: nothing was sampled in it, and what there is is the parent's.
@@ -174,8 +207,8 @@ class WholeProgram implements ForkComponent {
         const { profile, undelivered } = profiler.endSync();
         if (undelivered === undefined) this.#write(profile);
         else this.#keep(undelivered);
-      } else if (!delivers) {
-        say('the program has stopped the profiler itself, so there is no profile to write');
+      } else if (!delivers && !this.#state.timeIsOver) {
+        this.#tell('the program has stopped the profiler itself, so there is no profile to write');
       } else if (this.#state.stopped) {
         this.#keep(profiler.giveUpDelivery() ?? { exporters: [], profiles: [] });
       } else {
@@ -202,6 +235,7 @@ class WholeProgram implements ForkComponent {
     if (outcome === 'exported') return void troubled.delete(exporter);
     // What the end leaves no time for is said when it is known where it has gone.
     if (troubled.has(exporter) || (reason === 'stopped' && error === undefined)) return;
+    if (outcome === 'failed' && this.#setup.quiet) return;
     troubled.add(exporter);
     const what = outcome === 'failed' ? 'has to wait' : reason === 'stopped' ? 'was not sent in time' : `is lost, ${reason}`;
     say(`a profile for ${exporter} ${what}${error === undefined ? '' : `: ${error.message}`}`);
@@ -210,8 +244,9 @@ class WholeProgram implements ForkComponent {
   /** The process ends too soon for uploads: what no exporter has got becomes files. A queue's bounds are theirs, too. */
   #keep({ exporters, profiles }: Undelivered): void {
     if (exporters.length === 0) return;
-    const what = `the process ended before all profiles were sent to ${exporters.join(', ')}`;
-    if (profiles.length === 0) return say(`${what}; the file exporter has them`);
+    const end = this.#state.ending ? 'the process ended' : 'the time was over';
+    const what = `${end} before all profiles were sent to ${exporters.join(', ')}`;
+    if (profiles.length === 0) return this.#tell(`${what}; the file exporter has them`);
     const paths = profiles.map((profile) => this.#write(profile, profile.startTime)).filter((path) => path !== undefined);
     if (paths.length > 0) say(`${what}; ${profiles.length === 1 ? 'the last is' : `the last ${profiles.length} are`} in ${paths.join(', ')}`);
   }
@@ -230,6 +265,11 @@ class WholeProgram implements ForkComponent {
     // If the program goes on after all, what a signal writes must not take the place of this file.
     disarm(native);
     this.started();
+  }
+
+  /** What loses nobody a profile. */
+  #tell(text: string): void {
+    if (!this.#setup.quiet) say(text);
   }
 
   /** @returns where it is, unless that has been said, or it is nowhere */

@@ -4,17 +4,35 @@ import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readCommandLine, UsageError } from '../../build/lib/command/command-line.js';
+import { formatDuration, parseDuration } from '../../build/lib/command/duration.js';
+import { helpText } from '../../build/lib/command/help.js';
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const wrong = (args, message) => assert.throws(() => readCommandLine(args), (error) => error instanceof UsageError && message.test(error.message), args.join(' '));
 
 test('run: options end at the first word that is not ours, or at --', () => {
-  const { program, env, outputDirectory } = readCommandLine(['run', '--output-dir', 'x', '--interval-micros=5000', '--', 'app.js', '--count', '--', '3']);
+  const { program, env, plan } = readCommandLine(['run', '--output-dir', 'x', '--interval-micros=5000', '--', 'app.js', '--count', '--', '3']);
   assert.deepEqual(program, ['app.js', '--count', '--', '3']);
   assert.deepEqual(env, { PRONGHORN_INTERVAL_MICROS: '5000', PRONGHORN_OUTPUT_DIR: resolve('x') });
-  assert.equal(outputDirectory, resolve('x'));
+  assert.deepEqual(plan, { directory: resolve('x'), durationMs: undefined, quiet: false, periodMs: 60_000, exporters: [] });
   assert.deepEqual(readCommandLine(['run', '--max-depth', '64', 'app.js', '--help', '-x']).program, ['app.js', '--help', '-x']);
   assert.deepEqual(readCommandLine(['run', '--', '--max-old-space-size=64', 'app.js']).program, ['--max-old-space-size=64', 'app.js']);
+});
+
+test('run: how long, how loud and where to', () => {
+  const run = (...args) => readCommandLine(['run', ...args, 'app.js']);
+  assert.deepEqual(run('--duration', '1.5m', '-q').env, { PRONGHORN_DURATION_MS: '90000', PRONGHORN_QUIET: 'true', PRONGHORN_OUTPUT_DIR: resolve('.') });
+  assert.deepEqual(run('-d', '30').plan, { directory: resolve('.'), durationMs: 30_000, quiet: false, periodMs: 60_000, exporters: [] });
+  const { plan } = run('--exporters', 'file,otlp', '--period-ms', '5000', '--quiet');
+  assert.deepEqual([plan.exporters, plan.periodMs, plan.quiet], [['file', 'otlp'], 5_000, true]);
+  for (const text of ['0', '-1', '', 's', '10 weeks', '1e3', '25000000', '0.0001', '577h']) wrong(['run', `--duration=${text}`, '--', 'a.js'], /--duration must be seconds, or a number with ms, s, m or h behind it/);
+});
+
+test('lengths of time, as they are typed and as they are shown', () => {
+  const typed = { 1: 1_000, 30: 30_000, '30s': 30_000, '2m': 120_000, '2 min': 120_000, '1.5h': 5_400_000, '250ms': 250, '0.001': 1 };
+  for (const [text, ms] of Object.entries(typed)) assert.equal(parseDuration(text), ms, text);
+  const shown = { 250: '250 ms', 1_500: '1.5 s', 30_000: '30 s', 60_000: '1 min', 150_500: '2 min 30 s', 3_600_000: '1 h', 7_500_000: '2 h 5 min' };
+  for (const [ms, text] of Object.entries(shown)) assert.equal(formatDuration(Number(ms)), text);
 });
 
 test('run: what is wrong is named', () => {
@@ -74,6 +92,10 @@ test('flame and open: what they draw, and where it goes', () => {
 
 test('commands: help, version, and slips of the pen', () => {
   assert.deepEqual(readCommandLine([]), { name: 'help', of: 'pronghorn' });
+  for (const args of [['help'], ['--help'], ['-h'], ['help', '--help']]) assert.deepEqual(readCommandLine(args), { name: 'help', of: 'pronghorn' });
+  for (const of of ['run', 'top', 'flame', 'open', 'merge']) assert.deepEqual(readCommandLine(['help', of]), readCommandLine([of, '--help']));
+  wrong(['help', 'rum'], /unknown command rum; did you mean run\?/);
+  wrong(['help', 'run', 'top'], /one command at a time/);
   assert.deepEqual(readCommandLine(['run', '-h']), { name: 'help', of: 'run' });
   assert.deepEqual(readCommandLine(['top', '--help']), { name: 'help', of: 'top' });
   wrong(['tpo'], /unknown command tpo/);
@@ -89,9 +111,22 @@ test('the command answers with exit code 2 and one line on standard error when t
 });
 
 test('help goes to standard output and names every option', () => {
-  const { status, stdout } = spawnSync(process.execPath, [cli, 'run', '--help'], { encoding: 'utf8' });
-  assert.equal(status, 0);
-  for (const flag of ['--output-dir', '--interval-micros', '--max-depth', '--native-frames']) assert.ok(stdout.includes(flag), flag);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'run', '--help'], { encoding: 'utf8' });
+  assert.deepEqual([status, stderr], [0, '']);
+  for (const flag of ['--output-dir', '--duration', '--quiet', '--interval-micros', '--max-depth', '--native-frames']) assert.ok(stdout.includes(flag), flag);
+});
+
+test('each help has examples that can be typed', () => {
+  for (const of of ['pronghorn', 'run', 'top', 'flame', 'open', 'merge']) {
+    const [, examples] = helpText(of).split('\nExamples:\n');
+    const commands = examples.split('\n\n')[0].match(/^ .*pronghorn .*$/gm) ?? [];
+    assert.ok(commands.length >= 2, of);
+    for (const line of commands) {
+      // The command itself, without what a shell or ssh does with it, and without a remark.
+      const [, args] = /pronghorn ((?:run|top|flame|open|merge) .*?)(?: \s+|$| [|>&])/.exec(line);
+      assert.notEqual(readCommandLine(args.split(' ')).name, 'help', line);
+    }
+  }
 });
 
 test('the version is that of package.json', async () => {

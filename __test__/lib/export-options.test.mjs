@@ -1,5 +1,8 @@
 // The options of continuous profiling, from a program and from the environment: defaults, what is refused, and that nothing secret is ever shown.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { createApi } from '../../build/lib/api.js';
@@ -7,6 +10,7 @@ import { readEnvironment } from '../../build/lib/environment.js';
 import { otelResource, otelService, otelTarget } from '../../build/lib/export/otel.js';
 import { resolveContinuous } from '../../build/lib/export/resolve.js';
 import { variableOf } from '../../build/lib/export/variables.js';
+import { selfSigned } from '../helpers/certificates.mjs';
 import { fakeNative } from './fake-native.mjs';
 
 const SECRET = 'hunter2-very-secret';
@@ -143,6 +147,42 @@ test('OTEL_*: what cannot be is said, and shows no secret', () => {
     // An address of its own: nothing of the variables counts.
     resolve({ exporters: [{ type: 'otlp', url }] }, env);
   }
+});
+
+test('certificates: files that cannot be used are refused by name, before anything begins, and none of a key is shown', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pronghorn-pem-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const [one, other] = [selfSigned(folder, 'one'), selfSigned(folder, 'other')];
+  const file = (name, text) => (writeFileSync(join(folder, name), text), join(folder, name));
+  const words = file('words.pem', SECRET);
+  const broken = file('broken.pem', `-----BEGIN CERTIFICATE-----\n${SECRET}\n-----END CERTIFICATE-----\n`);
+  const https = (more) => resolve({ exporters: [{ type: 'http', url: 'https://127.0.0.1:1', ...more }] });
+  https({ caFile: one.certFile, clientCertificateFile: other.certFile, clientKeyFile: other.keyFile });
+  const cases = [
+    [{ caFile: join(folder, 'none') }, 'caFile', /must be a file with a certificate in PEM; .*none is not: ENOENT/],
+    [{ caFile: folder }, 'caFile', /is not: EISDIR/],
+    [{ caFile: words }, 'caFile', /words\.pem is not: it holds none/],
+    [{ caFile: one.keyFile }, 'caFile', /it holds none/],
+    [{ caFile: broken }, 'caFile', /must be a file with a certificate in PEM; .*broken\.pem is not: /],
+    [{ caFile: '' }, 'caFile', /a string that is not empty/],
+    [{ caFile: 1 }, 'caFile', /a string that is not empty/],
+    [{ clientCertificateFile: one.certFile }, 'clientKeyFile', /must be set where exporters\[0\]\.clientCertificateFile is/],
+    [{ clientKeyFile: one.keyFile }, 'clientCertificateFile', /must be set where exporters\[0\]\.clientKeyFile is/],
+    [{ clientCertificateFile: one.certFile, clientKeyFile: other.keyFile }, 'clientKeyFile', /must be the key of the client certificate, not encrypted; /],
+    [{ clientCertificateFile: one.certFile, clientKeyFile: one.certFile }, 'clientKeyFile', /a file with a private key in PEM/],
+    [{ caFile: one.certFile, url }, 'caFile', /absent where the URL is not an https: one/],
+  ];
+  for (const [more, option, message] of cases) {
+    const error = refusal(() => https(more));
+    assert.deepEqual([error.option, message.test(error.message)], [`exporters[0].${option}`, true], error.message);
+  }
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://127.0.0.1:1', OTEL_EXPORTER_OTLP_CERTIFICATE: one.certFile, OTEL_EXPORTER_OTLP_PROFILES_CERTIFICATE: other.certFile };
+  assert.equal(otelTarget(env).caFile, other.certFile);
+  assert.equal(otelTarget({ ...env, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_EXPORTER_OTLP_PROFILES_CERTIFICATE: '/nowhere' }).caFile, undefined);
+  assert.equal(refusal(() => otelTarget({ ...env, OTEL_EXPORTER_OTLP_CLIENT_KEY: words })).option, 'OTEL_EXPORTER_OTLP_CLIENT_KEY');
+  assert.match(refusal(() => otelTarget({ ...env, OTEL_EXPORTER_OTLP_CLIENT_KEY: one.keyFile })).message, /^OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE must be set where OTEL_EXPORTER_OTLP_CLIENT_KEY is/);
+  // With an address of its own, none of what the variables say counts.
+  assert.equal(resolve({ exporters: [{ type: 'otlp', url: 'https://127.0.0.1:1' }] }, { OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere' }).exporters[0].name, 'otlp');
 });
 
 test('PRONGHORN_*: each exporter with its own variables', () => {

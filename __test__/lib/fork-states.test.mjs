@@ -9,7 +9,7 @@ import { createApi } from '../../build/lib/api.js';
 import { ExecveGuard } from '../../build/lib/execve.js';
 import { ExportQueue } from '../../build/lib/export/queue.js';
 import { upload, uploads } from '../../build/lib/export/upload.js';
-import { Exporter } from '../../build/lib/exporter.js';
+import { ProfileSequence } from '../../build/lib/profile-sequence.js';
 import { forkAware } from '../../build/lib/fork/aware.js';
 import { ORDER } from '../../build/lib/fork/component.js';
 import { Identity } from '../../build/lib/identity.js';
@@ -29,7 +29,7 @@ const restart = { reading, fork, verdict: { restart: true, reason: undefined, re
 const stay = { ...restart, verdict: { restart: false, reason: 'a test says so', refusal: undefined } };
 
 /** Components that this file is about; the others keep nothing here. */
-const KEEPS = ['files', 'exporter', 'uploads', 'queues', 'identity', 'execve', 'workers', 'labels', 'whole program', 'scheduler', 'promises', 'profiler'];
+const KEEPS = ['files', 'profile sequence', 'uploads', 'queues', 'identity', 'execve', 'workers', 'labels', 'whole program', 'scheduler', 'promises', 'profiler'];
 
 test('every component that keeps something is looked at here', () => {
   // The native half keeps its own, which Rust's compiler sees to; what the cluster's keeps goes with its hooks, see fork-cluster.test.mjs.
@@ -55,12 +55,12 @@ function afterReset(component, reset, owner = component) {
 }
 
 for (const [what, reset] of Object.entries({ 'that is profiled': restart, 'that stays off': stay })) {
-  test(`exporter, execve and workers keep nothing in a child ${what}`, () => {
+  test(`profile sequence, execve and workers keep nothing in a child ${what}`, () => {
     const native = fakeNative();
-    const exporter = () => new Exporter(new Identity(native));
-    const fresh = exporter();
+    const sequence = () => new ProfileSequence(new Identity(native));
+    const fresh = sequence();
     fresh.begin(reading.realtimeNanos);
-    assert.deepEqual(afterReset(exporter(), reset).after, insideOf(fresh, '#state'));
+    assert.deepEqual(afterReset(sequence(), reset).after, insideOf(fresh, '#state'));
     const guard = () => new ExecveGuard(native, () => undefined, () => undefined, {});
     assert.deepEqual(afterReset(guard(), reset).after, insideOf(guard(), '#state'));
     const workers = () => new Workers(() => []);
@@ -114,7 +114,11 @@ test('whole program: the child’s file is named after the reset', (t) => {
     if (kept === undefined) delete process.env.PRONGHORN_OUTPUT_DIR;
     else process.env.PRONGHORN_OUTPUT_DIR = kept;
   });
-  for (const reset of [restart, stay]) assert.deepEqual(afterReset(program, reset).after, { when: new Date(1_800_000_000_123), ending: false, stopped: false, troubled: new Set() });
+  for (const reset of [restart, stay]) {
+    const { cancel, ...after } = afterReset(program, reset).after;
+    assert.deepEqual(after, { when: new Date(1_800_000_000_123), timeIsOver: false, ending: false, stopped: false, troubled: new Set() });
+    assert.equal(cancel.name, 'nothing');
+  }
 });
 
 test('promises: none is pending in a child, each has rejected, and what it had left in the process is put away', async () => {

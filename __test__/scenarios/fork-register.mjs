@@ -1,4 +1,4 @@
-// A program under register that really forks: where the policy says stop, and where a step of register's own part fails.
+// A program under register that really forks: where the policy says stop, where a step of register's own part fails, and while a duration lasts.
 import { subscribe } from 'node:diagnostics_channel';
 import {
   childOnly, fixture, forker, forkNow, inChild, outcome, parentOnly, pronghorn, resetChain, rest, scenarios, settings, turn, untilSampled,
@@ -68,5 +68,28 @@ await scenarios({
     }
     chain.setTest({});
     return { parent: forker.getpid(), before, children, after: hooks() };
+  },
+
+  async duration() {
+    const profiler = start({ intervalMicros: 1_000 });
+    const before = hooks();
+    sampled(profiler, parentOnly);
+    // A child that had only what is left of its parent's would be over much sooner.
+    await rest(700);
+    const over = () => until(() => hooks().exit < before.exit, 10_000);
+    const during = await inChild(async () => {
+      await turn();
+      const began = performance.now();
+      sampled(profiler, childOnly);
+      await over();
+      return { tookMs: performance.now() - began, hooks: hooks() };
+    });
+    await over();
+    const after = await inChild(async () => {
+      await turn();
+      childOnly(20);
+      return { hooks: hooks(), resets };
+    });
+    return { parent: forker.getpid(), before, during: during.value, child: during.pid, after: after.value, hooks: hooks() };
   },
 });

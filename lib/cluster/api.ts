@@ -2,7 +2,7 @@
  * startCluster() and profileCluster(): the functions of the package for cluster primaries.
  */
 import { isMainThread } from 'node:worker_threads';
-import { checkDuration, checkSignal, LONGEST_TIMER, sleep, startExclusively } from '../api.js';
+import { checkDuration, checkSignal, sleep, startExclusively } from '../api.js';
 import { callerOf } from '../caller.js';
 import { hookCluster } from './hook.js';
 import type { ClusterProfile } from './profile.js';
@@ -12,6 +12,7 @@ import { forkAware } from '../fork/aware.js';
 import type { NativeApi } from '../native-api.js';
 import { type SamplingOptions, testOptions, validateOptions } from '../options.js';
 import type { Owner } from '../registry.js';
+import { LONGEST_TIMER } from '../time.js';
 
 /** What `startCluster()` takes: how long to wait for a worker, and all that `start()` takes. */
 export interface ClusterOptions extends SamplingOptions {

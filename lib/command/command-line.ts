@@ -4,19 +4,22 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PronghornError } from '../errors.js';
-import { OUTPUT_DIR, readEnvironment, readOutputDirectory } from '../environment.js';
+import { DURATION_MS, OUTPUT_DIR, QUIET, readEnvironment, readOutputDirectory } from '../environment.js';
+import { DEFAULT_PERIOD_MS } from '../export/options.js';
 import { COMMON } from '../export/variables.js';
 import { pageName } from '../flame/output.js';
 import type { PictureOptions } from '../flame/picture.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions } from '../options.js';
 import { type Grouping, GROUPINGS } from '../pprof/sample-groups.js';
+import { DURATION_ALLOWED, parseDuration } from './duration.js';
+import type { RunPlan } from './run-report.js';
 import { SORTS, type TopRequest, VALUES } from './top.js';
 
 /** What the user has asked for. */
 export type Command =
   | { name: 'help'; of: 'pronghorn' | (typeof COMMANDS)[number] }
   | { name: 'version' }
-  | { name: 'run'; outputDirectory: string; env: Record<string, string>; program: string[] }
+  | { name: 'run'; env: Record<string, string>; program: string[]; plan: RunPlan }
   | ({ name: 'top'; file: string; json: boolean } & TopRequest)
   | { name: 'merge'; files: string[]; output: string }
   | ({ name: 'flame'; output: string } & PictureOptions)
@@ -36,10 +39,11 @@ export function readCommandLine(args: readonly string[]): Command {
   const [command, ...rest] = args;
   switch (command) {
     case undefined:
-    case 'help':
     case '--help':
     case '-h':
       return { name: 'help', of: 'pronghorn' };
+    case 'help':
+      return readHelp(rest);
     case '--version':
     case '-v':
       return { name: 'version' };
@@ -53,18 +57,31 @@ export function readCommandLine(args: readonly string[]): Command {
       return readFlame(rest);
     case 'open':
       return readOpen(rest);
-    default: {
-      const meant = nearest(command, COMMANDS);
-      const hint = meant === undefined ? `there are: ${COMMANDS.join(', ')}` : `did you mean ${meant}?`;
-      throw new UsageError(command.startsWith('-') ? `unknown option ${command}` : `unknown command ${command}; ${hint}`);
-    }
+    default:
+      throw unknownCommand(command);
   }
+}
+
+function unknownCommand(command: string): UsageError {
+  const meant = nearest(command, COMMANDS);
+  const hint = meant === undefined ? `there are: ${COMMANDS.join(', ')}` : `did you mean ${meant}?`;
+  return new UsageError(command.startsWith('-') ? `unknown option ${command}` : `unknown command ${command}; ${hint}`);
+}
+
+/** `pronghorn help run` is `pronghorn run --help`. */
+function readHelp([of, ...more]: readonly string[]): Command {
+  if (more.length > 0) throw new UsageError(`help explains one command at a time, not ${1 + more.length}`);
+  if (of === undefined || of === '--help' || of === '-h') return { name: 'help', of: 'pronghorn' };
+  if (!COMMANDS.includes(of as (typeof COMMANDS)[number])) throw unknownCommand(of);
+  return { name: 'help', of: of as (typeof COMMANDS)[number] };
 }
 
 /** Everything from the first word that is no option of ours belongs to the program. */
 function readRun(args: readonly string[]): Command {
   const flags: Record<string, { type: 'string' | 'boolean'; short?: string }> = {
     'output-dir': { type: 'string' },
+    duration: { type: 'string', short: 'd' },
+    quiet: { type: 'boolean', short: 'q' },
     help: { type: 'boolean', short: 'h' },
   };
   for (const { flag } of [...Object.values(OPTIONS), ...COMMON]) if (flag !== undefined) flags[flag] = { type: 'string' };
@@ -84,14 +101,38 @@ function readRun(args: readonly string[]): Command {
     const text = row.flag === undefined ? undefined : values[row.flag];
     if (typeof text === 'string') env[row.env] = text;
   }
+  if (typeof values['duration'] === 'string') env[DURATION_MS] = String(milliseconds('--duration', values['duration']));
+  if (values['quiet'] === true) env[QUIET] = 'true';
   const directory = values['output-dir'];
   if (directory === '') throw new UsageError('--output-dir needs the name of a folder');
-  const outputDirectory = resolve(typeof directory === 'string' ? directory : readOutputDirectory(process.env));
-  env[OUTPUT_DIR] = outputDirectory;
-  // What register would only be able to say while the program runs without it.
-  if (COMMON.some((row) => env[row.env] !== undefined)) checked(() => readEnvironment({ ...process.env, ...env }));
+  env[OUTPUT_DIR] = resolve(typeof directory === 'string' ? directory : readOutputDirectory(process.env));
+  const plan = planOf({ ...process.env, ...env }, COMMON.some((row) => env[row.env] !== undefined));
   if (program.length === 0) throw new UsageError('no program to run; for example: pronghorn run -- app.js');
-  return { name: 'run', outputDirectory, env, program };
+  return { name: 'run', env, program, plan };
+}
+
+/**
+ * What is going to happen, by the environment of the program.
+ *
+ * @param hasFlags whether flags have set something that can only be checked with the rest of it
+ */
+function planOf(env: Readonly<Record<string, string | undefined>>, hasFlags: boolean): RunPlan {
+  try {
+    const { outputDirectory, durationMs, quiet, options } = readEnvironment(env);
+    const { exporters = [], periodMs = DEFAULT_PERIOD_MS } = options;
+    return { directory: outputDirectory, durationMs, quiet, periodMs, exporters: exporters.map((one) => ('type' in one ? one.type : one.name)) };
+  } catch (error) {
+    // What is wrong with flags register would only be able to say while the program runs without it.
+    if (hasFlags && error instanceof PronghornError) throw new UsageError(error.message);
+    // A wrong variable of the user's is no reason not to run the program: register says that it is not profiled, and we have nothing to add.
+    return { directory: readOutputDirectory(env), durationMs: undefined, quiet: true, periodMs: DEFAULT_PERIOD_MS, exporters: [] };
+  }
+}
+
+function milliseconds(flag: string, text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new UsageError(`${flag} must be ${DURATION_ALLOWED}; it is ${JSON.stringify(text)}`);
+  return ms;
 }
 
 function readTop(args: readonly string[]): Command {

@@ -5,6 +5,8 @@ import type { Command } from './command-line.js';
 import { COMMON } from '../export/variables.js';
 import { OPTIONS } from '../options.js';
 
+const EXIT_CODES = `Exit codes: 0; 1 if it failed; 2 if the arguments make no sense. run ends as its program ends; help run says more.`;
+
 const MAIN = `Profile CPU and wall time of a Node.js program.
 
 Usage:
@@ -13,9 +15,17 @@ Usage:
   pronghorn flame FILE... [options]          draw a profile: an HTML file with a flame graph
   pronghorn open FILE... [options]           show the same in a browser
   pronghorn merge FILES... -o OUT            make one profile of many
-  pronghorn --help | --version
+  pronghorn help [COMMAND] | --version
 
-\`pronghorn run --help\` and so on list the options.
+\`pronghorn help run\`, or \`pronghorn run --help\`, lists the options of run, with examples; and so on.
+
+Examples:
+  pronghorn run -- app.js                    a profile of the whole program
+  pronghorn run --duration 30s -- app.js     of its first 30 seconds; the program goes on
+  pronghorn top CPU.20261123.120000.4711.0.pb.gz
+  pronghorn open CPU.20261123.120000.4711.0.pb.gz
+
+${EXIT_CODES}
 `;
 
 const TOP = `Print the functions of a pprof file, gzipped or not.
@@ -30,6 +40,12 @@ Options:
   --count N                 functions to print (default: 20; with --by, 5 of each)
   --json                    print JSON instead of a table
   -h, --help                print this
+
+Examples:
+  pronghorn top CPU.20261123.120000.4711.0.pb.gz
+  pronghorn top CPU.20261123.120000.4711.0.pb.gz --value wall --sort total --count 50
+  pronghorn top merged.pb.gz --by process
+  pronghorn top CPU.20261123.120000.4711.0.pb.gz --json | jq '.rows[0]'
 `;
 
 const MERGE = `Make one pprof profile of many: of the processes of a cluster, or of consecutive times.
@@ -43,6 +59,10 @@ the same period type.
 Options:
   -o, --output OUT  the file to write, a gzipped pprof file; replaced if it exists
   -h, --help        print this
+
+Examples:
+  pronghorn merge CPU.*.pb.gz -o cluster.pb.gz
+  pronghorn merge CPU.20261123.1200*.pb.gz -o noon.pb.gz && pronghorn top noon.pb.gz --by process
 `;
 
 const PICTURE_OPTIONS = `  --value cpu|wall|samples  what the page shows first (default: what the file says, cpu in ours)
@@ -106,6 +126,8 @@ export function helpText(of: Extract<Command, { name: 'help' }>['of']): string {
 function runHelp(): string {
   const rows: [flag: string, text: string][] = [
     ['--output-dir DIR', 'folder for the profile, created if missing (default: the working directory)'],
+    ['-d, --duration TIME', 'profile for that long, in seconds or with ms, s, m or h behind the number; the program goes on (default: until it ends)'],
+    ['-q, --quiet', 'say nothing but errors'],
     ...Object.values(OPTIONS).map((row): [string, string] => [
       `--${row.flag} ${typeof row.fallback === 'number' ? 'N' : 'WHICH'}`,
       `${row.help} (default: ${row.fallback.toLocaleString('en-US')})`,
@@ -126,5 +148,16 @@ ${rows.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`).join('\n')}
 
 With --exporters a profile of each period goes to all of them, and the last one when the program ends. Where they are and what they may know stands in
 environment variables, which no list of processes shows: PRONGHORN_PARCA_URL, PRONGHORN_PYROSCOPE_TOKEN, OTEL_EXPORTER_OTLP_ENDPOINT and others (docs/cli.md).
+
+What run itself has to say goes to standard error: a line at the start, the paths at the end, and on a terminal how much of --duration is over.
+
+Examples:
+  pronghorn run -- app.js
+  pronghorn run --duration 30s --output-dir profiles -- server.js --port 8080
+  pronghorn run --quiet --interval-micros 1000 -- app.js > out.txt
+  PRONGHORN_PARCA_URL=http://127.0.0.1:7070 pronghorn run --exporters parca --period-ms 10000 -- app.js
+
+Exit codes: that of the program; its signal, if one has ended it (a shell shows 128 + its number), and as process 1 of a container 128 + its number;
+2 if the options make no sense; 126 if the program cannot be read, 127 if it is not there. Nothing was started then.
 `;
 }

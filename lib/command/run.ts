@@ -3,10 +3,10 @@
  * end as it ends: with its exit code, or of the signal that killed it. Whoever started us need not know that we are there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { relayMessages } from './ipc-relay.js';
+import { startFailure } from './program.js';
 
 /** Signals that people and supervisors send to programs. SIGWINCH and SIGTSTP reach the whole foreground group anyway. */
 const FORWARDED = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT'] as const;
@@ -16,7 +16,7 @@ const FROM_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT']
 
 /** How a process ended. */
 export interface Ending {
-  pid: number | undefined;
+  pid: number;
   code: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -26,9 +26,11 @@ export interface Ending {
  *
  * @param args arguments of node, the program among them
  * @param env its environment
+ * @param started called with its process id when it runs
  * @returns how it ended; nothing of ours is left listening
+ * @throws ProgramError if node cannot be started
  */
-export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ending> {
+export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv, started: (pid: number) => void): Promise<Ending> {
   const hasChannel = process.send !== undefined;
   const child = spawn(process.execPath, args, {
     env,
@@ -36,6 +38,7 @@ export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv
     serialization: hasChannel ? channelSerialization() : 'json',
   });
   const stopForwarding = forwardSignals(child);
+  if (child.pid !== undefined) started(child.pid);
   const relay = hasChannel ? relayMessages(child) : undefined;
   try {
     const ending = await ended(child);
@@ -63,24 +66,13 @@ export function endLike(ending: Ending): void {
   setTimeout(() => process.exit(code), 200);
 }
 
-/**
- * The profiles that a process has left in a folder.
- *
- * @returns their paths, oldest first
- */
-export function profilesOf(directory: string, pid: number): string[] {
-  const pattern = new RegExp(String.raw`^CPU\.\d{8}\.\d{6}\.${pid}\.\d+(\.[0-9a-f]{8})?\.pb\.gz$`);
-  try {
-    return readdirSync(directory).filter((name) => pattern.test(name)).sort().map((name) => join(directory, name));
-  } catch {
-    return [];
-  }
-}
-
 function ended(child: ChildProcess): Promise<Ending> {
   return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.once('exit', (code, signal) => resolve({ pid: child.pid, code, signal }));
+    // Once it runs, an error is only that of a signal or a message that did not reach it.
+    child.on('error', (cause) => {
+      if (child.pid === undefined) reject(startFailure(cause));
+    });
+    child.once('exit', (code, signal) => resolve({ pid: child.pid!, code, signal }));
   });
 }
 
@@ -100,7 +92,7 @@ function forwardSignals(child: ChildProcess): () => void {
  * Whether our process group is the foreground group of a terminal. A Ctrl-C then reaches the program without our help, and forwarding
  * it would make two of one: many programs take the second for an order to drop everything.
  */
-function inForeground(): boolean {
+export function inForeground(): boolean {
   try {
     const stat = readFileSync('/proc/self/stat', 'utf8');
     // The second field, the command in brackets, may hold spaces and brackets. Then: state, ppid, pgrp, session, tty_nr, tpgid.

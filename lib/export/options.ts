@@ -26,6 +26,12 @@ export interface ServerOptions {
   bearerToken?: string | undefined;
   /** Sent as X-Scope-OrgID. */
   tenant?: string | undefined;
+  /** Path of a PEM file with the certificates that vouch for the server, instead of those that Node trusts by itself. Read at the start. https: only, as the next two. */
+  caFile?: string | undefined;
+  /** Path of a PEM file with the certificate by which the server knows the client. */
+  clientCertificateFile?: string | undefined;
+  /** Path of a PEM file with the private key of that, not encrypted. */
+  clientKeyFile?: string | undefined;
 }
 
 /** Grafana Pyroscope. */
@@ -40,7 +46,7 @@ export interface ParcaExporterOptions extends ServerOptions {
 
 /**
  * OpenTelemetry profiles over HTTP: a collector, or whatever else speaks that. `url` is the whole address, as `http://localhost:4318/v1development/profiles`.
- * Without it address, headers, timeout, protocol and compression are those of the variables OTEL_EXPORTER_OTLP_…, or their defaults.
+ * Without it address, headers, timeout, certificates, protocol and compression are those of the variables OTEL_EXPORTER_OTLP_…, or their defaults.
  */
 export interface OtlpExporterOptions extends Omit<ServerOptions, 'url'> {
   type: 'otlp';
@@ -90,6 +96,9 @@ export interface QueueOptions {
   /** Milliseconds that a profile may wait: an integer from 1,000 to 86,400,000. Default 3,600,000: Pyroscope refuses what is older than an hour. */
   maxAgeMs?: number | undefined;
 }
+
+/** A period's length if nobody says otherwise, in milliseconds. */
+export const DEFAULT_PERIOD_MS = 60_000;
 
 /** Names of the options above. */
 export const CONTINUOUS_NAMES = ['exporters', 'periodMs', 'service', 'labels', 'queue', 'stopTimeoutMs'] as const;

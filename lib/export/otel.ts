@@ -3,6 +3,7 @@
  * signals, and one for profiles, which wins. An empty one counts as not set.
  */
 import { InvalidOptionError } from '../errors.js';
+import { CERTIFICATE_NAMES, type CertificateFiles, secureContext } from './certificates.js';
 import { HIDDEN, HOUR_MS } from './check.js';
 
 /** Environment variables. */
@@ -13,7 +14,7 @@ const PATH = '/v1development/profiles';
 const DEFAULT_ENDPOINT = 'http://localhost:4318';
 
 /** What they say of where and how to send. */
-export interface OtelTarget {
+export interface OtelTarget extends CertificateFiles {
   url: string;
   headers: Record<string, string>;
   timeoutMs?: number;
@@ -34,13 +35,26 @@ export function otelTarget(env: Env): OtelTarget {
   const [timeout, timeoutName] = ofProfiles(env, 'TIMEOUT');
   const [compression, compressionName] = ofProfiles(env, 'COMPRESSION');
   if (compression !== undefined && compression !== 'gzip' && compression !== 'none') throw new InvalidOptionError(compressionName, compression, 'gzip or none');
+  const url = endpoint(env);
   return {
-    url: endpoint(env),
+    url,
     // Headers of both, as the specification does not say that those of one signal replace the others: a token for all holds here, too.
     headers: { ...pairs('OTEL_EXPORTER_OTLP_HEADERS', env), ...pairs('OTEL_EXPORTER_OTLP_PROFILES_HEADERS', env) },
     ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeoutName, timeout) }),
     gzip: compression !== 'none',
+    // They may be meant for another signal's address: where this one is http: they say nothing.
+    ...(new URL(url).protocol === 'https:' ? certificates(env) : {}),
   };
+}
+
+/** Checked here, too, so that an error names the variable. */
+function certificates(env: Env): CertificateFiles {
+  const names = Object.keys(CERTIFICATE_NAMES) as (keyof CertificateFiles)[];
+  const variables = names.map((name) => [name, ofProfiles(env, CERTIFICATE_NAMES[name])] as const);
+  const files = Object.fromEntries(variables.flatMap(([name, [path]]) => (path === undefined ? [] : [[name, path]]))) as CertificateFiles;
+  const variable = Object.fromEntries(variables.map(([name, [, from]]) => [name, from])) as Record<keyof CertificateFiles, string>;
+  secureContext(files, (name) => variable[name]);
+  return files;
 }
 
 /** Names of the resource: OTEL_RESOURCE_ATTRIBUTES without service.name, which is the service's. */

@@ -9,7 +9,7 @@ import { HIDDEN, HOUR_MS, integer, record, required, text, texts } from './check
 import type { Exporter } from './exporter.js';
 import { FileExporter } from './file.js';
 import { HttpExporter } from './http.js';
-import { CONTINUOUS_NAMES, type ContinuousOptions } from './options.js';
+import { CONTINUOUS_NAMES, type ContinuousOptions, DEFAULT_PERIOD_MS } from './options.js';
 import { type Env, otelResource, otelService, otelTarget } from './otel.js';
 import { OtlpExporter, type OtlpEncoder } from './otlp.js';
 import { ParcaExporter } from './parca.js';
@@ -57,7 +57,7 @@ export function resolveContinuous(given: ContinuousOptions, tools: ExporterTools
   if (!Array.isArray(exporters)) throw new InvalidOptionError('exporters', typeof exporters === 'string' ? HIDDEN : exporters, 'an array');
   const bounds = record('queue', queue ?? {}, ['maxProfiles', 'maxBytes', 'maxAgeMs']);
   const rest = {
-    periodMs: integer('periodMs', given.periodMs, 1_000, HOUR_MS, 60_000),
+    periodMs: integer('periodMs', given.periodMs, 1_000, HOUR_MS, DEFAULT_PERIOD_MS),
     service: text('service', given.service) ?? otelService(tools.env) ?? programName(),
     labels: labelsOf(given.labels),
     limits: {

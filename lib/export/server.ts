@@ -2,10 +2,11 @@
  * Checks how a server is to be reached.
  */
 import { InvalidOptionError } from '../errors.js';
+import { CERTIFICATE_NAMES, type CertificateFiles, secureContext } from './certificates.js';
 import { headers, headerText, HIDDEN, HOUR_MS, integer, record, required, secret, text } from './check.js';
 import type { HttpSettings } from './target.js';
 
-const NAMES: readonly string[] = ['type', 'url', 'timeoutMs', 'headers', 'basicAuth', 'bearerToken', 'tenant'];
+const NAMES: readonly string[] = ['type', 'url', 'timeoutMs', 'headers', 'basicAuth', 'bearerToken', 'tenant', ...Object.keys(CERTIFICATE_NAMES)];
 
 /**
  * The settings of an exporter that talks to a server.
@@ -15,7 +16,7 @@ const NAMES: readonly string[] = ['type', 'url', 'timeoutMs', 'headers', 'basicA
  * @throws InvalidOptionError
  */
 export function serverOf(path: string, given: unknown, extra: readonly string[] = []): HttpSettings {
-  const { url, timeoutMs, headers: further, basicAuth, bearerToken, tenant } = record(path, given, [...NAMES, ...extra]);
+  const { url, timeoutMs, headers: further, basicAuth, bearerToken, tenant, ...files } = record(path, given, [...NAMES, ...extra]);
   const parsed = urlOf(`${path}.url`, url);
   const basic = basicOf(`${path}.basicAuth`, basicAuth) ?? userOf(`${path}.url`, parsed);
   const token = secret(`${path}.bearerToken`, bearerToken);
@@ -30,7 +31,16 @@ export function serverOf(path: string, given: unknown, extra: readonly string[] 
     basicAuth: basic,
     bearerToken: token,
     tenant: headerText(`${path}.tenant`, text(`${path}.tenant`, tenant)),
+    secureContext: secureContext(certificatesOf(path, files, parsed), (name) => `${path}.${name}`),
   };
+}
+
+function certificatesOf(path: string, given: Record<string, unknown>, { protocol }: URL): CertificateFiles {
+  const names = Object.keys(CERTIFICATE_NAMES) as (keyof CertificateFiles)[];
+  const files = Object.fromEntries(names.map((name) => [name, text(`${path}.${name}`, given[name])])) as CertificateFiles;
+  const idle = names.find((name) => files[name] !== undefined && protocol !== 'https:');
+  if (idle !== undefined) throw new InvalidOptionError(`${path}.${idle}`, files[idle], 'absent where the URL is not an https: one');
+  return files;
 }
 
 function urlOf(path: string, value: unknown): URL {

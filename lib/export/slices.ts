@@ -17,10 +17,15 @@ export async function base64Slices(data: Uint8Array): Promise<Buffer[]> {
   const pid = realPid();
   const encoded: Buffer[] = [];
   for (const slice of slices(data)) {
-    if (encoded.length > 0) await new Promise((resolve) => setImmediate(resolve));
-    if (realPid() !== pid) await new Promise(() => undefined);
+    if (encoded.length > 0) await nextTurn(pid);
     const text = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength).toString('base64');
     encoded.push(Buffer.from(text, 'latin1'));
   }
   return encoded;
+}
+
+/** Gives the event loop its turn. In a child that was forked off meanwhile it never comes to an end. @param pid the process that goes on */
+export async function nextTurn(pid: number): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  if (realPid() !== pid) await new Promise(() => undefined);
 }

@@ -1,9 +1,12 @@
 /**
  * An HTTP server that takes profiles: where it is, how to show who one is, and what its answers mean.
  */
+import type { SecureContext } from 'node:tls';
+import { realPid } from '../real-pid.js';
 import { ExportError, type Report, type Sent } from './exporter.js';
 import { mayRetry, retryAfterMs } from './retry.js';
 import { Secrets } from './secrets.js';
+import { nextTurn } from './slices.js';
 import { type Answer, moduleFor, shown, upload } from './upload.js';
 
 /** How a server is reached. What HTTP exporters have in common. */
@@ -17,6 +20,8 @@ export interface HttpSettings {
   readonly bearerToken?: string | undefined;
   /** The tenant, as `X-Scope-OrgID`. */
   readonly tenant?: string | undefined;
+  /** Certificates, if others than those that Node has by itself. https: only. */
+  readonly secureContext?: SecureContext | undefined;
 }
 
 /** One request, as far as an exporter decides about it. */
@@ -68,9 +73,11 @@ export class HttpTarget {
    * @throws ExportError
    */
   async send({ method = 'POST', url, headers, body }: Request, signal: AbortSignal): Promise<Sent> {
-    const { timeoutMs } = this.#settings;
+    const { timeoutMs, secureContext } = this.#settings;
+    // What is to be sent has been prepared in this turn; connecting takes as long again (bench/uploads.mjs).
+    await nextTurn(realPid());
     const bytes = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal });
+    const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal, secureContext });
     if (answer.status < 200 || answer.status >= 300) throw this.#refused(url, answer, bytes);
     const rejection = this.#protocol.rejection?.(answer.body);
     if (rejection === undefined) return { bytes, status: answer.status };

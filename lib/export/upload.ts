@@ -11,6 +11,7 @@
 import type http from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import type https from 'node:https';
+import type { SecureContext } from 'node:tls';
 import type { ForkComponent } from '../fork/component.js';
 import { realPid } from '../real-pid.js';
 import { afterPoll, type Cancel } from '../time.js';
@@ -28,6 +29,8 @@ export interface Upload {
   readonly timeoutMs: number;
   /** Ends it early. */
   readonly signal: AbortSignal;
+  /** For https:, certificates of its own. */
+  readonly secureContext?: SecureContext | undefined;
 }
 
 /** What a server answered. */
@@ -78,14 +81,14 @@ function abandonInherited(): void {
  *
  * @throws ExportError that may be tried again, if there is no answer
  */
-export function upload({ url, method, headers, body, timeoutMs, signal }: Upload): Promise<Answer> {
+export function upload({ url, method, headers, body, timeoutMs, signal, secureContext }: Upload): Promise<Answer> {
   const place = shown(url);
   const pid = realPid();
   return new Promise((resolve, reject) => {
     const givenUp = (): ExportError => new ExportError(`the export to ${place} was given up`, { retry: true });
     if (signal.aborted) return reject(givenUp());
     const length = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const request = make(url, { method, headers: { ...headers, 'Content-Length': String(length) } });
+    const request = make(url, { method, headers: { ...headers, 'Content-Length': String(length) }, ...(secureContext === undefined ? {} : { secureContext }) });
     const timeout = (): void => fail(new ExportError(`${place} did not answer within ${timeoutMs} ms`, { retry: true }));
     const entry: Open = { pid, request, endTimeout: afterPoll(timeoutMs, timeout, { unref: true }) };
     const onAbort = (): void => fail(givenUp());
@@ -119,7 +122,9 @@ export function upload({ url, method, headers, body, timeoutMs, signal }: Upload
       );
     });
     request.on('error', (error) => fail(new ExportError(`${place} cannot be reached: ${reasonOf(error)}`, { retry: true }, { cause: error })));
-    write(request, body, () => realPid() === pid && open.has(entry));
+    const goesOn = (): boolean => realPid() === pid && open.has(entry);
+    // Connecting is enough for one turn.
+    setImmediate(() => void (goesOn() && write(request, body, goesOn)));
   });
 }
 
@@ -128,7 +133,12 @@ export function moduleFor({ protocol }: URL): typeof http | typeof https {
   return process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
 }
 
-function make(url: URL, how: Pick<RequestOptions, 'method' | 'headers'>): ClientRequest {
+/** A context that was made beforehand; @types/node has it among the options of tls.connect() alone. */
+interface SecureContextOptions {
+  secureContext?: SecureContext;
+}
+
+function make(url: URL, how: Pick<RequestOptions, 'method' | 'headers'> & SecureContextOptions): ClientRequest {
   const { Agent, request: makeRequest } = moduleFor(url);
   const agent = new Agent({ keepAlive: false });
   // Of the URL only what a request needs: a password in it is not for headers.

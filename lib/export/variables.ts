@@ -36,7 +36,7 @@ export const COMMON: readonly Variable[] = [
 ];
 
 /** What each server's variables are called after its own prefix, such as PRONGHORN_PARCA_. */
-const OF_SERVERS: readonly string[] = ['URL', 'HEADERS', 'USER', 'PASSWORD', 'TOKEN', 'TENANT', 'TIMEOUT_MS'];
+const OF_SERVERS: readonly string[] = ['URL', 'HEADERS', 'USER', 'PASSWORD', 'TOKEN', 'TENANT', 'TIMEOUT_MS', 'CA_FILE', 'CLIENT_CERTIFICATE_FILE', 'CLIENT_KEY_FILE'];
 const OF_FILES: readonly string[] = ['MAX_FILES', 'MAX_BYTES'];
 
 const prefix = (kind: Kind): string => `PRONGHORN_${kind.toUpperCase()}_`;
@@ -51,6 +51,7 @@ export const VARIABLES: readonly string[] = [
 /** Which option each property of an exporter comes from, for errors. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
   url: 'URL', headers: 'HEADERS', basicAuth: 'USER', bearerToken: 'TOKEN', tenant: 'TENANT', timeoutMs: 'TIMEOUT_MS', method: 'METHOD', maxFiles: 'MAX_FILES', maxBytes: 'MAX_BYTES',
+  caFile: 'CA_FILE', clientCertificateFile: 'CLIENT_CERTIFICATE_FILE', clientKeyFile: 'CLIENT_KEY_FILE',
 };
 
 /**
@@ -120,6 +121,9 @@ function exporterOf(kind: Kind, env: Env, directory: string): ExporterOptions {
     bearerToken: of('TOKEN'),
     tenant: of('TENANT'),
     timeoutMs: number(`${prefix(kind)}TIMEOUT_MS`, env),
+    caFile: of('CA_FILE'),
+    clientCertificateFile: of('CLIENT_CERTIFICATE_FILE'),
+    clientKeyFile: of('CLIENT_KEY_FILE'),
     method: kind === 'http' ? of('METHOD') : undefined,
   }) as ExporterOptions;
 }

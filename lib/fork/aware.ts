@@ -3,12 +3,12 @@
  */
 import { clusterComponent } from '../cluster/fork.js';
 import { uploads } from '../export/upload.js';
-import { Exporter } from '../exporter.js';
 import { connect as connectFiles, openFiles } from '../open-files.js';
 import { ForkChain } from './chain.js';
 import { Identity } from '../identity.js';
 import { labelScopes } from '../labels/scopes.js';
 import type { NativeApi } from '../native-api.js';
+import { ProfileSequence } from '../profile-sequence.js';
 import { Promises } from './promises.js';
 import { workers } from '../threads.js';
 
@@ -16,7 +16,7 @@ import { workers } from '../threads.js';
 export interface ForkAware {
   readonly chain: ForkChain;
   readonly identity: Identity;
-  readonly exporter: Exporter;
+  readonly sequence: ProfileSequence;
   readonly promises: Promises;
 }
 
@@ -43,8 +43,8 @@ export function forkAware(native: NativeApi): ForkAware {
 function make(native: NativeApi): ForkAware {
   const chain = new ForkChain(native);
   const identity = new Identity(native);
-  const exporter = new Exporter(identity);
+  const sequence = new ProfileSequence(identity);
   const promises = new Promises(chain);
-  for (const component of [exporter, identity, promises]) chain.join(component);
-  return { chain, identity, exporter, promises };
+  for (const component of [sequence, identity, promises]) chain.join(component);
+  return { chain, identity, sequence, promises };
 }

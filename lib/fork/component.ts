@@ -18,7 +18,7 @@ export const ORDER = [
   'recorder',
   'binding',
   'files',
-  'exporter',
+  'profile sequence',
   'uploads',
   'queues',
   'identity',

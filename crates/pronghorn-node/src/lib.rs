@@ -23,6 +23,7 @@ mod labels;
 mod lifecycle;
 mod options;
 mod otlp;
+mod own_work;
 mod registry;
 mod retain;
 mod rotation;

@@ -22,6 +22,7 @@ use crate::claim::{self, Claim};
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
 use crate::options::StartOptions;
+use crate::own_work::OwnWork;
 use crate::rotation::{Flush, Flushed, NativeProfile};
 use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
@@ -286,7 +287,7 @@ fn tell_failure(slot: &ThreadSlot) {
 /// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
 /// thread pool.
 #[napi(ts_return_type = "Promise<NativeProfile>")]
-pub fn rotate() -> Result<AsyncTask<Flush>> {
+pub fn rotate() -> Result<AsyncTask<OwnWork<Flush>>> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
@@ -319,7 +320,7 @@ pub fn rotate_sync() -> Result<NativeProfile> {
 
 /// Switches the sampler off, then ends the last period; serialized in libuv's thread pool.
 #[napi(ts_return_type = "Promise<NativeProfile>")]
-pub fn stop() -> Result<AsyncTask<Flush>> {
+pub fn stop() -> Result<AsyncTask<OwnWork<Flush>>> {
     guarded(|| {
         let process = in_own_process()?;
         let claim = Claim::new(process)?;

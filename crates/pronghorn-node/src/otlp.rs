@@ -2,16 +2,15 @@
 //!
 //! The profile's bytes are copied before the call returns, so the application may do with its buffer what it likes.
 //!
-//! Fork: what was encoded for the parent is abandoned in the child, as a rotation is (rotation.rs), and its promise rejects.
+//! Fork: what was encoded for the parent is abandoned in the child (own_work.rs).
 
-use std::mem::ManuallyDrop;
-
-use napi::bindgen_prelude::{AsyncTask, Buffer, Either3, Env, Task, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, Buffer, Either3, Uint8Array};
 use napi_derive::napi;
 use pronghorn_otlp::{Options, Value};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, in_own_process};
+use crate::own_work::{OwnWork, Work};
 
 /// What the profile comes from, one thing of it.
 #[napi(object)]
@@ -82,87 +81,47 @@ impl OtlpOptions {
     }
 }
 
-/// One profile's encoding. In a child of the process that began it, it is abandoned: nothing in it is used or dropped.
+/// One profile's encoding.
 pub struct Encoding {
-    work: ManuallyDrop<Work>,
-    process: OwnProcess,
-}
-
-struct Work {
     pprof: Vec<u8>,
     options: Options,
-    failure: Option<Failure>,
 }
 
 impl Encoding {
-    fn new(pprof: &[u8], options: OtlpOptions) -> std::result::Result<Self, Failure> {
-        Ok(Self {
-            process: in_own_process()?,
-            work: ManuallyDrop::new(Work {
-                options: options.check()?,
-                pprof: pprof.to_vec(),
-                failure: None,
-            }),
-        })
+    fn begin(pprof: &[u8], options: OtlpOptions) -> std::result::Result<OwnWork<Self>, Failure> {
+        let process = in_own_process()?;
+        let encoding = Self {
+            options: options.check()?,
+            pprof: pprof.to_vec(),
+        };
+        Ok(OwnWork::new(process, encoding))
     }
+}
 
-    fn run(&self) -> std::result::Result<Vec<u8>, Failure> {
-        self.process.check()?;
+impl Work for Encoding {
+    type Done = Vec<u8>;
+    type Delivered = Buffer;
+
+    fn run(&mut self, _process: OwnProcess) -> std::result::Result<Vec<u8>, Failure> {
         guarded(|| {
-            pronghorn_otlp::encode(&self.work.pprof, &self.work.options)
+            pronghorn_otlp::encode(&self.pprof, &self.options)
                 .map_err(|error| Failure::new(Code::InvalidProfile, error.to_string()))
         })
     }
-}
 
-impl Drop for Encoding {
-    fn drop(&mut self) {
-        if self.process.is_here() {
-            // SAFETY: this is the one place that drops it, once.
-            unsafe { ManuallyDrop::drop(&mut self.work) };
-        }
-    }
-}
-
-impl Task for Encoding {
-    type Output = Vec<u8>;
-    type JsValue = Buffer;
-
-    fn compute(&mut self) -> napi::Result<Vec<u8>> {
-        self.run().map_err(|failure| {
-            let message = failure.message.clone();
-            self.work.failure = Some(failure);
-            napi::Error::from_reason(message)
-        })
-    }
-
-    fn resolve(&mut self, env: Env, body: Vec<u8>) -> napi::Result<Buffer> {
-        if let Err(failure) = self.process.check() {
-            std::mem::forget(body);
-            return Err(failure.into_rejection(env));
-        }
-        Ok(Buffer::from(body))
-    }
-
-    fn reject(&mut self, env: Env, error: napi::Error) -> napi::Result<Buffer> {
-        if let Err(failure) = self.process.check() {
-            return Err(failure.into_rejection(env));
-        }
-        Err(match self.work.failure.take() {
-            Some(failure) => failure.into_rejection(env),
-            None => error,
-        })
+    fn deliver(body: Vec<u8>) -> Buffer {
+        Buffer::from(body)
     }
 }
 
 /// The body of an OTLP profiles request with this pprof, gzipped or not; encoded in libuv's thread pool.
 #[napi(ts_return_type = "Promise<Buffer>")]
-pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<AsyncTask<Encoding>> {
-    guarded(|| Encoding::new(pprof, options).map(AsyncTask::new)).map_err(Into::into)
+pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<AsyncTask<OwnWork<Encoding>>> {
+    guarded(|| Encoding::begin(pprof, options).map(AsyncTask::new)).map_err(Into::into)
 }
 
 /// The same on the calling thread, for what cannot wait and where there is no pool.
 #[napi]
 pub fn encode_otlp_sync(pprof: &[u8], options: OtlpOptions) -> Result<Buffer> {
-    guarded(|| Encoding::new(pprof, options)?.run().map(Buffer::from)).map_err(Into::into)
+    guarded(|| Encoding::begin(pprof, options)?.run().map(Buffer::from)).map_err(Into::into)
 }

@@ -1,13 +1,11 @@
 //! The part of a rotation that takes time: waiting for other threads, the flip, names for native addresses, encoding and
 //! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends.
 //!
-//! Fork: the pool's threads are gone in the child, and work that they had finished may still be delivered there. It belongs to
-//! the parent: whatever carries another generation than the process is abandoned, and its promise rejects.
+//! Fork: a rotation of the parent's is abandoned in the child (own_work.rs).
 
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
+use napi::bindgen_prelude::{BigInt, Buffer};
 use napi_derive::napi;
 use pronghorn_recorder::{
     MappedScript, MappingInfo, NativeLocation, Original, Position, ProfileTime, SerializedProfile,
@@ -22,6 +20,7 @@ use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
 use crate::fork::OwnProcess;
 use crate::lifecycle::Session;
+use crate::own_work::{OwnWork, Work};
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
 
@@ -75,13 +74,8 @@ pub struct NativeProfile {
     pub source_map_problems: Vec<SourceMapProblem>,
 }
 
-/// One rotation's work. In a child of the process that began it, it is abandoned: nothing in it is used or dropped.
+/// One rotation, or the flush after a stop.
 pub struct Flush {
-    work: ManuallyDrop<Work>,
-    process: OwnProcess,
-}
-
-struct Work {
     /// The rotation, until the profile is there.
     claim: Option<Claim>,
     session: Arc<Session>,
@@ -90,7 +84,6 @@ struct Work {
     last: bool,
     /// How long it waits for source maps.
     patience: Patience,
-    failure: Option<Failure>,
 }
 
 /// What came of it, on its way to the JavaScript thread.
@@ -106,59 +99,33 @@ impl Flush {
         session: Arc<Session>,
         waiting: Waiting,
         patience: Patience,
-    ) -> Self {
-        Self::new(claim, session, Some(waiting), patience)
+    ) -> OwnWork<Self> {
+        Self::begin(claim, session, Some(waiting), patience)
     }
 
     /// The flush after a stop: nothing is waited for any more.
-    pub(crate) fn last(claim: Claim, session: Arc<Session>, patience: Patience) -> Self {
-        Self::new(claim, session, None, patience)
+    pub(crate) fn last(claim: Claim, session: Arc<Session>, patience: Patience) -> OwnWork<Self> {
+        Self::begin(claim, session, None, patience)
     }
 
-    fn new(
+    fn begin(
         claim: Claim,
         session: Arc<Session>,
         waiting: Option<Waiting>,
         patience: Patience,
-    ) -> Self {
+    ) -> OwnWork<Self> {
         let patience = patience.or_less(session.source_map_patience_ns);
-        Self {
-            process: claim.process,
-            work: ManuallyDrop::new(Work {
-                claim: Some(claim),
-                session,
-                last: waiting.is_none(),
-                waiting,
-                patience,
-                failure: None,
-            }),
-        }
+        let process = claim.process;
+        let flush = Self {
+            claim: Some(claim),
+            session,
+            last: waiting.is_none(),
+            waiting,
+            patience,
+        };
+        OwnWork::new(process, flush)
     }
 
-    /// Does the work, and ends the rotation whatever comes of it.
-    pub(crate) fn run(&mut self) -> Result<Flushed, Failure> {
-        let process = self.process;
-        process.check()?;
-        let result = guarded(|| self.work.flush(process));
-        process.check()?;
-        if self.work.last {
-            // In a child of a fork it may be that the recorder is never dropped.
-            self.work.session.recorder.give_back();
-        }
-        self.work.claim = None;
-        result
-    }
-
-    /// The same without ending the rotation: nothing shall come after it. Only the bytes.
-    pub(crate) fn run_keeping_rotation(&mut self) -> Result<Vec<u8>, Failure> {
-        if let Some(claim) = self.work.claim.take() {
-            claim.keep();
-        }
-        self.run().map(|flushed| flushed.profile.data)
-    }
-}
-
-impl Work {
     fn flush(&mut self, process: OwnProcess) -> Result<Flushed, Failure> {
         if let Some(waiting) = self.waiting.take() {
             waiting.finish(clock::monotonic_ns() + PATIENCE_NS);
@@ -190,6 +157,37 @@ impl Work {
     }
 }
 
+impl Work for Flush {
+    type Done = Flushed;
+    type Delivered = NativeProfile;
+
+    /// Ends the rotation whatever comes of it.
+    fn run(&mut self, process: OwnProcess) -> Result<Flushed, Failure> {
+        let result = guarded(|| self.flush(process));
+        process.check()?;
+        if self.last {
+            // In a child of a fork it may be that the recorder is never dropped.
+            self.session.recorder.give_back();
+        }
+        self.claim = None;
+        result
+    }
+
+    fn deliver(flushed: Flushed) -> NativeProfile {
+        flushed.into_profile()
+    }
+}
+
+impl OwnWork<Flush> {
+    /// As `run`, without ending the rotation: nothing shall come after it. Only the bytes.
+    pub(crate) fn run_keeping_rotation(&mut self) -> Result<Vec<u8>, Failure> {
+        if let Some(claim) = self.work().claim.take() {
+            claim.keep();
+        }
+        self.run().map(|flushed| flushed.profile.data)
+    }
+}
+
 /// All that knows names of frames.
 struct Names<'a> {
     images: &'a mut ImageSymbolizer,
@@ -217,15 +215,6 @@ impl Symbolizer for Names<'_> {
     }
 }
 
-impl Drop for Flush {
-    fn drop(&mut self) {
-        if self.process.is_here() {
-            // SAFETY: this is the one place that drops it, once.
-            unsafe { ManuallyDrop::drop(&mut self.work) };
-        }
-    }
-}
-
 impl Flushed {
     /// As JavaScript gets it.
     pub(crate) fn into_profile(self) -> NativeProfile {
@@ -236,37 +225,6 @@ impl Flushed {
             stats: self.stats,
             source_map_problems: self.source_map_problems,
         }
-    }
-}
-
-impl Task for Flush {
-    type Output = Flushed;
-    type JsValue = NativeProfile;
-
-    fn compute(&mut self) -> napi::Result<Flushed> {
-        self.run().map_err(|failure| {
-            let message = failure.message.clone();
-            self.work.failure = Some(failure);
-            napi::Error::from_reason(message)
-        })
-    }
-
-    fn resolve(&mut self, env: Env, flushed: Flushed) -> napi::Result<NativeProfile> {
-        if let Err(failure) = self.process.check() {
-            std::mem::forget(flushed);
-            return Err(failure.into_rejection(env));
-        }
-        Ok(flushed.into_profile())
-    }
-
-    fn reject(&mut self, env: Env, error: napi::Error) -> napi::Result<NativeProfile> {
-        if let Err(failure) = self.process.check() {
-            return Err(failure.into_rejection(env));
-        }
-        Err(match self.work.failure.take() {
-            Some(failure) => failure.into_rejection(env),
-            None => error,
-        })
     }
 }
 

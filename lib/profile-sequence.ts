@@ -1,6 +1,6 @@
 /**
- * Makes profiles of what the native half delivers: numbers them, says which process they are from, and knows up to where time has been
- * delivered.
+ * The profiles of a process, one after the other: makes them of what the native half delivers, numbers them, says which process they are from, and knows up to
+ * where time has been covered. Where they go from here is the affair of exporters (export/exporter.ts).
  */
 import { publishSourceMap } from './channels.js';
 import type { ForkComponent, Reset } from './fork/component.js';
@@ -18,8 +18,8 @@ interface State {
 const fresh = (lastFlushNanos: bigint): State => ({ sequence: 0, lastFlushNanos });
 
 /** One per process. */
-export class Exporter implements ForkComponent {
-  readonly name = 'exporter';
+export class ProfileSequence implements ForkComponent {
+  readonly name = 'profile sequence';
   readonly #identity: Identity;
   #state = fresh(0n);
 
@@ -33,7 +33,7 @@ export class Exporter implements ForkComponent {
   }
 
   /** The next profile. */
-  profile(native: NativeProfile): Profile {
+  next(native: NativeProfile): Profile {
     const { runtimeId, pid: processId } = this.#identity;
     this.#state.lastFlushNanos = native.endTimeNanos;
     for (const problem of native.sourceMapProblems) publishSourceMap(problem);
