@@ -84,6 +84,7 @@ static STATE: Resettable<State> = Resettable::new(State::new());
 /// Where the ticker sleeps: written at each tick, so not for forks to copy. In a child nobody sleeps.
 static PARKING: Wiped<Parking> = Wiped::new(Parking::new());
 
+// Fork: kept, it says what a thread would run.
 static BODY: spawn::Body = spawn::Body {
     name: c"pronghorn",
     work: tick,

@@ -71,7 +71,9 @@ static SWALLOWED: std::sync::Mutex<Option<libc::sigaction>> = std::sync::Mutex::
 pub(crate) unsafe extern "C" fn swallow_signal(env: *mut c_void, info: *mut c_void) -> *mut c_void {
     let env = Env(env);
     let [signal, on] = arguments::<2>(env, info).map(|value| number(env, value));
-    let mut before = SWALLOWED.lock().unwrap();
+    let mut before = SWALLOWED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     // SAFETY: a zeroed sigaction is valid, the other one came from the kernel; both are places of ours.
     let result = unsafe {
         let mut old: libc::sigaction = core::mem::zeroed();
