@@ -275,9 +275,9 @@ pub(crate) struct Discovery {
 impl Discovery {
     pub(crate) fn new() -> Self {
         Self {
-            known: MappedVec::new(Kind::Ticker),
-            seen: MappedVec::new(Kind::Ticker),
-            living: MappedVec::new(Kind::Ticker),
+            known: with_room(),
+            seen: with_room(),
+            living: with_room(),
             threads: 0,
             look_at: 0,
             list_at: 0,
@@ -359,6 +359,11 @@ impl Discovery {
         seen.sort_unstable_by_key(|&(tid, _)| tid);
         std::mem::swap(known, seen);
     }
+}
+
+/// Room for the threads of nearly every program, from the start on; if there is no memory, the first listing asks again.
+fn with_room<T>() -> MappedVec<T> {
+    MappedVec::with_capacity(64, Kind::Ticker).unwrap_or_else(|_| MappedVec::new(Kind::Ticker))
 }
 
 impl Drop for Discovery {
