@@ -74,6 +74,10 @@ pub fn bare(body: &'static Body) -> std::io::Result<Bare> {
     let created = unsafe {
         succeeded(libc::pthread_attr_init(attributes.as_mut_ptr())).and_then(|()| {
             libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), SMALL);
+            if stack.stack.is_some() {
+                // It is left at once: no need for a guard.
+                libc::pthread_attr_setguardsize(attributes.as_mut_ptr(), 0);
+            }
             let result = libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), run, given);
             libc::pthread_attr_destroy(attributes.as_mut_ptr());
             succeeded(result)

@@ -17,7 +17,10 @@
 //! belong to somebody else, and a leak is better than that. The window is one system call wide.
 
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use crate::Alone;
 
@@ -120,7 +123,7 @@ impl Mapping {
                         .is_ok()
             })
             .ok_or(MapError::TableFull)?;
-        let Ok(base) = map(bytes) else {
+        let Ok(base) = map(bytes, kind) else {
             let errno = last_errno();
             entry.word.store(FREE, Release);
             return Err(MapError::Refused(errno));
@@ -277,11 +280,20 @@ fn rounded(bytes: usize) -> Result<usize, MapError> {
         .ok_or(MapError::Refused(libc::ENOMEM))
 }
 
-fn map(bytes: usize) -> Result<NonNull<u8>, ()> {
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+// Fork: kept; what lies there in a child does not matter.
+/// Where the last mappings begin: those that forks copy, and those that they wipe.
+static LAST: [AtomicPtr<u8>; 2] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 2];
+
+/// As far as there is room, right below the one before: the kernel joins neighbours of the same kind, and what it joins costs a fork once.
+fn map(bytes: usize, kind: Kind) -> Result<NonNull<u8>, ()> {
+    let [copied, wiped] = &LAST;
+    let last = if kind.is_wiped() { wiped } else { copied };
+    let below = last.load(Relaxed).wrapping_sub(bytes);
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists; ours is a hint (null minus something
+    // is no address that it takes).
     let base = unsafe {
         libc::mmap(
-            std::ptr::null_mut(),
+            below.cast(),
             bytes,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
@@ -292,6 +304,7 @@ fn map(bytes: usize) -> Result<NonNull<u8>, ()> {
     if base == libc::MAP_FAILED {
         return Err(());
     }
+    last.store(base.cast(), Relaxed);
     NonNull::new(base.cast()).ok_or(())
 }
 

@@ -25,6 +25,7 @@ use std::sync::atomic::{
 };
 
 use crate::Alone;
+use crate::mapping::{self, Kind};
 
 const PAGE: usize = 4096;
 /// What all [`Wiped`] values of the process share. Pages that are not touched cost nothing.
@@ -141,45 +142,20 @@ impl Region {
         if let Some(base) = NonNull::new(self.base.load(Acquire)) {
             return Some(base);
         }
-        let fresh = map(REGION)?;
+        let fresh = mapping::for_good(REGION, Kind::Wiped).ok()?;
+        if !advise(fresh, REGION) {
+            return None;
+        }
         let null = std::ptr::null_mut();
         match self
             .base
             .compare_exchange(null, fresh.as_ptr(), AcqRel, Acquire)
         {
             Ok(_) => Some(fresh),
-            Err(other) => {
-                // SAFETY: mapped above, and nobody else has heard of it.
-                unsafe { libc::munmap(fresh.as_ptr().cast(), REGION) };
-                NonNull::new(other)
-            }
+            // Two at once, at the first start: one region is left unused.
+            Err(other) => NonNull::new(other),
         }
     }
-}
-
-/// A fresh mapping that reads zero after a fork; `None` if there is no memory or the kernel does not wipe.
-fn map(bytes: usize) -> Option<NonNull<u8>> {
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
-    let base = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        )
-    };
-    if base == libc::MAP_FAILED {
-        return None;
-    }
-    let base = NonNull::new(base.cast::<u8>())?;
-    if advise(base, bytes) {
-        return Some(base);
-    }
-    // SAFETY: mapped above.
-    unsafe { libc::munmap(base.as_ptr().cast(), bytes) };
-    None
 }
 
 /// From here on forks wipe these pages, a mapping of the caller's. False if the kernel does not know how; they are copied then.
