@@ -1,7 +1,8 @@
 //! From a script offset to a line.
 //!
 //! One table per script: the positions of its line ends, taken from V8 where V8 keeps them, else found by scanning the
-//! source once. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8.
+//! source once. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8. [`place_in_handler`] finds one line
+//! without a table, for the signal handler.
 
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -33,7 +34,7 @@ impl Lines {
 
     /// Scans a source string.
     pub(crate) fn of_source<M: Memory>(memory: &M, layout: &Layout, source: u64) -> Option<Self> {
-        let mut scan = Scan::default();
+        let mut scan = Scan::into(Vec::new());
         let mut buffer = vec![0u8; CHUNK];
         let mut whole = true;
         text::pieces(memory, layout, source, MOST_CHARACTERS, &mut |piece| {
@@ -82,6 +83,95 @@ impl Lines {
     }
 }
 
+/// The line of a script offset and the characters in front of it on that line, both from 0, found without an allocation: in V8's own
+/// line ends, else by looking through the source up to there, if it has no more than `budget` characters, which are then taken off it.
+pub(crate) fn place_in_handler<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    script: u64,
+    offset: u32,
+    budget: &mut u32,
+    scratch: &mut [u8],
+) -> Option<(u32, u32)> {
+    let kept = field(memory, script, layout.script.line_ends)?;
+    if let Some(place) = search_v8(memory, layout, kept, offset) {
+        return Some(place);
+    }
+    *budget = budget.checked_sub(offset)?;
+    let source = field(memory, script, layout.script.source)?;
+    let mut scan = Scan::into(LinesUpTo {
+        offset,
+        line: 0,
+        begin: 0,
+    });
+    // Whole characters of either width.
+    let chunk = scratch.len() & !1;
+    if chunk == 0 {
+        return None;
+    }
+    let mut whole = true;
+    text::pieces_in_handler(memory, layout, source, offset, &mut |piece| {
+        let mut address = piece.address;
+        let mut left = piece.length as usize * piece.width as usize;
+        while left > 0 {
+            let size = left.min(chunk);
+            let Some(part) = scratch.get_mut(..size) else {
+                return false;
+            };
+            whole = memory.copy(address, part);
+            if !whole {
+                return false;
+            }
+            if piece.width == 1 {
+                scan.one_byte(part);
+            } else {
+                scan.two_byte(part);
+            }
+            address += size as u64;
+            left -= size;
+        }
+        true
+    })?;
+    // The position is no `\n`: nothing executes there.
+    scan.settle(false);
+    let LinesUpTo { line, begin, .. } = scan.ends;
+    whole.then_some((line, offset.saturating_sub(begin)))
+}
+
+/// Looks an offset up in V8's own line ends.
+fn search_v8<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    array: u64,
+    offset: u32,
+) -> Option<(u32, u32)> {
+    if !has_type(memory, layout, array, layout.types.fixed_array) {
+        return None;
+    }
+    let length = smi_field(memory, array, layout.array_length)?;
+    if !(1..MOST_LINES).contains(&length) {
+        return None;
+    }
+    let end_of = |line: u32| {
+        let end = smi_field(memory, array, layout.array_data + u64::from(line) * 8)?;
+        u32::try_from(end).ok()
+    };
+    let (mut low, mut high) = (0, u32::try_from(length).ok()?);
+    while low < high {
+        let middle = u32::midpoint(low, high);
+        if end_of(middle)? < offset {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let begin = match low.checked_sub(1) {
+        Some(before) => end_of(before)? + 1,
+        None => 0,
+    };
+    Some((low, offset.checked_sub(begin)?))
+}
+
 /// V8's own line ends: a FixedArray of Smis, rising.
 fn from_v8<M: Memory>(memory: &M, layout: &Layout, array: u64) -> Option<Vec<u32>> {
     if !has_type(memory, layout, array, layout.types.fixed_array) {
@@ -109,15 +199,50 @@ fn from_v8<M: Memory>(memory: &M, layout: &Layout, array: u64) -> Option<Vec<u32
     Some(ends)
 }
 
+/// Takes line ends as they are found, rising.
+trait Ends {
+    fn push(&mut self, end: u32);
+}
+
+impl Ends for Vec<u32> {
+    fn push(&mut self, end: u32) {
+        Vec::push(self, end);
+    }
+}
+
+/// Keeps of line ends only what the line of one offset needs.
+struct LinesUpTo {
+    offset: u32,
+    line: u32,
+    /// Of that line.
+    begin: u32,
+}
+
+impl Ends for LinesUpTo {
+    fn push(&mut self, end: u32) {
+        if end < self.offset {
+            self.line += 1;
+            self.begin = end + 1;
+        }
+    }
+}
+
 /// A scan over chunks; a `\r` at the end of one waits for the next character.
-#[derive(Default)]
-struct Scan {
-    ends: Vec<u32>,
+struct Scan<E> {
+    ends: E,
     at: u32,
     pending_return: bool,
 }
 
-impl Scan {
+impl<E: Ends> Scan<E> {
+    fn into(ends: E) -> Self {
+        Self {
+            ends,
+            at: 0,
+            pending_return: false,
+        }
+    }
+
     fn settle(&mut self, next_is_newline: bool) {
         if core::mem::take(&mut self.pending_return) && !next_is_newline {
             self.ends.push(self.at - 1);
@@ -154,7 +279,9 @@ impl Scan {
         }
         self.at += units.len() as u32;
     }
+}
 
+impl Scan<Vec<u32>> {
     fn finish(mut self) -> Lines {
         self.settle(false);
         Lines { ends: self.ends }
@@ -193,6 +320,73 @@ mod tests {
             assert_eq!(lines.place(12), (6, 0));
         }
         assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).ends, [1, 3]);
+    }
+
+    #[test]
+    fn the_handlers_way_finds_the_same_places() {
+        for wide in [false, true] {
+            let text = "a\nb\r\nc\rd\n\ne\rfgh\nlast";
+            let mut heap = Heap::new(VERSIONS[3]);
+            let source = if wide {
+                heap.wide(text)
+            } else {
+                heap.text(text)
+            };
+            let name = heap.text("/a.js");
+            let script = heap.script(1, name, source);
+            let lines = lines_of(text, wide);
+            for room in [2, 6, 100] {
+                for offset in 0..text.len() as u32 {
+                    if text.as_bytes()[offset as usize] == b'\n' {
+                        continue;
+                    }
+                    let mut budget = 1_000;
+                    let found = place_in_handler(
+                        &heap.image,
+                        &heap.layout,
+                        script,
+                        offset,
+                        &mut budget,
+                        &mut vec![0; room],
+                    );
+                    assert_eq!(found, Some(lines.place(offset)), "{wide} {room} {offset}");
+                    assert_eq!(budget, 1_000 - offset);
+                }
+            }
+            let place = |offset, mut budget| {
+                let scratch = &mut [0; 64];
+                place_in_handler(
+                    &heap.image,
+                    &heap.layout,
+                    script,
+                    offset,
+                    &mut budget,
+                    scratch,
+                )
+            };
+            assert_eq!(place(20, 19), None, "too far");
+            assert_eq!(place(900, 1_000), Some((7, 884)), "behind the end");
+        }
+    }
+
+    #[test]
+    fn the_handlers_way_takes_v8s_own_line_ends() {
+        let mut heap = Heap::new(VERSIONS[2]);
+        let (name, source) = (heap.text("a.js"), heap.text("x"));
+        let script = heap.script(1, name, source);
+        let ends = heap.object(heap.layout.types.fixed_array, 64);
+        heap.set_smi(ends, 8, 3);
+        for (index, end) in [10, 20, 35].into_iter().enumerate() {
+            heap.set_smi(ends, 16 + index as u64 * 8, end);
+        }
+        heap.set(script, heap.layout.script.line_ends, ends);
+        let place =
+            |offset| place_in_handler(&heap.image, &heap.layout, script, offset, &mut 0, &mut []);
+        assert_eq!(place(0), Some((0, 0)));
+        assert_eq!(place(10), Some((0, 10)));
+        assert_eq!(place(11), Some((1, 0)));
+        assert_eq!(place(34), Some((2, 13)));
+        assert_eq!(place(40), Some((3, 4)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! V8 strings: flat, cons, sliced, thin and external ones, one- and two-byte.
 //!
-//! A string is walked as a sequence of flat pieces, with an explicit stack and a budget, so that a damaged one ends.
+//! A string is walked as a sequence of flat pieces, with an explicit stack and a budget, so that a damaged one ends. [`utf8`] and
+//! [`pieces_in_handler`] allocate nothing: the signal handler may use them.
 
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -20,6 +21,9 @@ pub(crate) struct Piece {
 /// Nodes visited per string, and the greatest depth of what is still to do.
 const MOST_NODES: usize = 100_000;
 const MOST_PENDING: usize = 10_000;
+/// The same in a signal handler, where what is still to do lies on the stack.
+const MOST_PENDING_IN_HANDLER: usize = 24;
+const MOST_NODES_IN_HANDLER: usize = 4_096;
 /// Uncached external strings keep no pointer to their characters.
 const UNCACHED_EXTERNAL: u16 = 1 << 4;
 
@@ -45,22 +49,108 @@ pub(crate) fn pieces<M: Memory>(
     pieces_of(memory, layout, (tagged, 0, all), visit)
 }
 
-/// The same for a part: (string, first character, characters).
+/// The same without an allocation, for the signal handler. Strings that were put together of many in an unusual order are not read.
+pub(crate) fn pieces_in_handler<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tagged: u64,
+    limit: u32,
+    visit: &mut dyn FnMut(Piece) -> bool,
+) -> Option<()> {
+    let all = length(memory, layout, tagged)?.min(limit);
+    let mut pending = FewParts {
+        parts: [(0, 0, 0); MOST_PENDING_IN_HANDLER],
+        used: 0,
+        nodes: MOST_NODES_IN_HANDLER,
+    };
+    walk(memory, layout, (tagged, 0, all), &mut pending, visit)
+}
+
+/// A part of a string: (string, first character, characters).
+type Part = (u64, u32, u32);
+
+/// The parts of a string that are still to do, and the budget.
+trait Pending {
+    /// False if that is too much.
+    fn push(&mut self, part: Part) -> bool;
+    /// Nothing if all is done, or if it takes too long.
+    fn pop(&mut self) -> Option<Part>;
+    /// Whether the budget is used up.
+    fn is_over(&self) -> bool;
+}
+
+struct ManyParts {
+    parts: Vec<Part>,
+    nodes: usize,
+}
+
+impl Pending for ManyParts {
+    fn push(&mut self, part: Part) -> bool {
+        self.parts.push(part);
+        self.parts.len() <= MOST_PENDING
+    }
+    fn pop(&mut self) -> Option<Part> {
+        self.nodes = self.nodes.checked_sub(1)?;
+        self.parts.pop()
+    }
+    fn is_over(&self) -> bool {
+        self.nodes == 0
+    }
+}
+
+struct FewParts {
+    parts: [Part; MOST_PENDING_IN_HANDLER],
+    used: usize,
+    nodes: usize,
+}
+
+impl Pending for FewParts {
+    fn push(&mut self, part: Part) -> bool {
+        let Some(place) = self.parts.get_mut(self.used) else {
+            return false;
+        };
+        *place = part;
+        self.used += 1;
+        true
+    }
+    fn pop(&mut self) -> Option<Part> {
+        self.nodes = self.nodes.checked_sub(1)?;
+        self.used = self.used.checked_sub(1)?;
+        self.parts.get(self.used).copied()
+    }
+    fn is_over(&self) -> bool {
+        self.nodes == 0
+    }
+}
+
+/// [`pieces`] of a part.
 fn pieces_of<M: Memory>(
     memory: &M,
     layout: &Layout,
-    part: (u64, u32, u32),
+    part: Part,
     visit: &mut dyn FnMut(Piece) -> bool,
 ) -> Option<()> {
-    let mut pending = vec![part];
-    let mut nodes = 0;
+    let mut pending = ManyParts {
+        parts: Vec::new(),
+        nodes: MOST_NODES,
+    };
+    walk(memory, layout, part, &mut pending, visit)
+}
+
+fn walk<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    part: Part,
+    pending: &mut impl Pending,
+    visit: &mut dyn FnMut(Piece) -> bool,
+) -> Option<()> {
+    let mut fits = pending.push(part);
     let string = &layout.string;
     while let Some((tagged, from, count)) = pending.pop() {
         if count == 0 {
             continue;
         }
-        nodes += 1;
-        if nodes > MOST_NODES || pending.len() > MOST_PENDING {
+        if !fits {
             return None;
         }
         let kind = instance_type(memory, layout, tagged)?;
@@ -77,17 +167,17 @@ fn pieces_of<M: Memory>(
             let split = length(memory, layout, first)?.min(own);
             if from + count > split {
                 let start = from.max(split);
-                pending.push((second, start - split, from + count - start));
+                fits &= pending.push((second, start - split, from + count - start));
             }
             if from < split {
-                pending.push((first, from, count.min(split - from)));
+                fits &= pending.push((first, from, count.min(split - from)));
             }
         } else if representation == string.thin {
-            pending.push((field(memory, tagged, string.thin_actual)?, from, count));
+            fits &= pending.push((field(memory, tagged, string.thin_actual)?, from, count));
         } else if representation == string.sliced {
             let parent = field(memory, tagged, string.sliced_parent)?;
             let offset = u32::try_from(smi_field(memory, tagged, string.sliced_offset)?).ok()?;
-            pending.push((parent, from.checked_add(offset)?, count));
+            fits &= pending.push((parent, from.checked_add(offset)?, count));
         } else {
             let start = if representation == string.external {
                 if kind & UNCACHED_EXTERNAL != 0 {
@@ -115,7 +205,88 @@ fn pieces_of<M: Memory>(
             }
         }
     }
-    Some(())
+    (fits && !pending.is_over()).then_some(())
+}
+
+/// Writes the first `limit` characters into `into`, as UTF-8, as many whole ones as fit; returns the bytes. Lone surrogates become the
+/// replacement character. Allocates nothing.
+pub(crate) fn utf8<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tagged: u64,
+    limit: u32,
+    into: &mut [u8],
+) -> Option<usize> {
+    let mut writer = Utf8 {
+        into,
+        used: 0,
+        full: false,
+        high: None,
+    };
+    let mut whole = true;
+    pieces_in_handler(memory, layout, tagged, limit, &mut |piece| {
+        for index in 0..u64::from(piece.length) {
+            let address = piece.address + index * piece.width;
+            let unit = if piece.width == 1 {
+                memory.u8(address).map(u16::from)
+            } else {
+                memory.u16(address)
+            };
+            let Some(unit) = unit else {
+                whole = false;
+                return false;
+            };
+            writer.unit(unit);
+            if writer.full {
+                return false;
+            }
+        }
+        true
+    })?;
+    if writer.high.take().is_some() {
+        writer.character(char::REPLACEMENT_CHARACTER);
+    }
+    whole.then_some(writer.used)
+}
+
+/// Writes UTF-16 as UTF-8 into a place that may be too short.
+struct Utf8<'a> {
+    into: &'a mut [u8],
+    used: usize,
+    full: bool,
+    /// The first half of a pair.
+    high: Option<u16>,
+}
+
+impl Utf8<'_> {
+    fn unit(&mut self, unit: u16) {
+        let pair = self.high.take();
+        match (pair, unit) {
+            (Some(high), 0xdc00..=0xdfff) => {
+                let code = 0x1_0000 + ((u32::from(high) - 0xd800) << 10) + u32::from(unit) - 0xdc00;
+                self.character(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                return;
+            }
+            (Some(_), _) => self.character(char::REPLACEMENT_CHARACTER),
+            (None, _) => {}
+        }
+        match unit {
+            0xd800..=0xdbff => self.high = Some(unit),
+            _ => self
+                .character(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER)),
+        }
+    }
+
+    fn character(&mut self, character: char) {
+        let end = self.used + character.len_utf8();
+        match self.into.get_mut(self.used..end) {
+            Some(place) if !self.full => {
+                character.encode_utf8(place);
+                self.used = end;
+            }
+            _ => self.full = true,
+        }
+    }
 }
 
 /// The first `limit` characters as text; lone surrogates become the replacement character.
@@ -239,6 +410,56 @@ mod tests {
         assert_eq!(text_of(&heap, narrow, 100).unwrap(), "hello");
         assert_eq!(text_of(&heap, narrow, 3).unwrap(), "hel");
         assert_eq!(text_of(&heap, wide, 100).unwrap(), "wörld π");
+    }
+
+    #[test]
+    fn the_handlers_way_reads_the_same() {
+        let mut heap = heap();
+        let (narrow, wide) = (heap.text("h\u{e9}llo"), heap.wide("w\u{f6}rld \u{1f600}!"));
+        let both = cons(&mut heap, 0, narrow, wide, 14);
+        let utf8_of = |string, limit, room: usize| {
+            let mut into = vec![0; room];
+            let used = utf8(&heap.image, &heap.layout, string, limit, &mut into)?;
+            String::from_utf8(into[..used].to_vec()).ok()
+        };
+        for string in [narrow, wide, both] {
+            assert_eq!(utf8_of(string, 100, 100), text_of(&heap, string, 100));
+            assert_eq!(utf8_of(string, 4, 100), text_of(&heap, string, 4));
+        }
+        // A pair that is cut in the middle, and one that does not fit.
+        assert_eq!(
+            utf8_of(wide, 7, 100).as_deref(),
+            Some("w\u{f6}rld \u{fffd}")
+        );
+        assert_eq!(utf8_of(wide, 100, 9).as_deref(), Some("w\u{f6}rld "));
+        assert_eq!(utf8_of(narrow, 100, 2).as_deref(), Some("h"));
+        assert_eq!(utf8_of(0, 100, 2), None);
+    }
+
+    #[test]
+    fn the_handlers_way_ends() {
+        let mut heap = heap();
+        let nest = heap.object(1, 40);
+        heap.image.put_u32(nest - 1 + 12, 9);
+        heap.set(nest, 16, nest);
+        heap.set(nest, 24, nest);
+        let mut into = [0; 100];
+        assert_eq!(utf8(&heap.image, &heap.layout, nest, 9, &mut into), None);
+        let thin = heap.object(5, 32);
+        heap.image.put_u32(thin - 1 + 12, 5);
+        heap.set(thin, 16, thin);
+        assert_eq!(utf8(&heap.image, &heap.layout, thin, 9, &mut into), None);
+        // As deep as it gets on the left: each level leaves one part.
+        let leaf = heap.text("x");
+        let mut deep = leaf;
+        for length in 2..40 {
+            deep = cons(&mut heap, 0, deep, leaf, length);
+        }
+        assert_eq!(
+            utf8(&heap.image, &heap.layout, deep, 20, &mut into),
+            Some(20)
+        );
+        assert_eq!(utf8(&heap.image, &heap.layout, deep, 39, &mut into), None);
     }
 
     #[test]
