@@ -12,7 +12,7 @@ use pronghorn_sync::{Alone, fork};
 use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
 use crate::{
-    discovery, event_loop, failure, fault_users, labels, slot, statistics, thread, ticker,
+    discovery, event_loop, failure, fault_users, labels, slot, stall, statistics, thread, ticker,
 };
 
 /// In a forked process: whether the calling thread is the one that forked. Others have been made since.
@@ -52,6 +52,7 @@ pub fn reset_after_fork(alone: &Alone) {
     ticker::reset_after_fork(alone);
     discovery::reset_after_fork(alone);
     labels::reset_after_fork(alone);
+    stall::reset_after_fork(alone);
     statistics::reset_after_fork(alone);
     failure::reset_after_fork(alone);
     fault_users::reset_after_fork(alone);

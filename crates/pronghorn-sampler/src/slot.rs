@@ -3,7 +3,7 @@
 //!
 //! Threads and who writes what:
 //! - registration (the JavaScript thread itself, at a safe point): everything, while `armed` is false;
-//! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `pending_since` to 0;
+//! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `turn_since`, `pending_since` to 0;
 //! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`;
 //! - a rotating thread: the account's idle time of a poller.
 //!
@@ -61,6 +61,9 @@ pub struct ThreadSlot {
     pub ending: AtomicBool,
     /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
     pub drains: AtomicU32,
+    /// When the turn of the event loop under way began (monotonic); 0 in the poll, and while stalls are not watched for. Written by the thread
+    /// itself: see `stall.rs`.
+    pub turn_since: AtomicU64,
     /// The thread's times.
     pub account: Account,
     /// The thread's samples.
@@ -109,6 +112,7 @@ impl ThreadSlot {
             interrupt_asked: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             drains: AtomicU32::new(0),
+            turn_since: AtomicU64::new(0),
             account: Account::new(),
             buffer: SampleBuffer::new(),
             gc_stack: SampleBuffer::new(),
@@ -140,6 +144,7 @@ impl ThreadSlot {
             interrupt_asked: _,
             ending: _,
             drains: _,
+            turn_since: _,
             account: _,
             buffer,
             gc_stack,

@@ -92,6 +92,12 @@ pub struct Shared {
     pub forgotten_label_sets: AtomicU64,
     /// Samples whose labels had been forgotten.
     pub lost_labels: AtomicU64,
+    /// Turns of the event loop that took too long.
+    pub stalls: AtomicU64,
+    /// Reports of them that were written.
+    pub stall_reports: AtomicU64,
+    /// Reports that were not: too soon after another, or their output did not take them.
+    pub lost_stall_reports: AtomicU64,
     /// What the process had counted of bad loads when this began: that counter lives as long as the process.
     faults_before: AtomicU64,
     /// What the last stop left in the buffers. Its lock is held for a copy.
@@ -109,6 +115,9 @@ impl Shared {
             ticker_cpu_ns: AtomicU64::new(0),
             forgotten_label_sets: AtomicU64::new(0),
             lost_labels: AtomicU64::new(0),
+            stalls: AtomicU64::new(0),
+            stall_reports: AtomicU64::new(0),
+            lost_stall_reports: AtomicU64::new(0),
             faults_before: AtomicU64::new(0),
             left_behind: Guarded::new(Vec::new()),
         }
@@ -125,6 +134,9 @@ impl Shared {
             ticker_cpu_ns: _,
             forgotten_label_sets: _,
             lost_labels: _,
+            stalls: _,
+            stall_reports: _,
+            lost_stall_reports: _,
             faults_before: _,
             left_behind: _,
         } = self;
@@ -145,6 +157,9 @@ impl Shared {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
             faults_before,
             left_behind,
         } = self;
@@ -158,6 +173,9 @@ impl Shared {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
         ] {
             counter.store(0, Relaxed);
         }
@@ -247,6 +265,12 @@ pub struct SamplerStatistics {
     pub forgotten_label_sets: u64,
     /// Samples whose labels had been forgotten.
     pub lost_labels: u64,
+    /// See [`Shared`].
+    pub stalls: u64,
+    /// See [`Shared`].
+    pub stall_reports: u64,
+    /// See [`Shared`].
+    pub lost_stall_reports: u64,
     /// Forks of this process, those of spawns included.
     pub forks: u64,
     /// Forks that did not wait long enough for our native threads.
@@ -276,6 +300,9 @@ pub fn snapshot() -> SamplerStatistics {
         ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
         forgotten_label_sets: shared.forgotten_label_sets.load(Relaxed),
         lost_labels: shared.lost_labels.load(Relaxed),
+        stalls: shared.stalls.load(Relaxed),
+        stall_reports: shared.stall_reports.load(Relaxed),
+        lost_stall_reports: shared.lost_stall_reports.load(Relaxed),
         forks: fork::handlers_time().count(),
         late_forks: fork::late_forks(),
         fork_handlers_p50_ns: fork::handlers_time().percentile_ns(0.5),
@@ -323,6 +350,9 @@ mod tests {
             &shared.ticker_cpu_ns,
             &shared.forgotten_label_sets,
             &shared.lost_labels,
+            &shared.stalls,
+            &shared.stall_reports,
+            &shared.lost_stall_reports,
         ] {
             counter.store(7, Relaxed);
         }
@@ -345,6 +375,9 @@ mod tests {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
             faults_before,
             left_behind,
         } = shared.inherited();
@@ -359,6 +392,9 @@ mod tests {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
         ] {
             assert_eq!(counter.load(Relaxed), 0);
         }

@@ -80,6 +80,7 @@ fn a_fork_leaves_the_memory_and_its_own_threads_record_of_what_was_set() {
             interrupt_asked,
             ending,
             drains,
+            turn_since,
             account,
             buffer,
             gc_stack,
@@ -101,7 +102,7 @@ fn a_fork_leaves_the_memory_and_its_own_threads_record_of_what_was_set() {
         for flag in [armed, busy, interrupt_asked, ending] {
             assert!(!flag.load(Relaxed));
         }
-        for word in [session, pending_since, cpu_at_look] {
+        for word in [session, pending_since, cpu_at_look, turn_since] {
             assert_eq!(word.load(Relaxed), 0);
         }
         assert!(label_word.load(Relaxed).is_null() && label_key.load(Relaxed).is_null());
