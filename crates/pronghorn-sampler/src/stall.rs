@@ -45,7 +45,7 @@ use pronghorn_sync::{Alone, Guarded, Resettable};
 
 use crate::buffer::SampleBuffer;
 use crate::slot::ThreadSlot;
-use crate::{clock, event_loop, session};
+use crate::{clock, event_loop, session, statistics};
 use record::Record;
 
 pub(crate) use capture::capture;
@@ -263,6 +263,7 @@ fn finish(turn: u64, now: u64) {
         duration_ns: now.saturating_sub(since),
         threshold_ns: state.threshold_ns.load(Relaxed),
     };
+    statistics::shared().stalls.fetch_add(1, Relaxed);
     state.ended.lock().with(|ended| *ended = Some(stall));
     state.has_ended.store(true, Relaxed);
 }

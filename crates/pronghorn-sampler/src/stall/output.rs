@@ -58,7 +58,6 @@ fn write(mut report: Report) {
     }
     if report.is_debugged() {
         state.excused.store(report.turn, Relaxed);
-        shared().stalls.fetch_sub(1, Relaxed);
         return;
     }
     report.show_native(session::native_frames());

@@ -54,8 +54,8 @@ pub struct Report {
     pub left_out: u32,
 }
 
-/// What a debugger makes a thread wait in while the program is paused (node's inspector_agent.cc).
-const DEBUGGER: &str = "runMessageLoopOnPause";
+/// What is on the stack while a debugger has paused the program (V8's v8-debugger.cc, Node's inspector_agent.cc).
+const DEBUGGER: [&str; 2] = ["V8Debugger::handleProgramBreak", "runMessageLoopOnPause"];
 
 impl Report {
     /// Of the turn that began at `turn` and counts as blocked since `since`; both, and `now`, are monotonic. Without a record there is no stack.
@@ -152,9 +152,10 @@ impl Report {
 
     /// Whether a debugger has paused the program, as far as the names of native functions tell.
     pub(super) fn is_debugged(&self) -> bool {
-        self.frames
-            .iter()
-            .any(|frame| frame.kind == FrameKind::Native && frame.function.contains(DEBUGGER))
+        self.frames.iter().any(|frame| {
+            frame.kind == FrameKind::Native
+                && DEBUGGER.iter().any(|name| frame.function.contains(name))
+        })
     }
 
     /// The stack as text: lines such as `    at parse (/app/a.js:12:5)`, each with its line end.

@@ -146,9 +146,7 @@ fn native_functions_get_names_and_a_debugger_is_seen() {
     report.name_native(&mut Symbolizer::new(), &images);
     let name = &report.frames[0].function;
     assert!(name.contains("a_debugger_is_seen"), "{name}");
-    report.frames[0].function =
-        "node::inspector::(anonymous namespace)::NodeInspectorClient::runMessageLoopOnPause"
-            .to_owned();
+    report.frames[0].function = "v8_inspector::V8Debugger::handleProgramBreak".to_owned();
     assert!(report.is_debugged());
 }
 

@@ -175,9 +175,7 @@ impl Watcher {
             return;
         }
         let state = STATE.get();
-        if state.noticed.swap(self.turn, Relaxed) != self.turn {
-            shared().stalls.fetch_add(1, Relaxed);
-        }
+        state.noticed.store(self.turn, Relaxed);
         state.since.store(self.since(), Relaxed);
         // Whatever an earlier turn has left is not wanted any more.
         let before = state.phase.load(Acquire);
