@@ -108,7 +108,7 @@ function integerOrOff(row: { min: number; max: number; env: string; flag: string
   };
 }
 
-function text(row: { fallback: string; allowed: string; env: string; flag: string; help: string }): Row<string> {
+function outputPath(row: { fallback: string; allowed: string; env: string; flag: string; help: string }): Row<string> {
   return {
     ...row,
     accepts: (value): value is string => typeof value === 'string' && value !== '' && !value.includes('\0'),
@@ -186,7 +186,7 @@ export const OPTIONS: { readonly [Name in keyof ResolvedOptions]: Row<ResolvedOp
     flag: 'stall-threshold-ms',
     help: 'report an event loop that is blocked for longer, in milliseconds; 0 is off',
   }),
-  stallOutput: text({
+  stallOutput: outputPath({
     fallback: 'stderr',
     allowed: '"stderr" or the path of a file',
     env: 'PRONGHORN_STALL_OUTPUT',

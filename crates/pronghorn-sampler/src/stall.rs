@@ -248,7 +248,12 @@ fn finish(turn: u64, now: u64) {
     let state = STATE.get();
     let phase = state.phase.swap(IDLE, AcqRel);
     state.noticed.store(0, Relaxed);
-    let known = state.current.lock().with(Option::take);
+    // One of an earlier turn, if the ticker kept it a moment too late, is none of this.
+    let known = state
+        .current
+        .lock()
+        .with(Option::take)
+        .filter(|report| report.turn == turn);
     if state.excused.load(Relaxed) == turn {
         return;
     }

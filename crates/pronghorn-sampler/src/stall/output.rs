@@ -4,7 +4,7 @@
 //! a while. Not a thread that waits for work either: each thread costs every fork, and stalls are rare.
 //!
 //! Threads: `hand_over` on the ticker; the rest on the thread that it spawns, one at a time (`is_writing`). Nobody waits for it: it owns what
-//! it writes, and a stop leaves it behind. It enters the dynamic linker only inside a [`fork::Section`].
+//! it writes, and a stop leaves it behind. It is made, and enters the dynamic linker, inside a [`fork::Section`] only.
 //!
 //! Fork: the thread does not exist in the child. A file that it has open stands in the table that the child's reset closes
 //! ([`pronghorn_sync::descriptors`]); the state it uses is replaced (stall.rs).
@@ -36,10 +36,13 @@ pub(super) fn hand_over(report: Report) {
         shared().lost_stall_reports.fetch_add(1, Relaxed);
         return;
     }
+    // The C library makes threads under a lock of its own, which a child of a bare system call would inherit.
+    let section = fork::enter();
     let spawned = spawn::without_signals("pronghorn-stall", move || {
         failure::guarded("the writer of stall reports", || write(report));
         STATE.get().is_writing.store(false, Release);
     });
+    drop(section);
     if spawned.is_err() {
         state.is_writing.store(false, Release);
         shared().lost_stall_reports.fetch_add(1, Relaxed);

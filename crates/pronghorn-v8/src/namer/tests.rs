@@ -1,7 +1,33 @@
+use std::alloc::{GlobalAlloc, System};
+use std::cell::Cell;
+
 use super::*;
 use crate::memory::Image;
 use crate::resolve::tests::{START, Scene};
 use crate::test_support::{Random, VERSIONS, positions, ranges, unsigned, word};
+
+/// Counts what a thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u32> = const { Cell::new(0) };
+}
+
+// SAFETY: the system's allocator, and a count beside it that allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, place: *mut u8, layout: std::alloc::Layout) {
+        // SAFETY: as the caller's.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// What was named: function, file, line, column, offset.
 type Shown = (String, String, u32, u32, Option<u32>);
@@ -16,8 +42,14 @@ fn name_with(scene: &Scene, raw: &RawFrame, text: &mut [u8], characters: u32) ->
     };
     let image: Image = scene.heap.image.clone();
     let mut namer = Namer::over(image, &scene.heap.layout, &ranges, room);
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(64);
+    let before = ALLOCATIONS.get();
     namer.name(raw, &mut |named| all.push(named));
+    assert_eq!(
+        ALLOCATIONS.get(),
+        before,
+        "a signal handler must not allocate"
+    );
     all
 }
 
