@@ -48,6 +48,7 @@ pub use function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place, Resolved,
 };
 pub use layout::{Frames, Layout, Unsupported};
+pub use lines::Mark;
 pub use memory::{Live, Memory};
 pub use namer::{Named, Namer, Room, Span};
 pub use proof::{Proof, Proofs};

@@ -34,7 +34,11 @@ impl Lines {
 
     /// Scans a source string.
     pub(crate) fn of_source<M: Memory>(memory: &M, layout: &Layout, source: u64) -> Option<Self> {
-        let mut scan = Scan::into(Vec::new());
+        let mut scan = Scan {
+            ends: Vec::new(),
+            at: 0,
+            pending_return: false,
+        };
         let mut buffer = vec![0u8; CHUNK];
         let mut whole = true;
         text::pieces(memory, layout, source, MOST_CHARACTERS, &mut |piece| {
@@ -83,39 +87,76 @@ impl Lines {
     }
 }
 
+/// Where in a source lines have been counted to: several functions of one script often stand on a stack, and none is looked through twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    /// Characters.
+    at: u32,
+    /// The line of that character, from 0, and where it begins.
+    line: u32,
+    begin: u32,
+}
+
+/// What a search for lines may use and use up; of the caller's, since nothing is allocated.
+pub(crate) struct Search<'a> {
+    /// Characters that may still be looked through.
+    pub(crate) characters: u32,
+    /// Pieces of a source are copied here.
+    pub(crate) scratch: &'a mut [u8],
+    /// Of the script that was looked through last, rising.
+    pub(crate) marks: &'a mut [Mark],
+    /// Marks in use.
+    pub(crate) marked: usize,
+    /// That script, tagged.
+    pub(crate) script: u64,
+}
+
 /// The line of a script offset and the characters in front of it on that line, both from 0, found without an allocation: in V8's own
-/// line ends, else by looking through the source up to there, if it has no more than `budget` characters, which are then taken off it.
+/// line ends, else by looking through the source up to there, if that is not too far.
 pub(crate) fn place_in_handler<M: Memory>(
     memory: &M,
     layout: &Layout,
     script: u64,
     offset: u32,
-    budget: &mut u32,
-    scratch: &mut [u8],
+    search: &mut Search<'_>,
 ) -> Option<(u32, u32)> {
     let kept = field(memory, script, layout.script.line_ends)?;
     if let Some(place) = search_v8(memory, layout, kept, offset) {
         return Some(place);
     }
-    *budget = budget.checked_sub(offset)?;
+    if search.script != script {
+        (search.script, search.marked) = (script, 0);
+    }
+    let known = search.marks.get(..search.marked)?;
+    let before = known.partition_point(|mark| mark.at <= offset);
+    let from = before
+        .checked_sub(1)
+        .and_then(|index| known.get(index))
+        .copied()
+        .unwrap_or_default();
+    search.characters = search.characters.checked_sub(offset - from.at)?;
     let source = field(memory, script, layout.script.source)?;
-    let mut scan = Scan::into(LinesUpTo {
-        offset,
-        line: 0,
-        begin: 0,
-    });
+    let mut scan = Scan {
+        ends: LinesUpTo {
+            offset,
+            line: from.line,
+            begin: from.begin,
+        },
+        at: from.at,
+        pending_return: false,
+    };
     // Whole characters of either width.
-    let chunk = scratch.len() & !1;
+    let chunk = search.scratch.len() & !1;
     if chunk == 0 {
         return None;
     }
     let mut whole = true;
-    text::pieces_in_handler(memory, layout, source, offset, &mut |piece| {
+    text::pieces_in_handler(memory, layout, source, (from.at, offset), &mut |piece| {
         let mut address = piece.address;
         let mut left = piece.length as usize * piece.width as usize;
         while left > 0 {
             let size = left.min(chunk);
-            let Some(part) = scratch.get_mut(..size) else {
+            let Some(part) = search.scratch.get_mut(..size) else {
                 return false;
             };
             whole = memory.copy(address, part);
@@ -129,6 +170,22 @@ pub(crate) fn place_in_handler<M: Memory>(
             }
             address += size as u64;
             left -= size;
+            let last = search
+                .marked
+                .checked_sub(1)
+                .and_then(|last| search.marks.get(last));
+            if size == chunk
+                && !scan.pending_return
+                && last.is_none_or(|last| last.at < scan.at)
+                && let Some(place) = search.marks.get_mut(search.marked)
+            {
+                *place = Mark {
+                    at: scan.at,
+                    line: scan.ends.line,
+                    begin: scan.ends.begin,
+                };
+                search.marked += 1;
+            }
         }
         true
     })?;
@@ -235,14 +292,6 @@ struct Scan<E> {
 }
 
 impl<E: Ends> Scan<E> {
-    fn into(ends: E) -> Self {
-        Self {
-            ends,
-            at: 0,
-            pending_return: false,
-        }
-    }
-
     fn settle(&mut self, next_is_newline: bool) {
         if core::mem::take(&mut self.pending_return) && !next_is_newline {
             self.ends.push(self.at - 1);
@@ -335,38 +384,61 @@ mod tests {
             let name = heap.text("/a.js");
             let script = heap.script(1, name, source);
             let lines = lines_of(text, wide);
+            let mut offsets: Vec<u32> = (0..text.len() as u32)
+                .filter(|&offset| text.as_bytes()[offset as usize] != b'\n')
+                .collect();
+            // Forwards each is counted from the one before, backwards from a mark.
             for room in [2, 6, 100] {
-                for offset in 0..text.len() as u32 {
-                    if text.as_bytes()[offset as usize] == b'\n' {
-                        continue;
+                for marks in [0, 1, 3, 64] {
+                    offsets.reverse();
+                    let (mut scratch, mut marks) = (vec![0; room], vec![Mark::default(); marks]);
+                    let mut search = search(1_000, &mut scratch, &mut marks);
+                    for &offset in &offsets {
+                        let image = &heap.image;
+                        let found =
+                            place_in_handler(image, &heap.layout, script, offset, &mut search);
+                        assert_eq!(found, Some(lines.place(offset)), "{wide} {room} {offset}");
                     }
-                    let mut budget = 1_000;
-                    let found = place_in_handler(
-                        &heap.image,
-                        &heap.layout,
-                        script,
-                        offset,
-                        &mut budget,
-                        &mut vec![0; room],
-                    );
-                    assert_eq!(found, Some(lines.place(offset)), "{wide} {room} {offset}");
-                    assert_eq!(budget, 1_000 - offset);
                 }
             }
-            let place = |offset, mut budget| {
-                let scratch = &mut [0; 64];
-                place_in_handler(
-                    &heap.image,
-                    &heap.layout,
-                    script,
-                    offset,
-                    &mut budget,
-                    scratch,
-                )
+            let place = |offset, characters| {
+                let (mut scratch, mut marks) = ([0; 64], []);
+                let mut search = search(characters, &mut scratch, &mut marks);
+                place_in_handler(&heap.image, &heap.layout, script, offset, &mut search)
             };
             assert_eq!(place(20, 19), None, "too far");
             assert_eq!(place(900, 1_000), Some((7, 884)), "behind the end");
         }
+    }
+
+    fn search<'a>(characters: u32, scratch: &'a mut [u8], marks: &'a mut [Mark]) -> Search<'a> {
+        Search {
+            characters,
+            scratch,
+            marks,
+            marked: 0,
+            script: 0,
+        }
+    }
+
+    #[test]
+    fn the_handlers_way_looks_through_nothing_twice() {
+        let mut heap = Heap::new(VERSIONS[0]);
+        let source = heap.text(&"line\n".repeat(200));
+        let name = heap.text("/a.js");
+        let script = heap.script(1, name, source);
+        let (mut scratch, mut marks) = (vec![0; 100], vec![Mark::default(); 16]);
+        let mut search = search(10_000, &mut scratch, &mut marks);
+        let mut cost = |offset: u32| {
+            let before = search.characters;
+            let place = place_in_handler(&heap.image, &heap.layout, script, offset, &mut search);
+            assert_eq!(place, Some((offset / 5, offset % 5)));
+            before - search.characters
+        };
+        assert_eq!(cost(950), 950);
+        assert_eq!(cost(951), 51);
+        assert_eq!(cost(130), 30);
+        assert_eq!(cost(999), 99);
     }
 
     #[test]
@@ -380,8 +452,11 @@ mod tests {
             heap.set_smi(ends, 16 + index as u64 * 8, end);
         }
         heap.set(script, heap.layout.script.line_ends, ends);
-        let place =
-            |offset| place_in_handler(&heap.image, &heap.layout, script, offset, &mut 0, &mut []);
+        let place = |offset| {
+            let (mut scratch, mut marks) = ([], []);
+            let mut search = search(0, &mut scratch, &mut marks);
+            place_in_handler(&heap.image, &heap.layout, script, offset, &mut search)
+        };
         assert_eq!(place(0), Some((0, 0)));
         assert_eq!(place(10), Some((0, 10)));
         assert_eq!(place(11), Some((1, 0)));

@@ -13,7 +13,7 @@ use crate::function::{self, LONGEST_NAME, Outline};
 use crate::function_info::Origin;
 use crate::layout::{Frames, Layout};
 use crate::lazy_exit;
-use crate::lines;
+use crate::lines::{self, Mark, Search};
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type, smi_field};
 use crate::optimized::{self, BUILTIN, Inlined};
@@ -55,6 +55,8 @@ pub struct Room<'a> {
     pub text: &'a mut [u8],
     /// For tables of V8's and pieces of sources; larger tables are not read. Its content means nothing.
     pub scratch: &'a mut [u8],
+    /// Where lines were counted to. Its content means nothing.
+    pub marks: &'a mut [Mark],
     /// Characters of sources that may be looked through, for all frames together.
     pub characters: u32,
 }
@@ -64,8 +66,9 @@ pub struct Namer<'a, M: Memory = Live> {
     memory: M,
     layout: &'a Layout,
     ranges: &'a CodeRanges,
-    room: Room<'a>,
+    text: &'a mut [u8],
     used: usize,
+    search: Search<'a>,
     stream_map: Option<u64>,
     shared_map: Option<u64>,
     /// The last script and the name that was written for it: neighbours on a stack often share one.
@@ -91,8 +94,15 @@ impl<'a, M: Memory> Namer<'a, M> {
             memory,
             layout,
             ranges,
-            room,
+            text: room.text,
             used: 0,
+            search: Search {
+                characters: room.characters,
+                scratch: room.scratch,
+                marks: room.marks,
+                marked: 0,
+                script: 0,
+            },
             stream_map: None,
             shared_map: None,
             last_file: (0, Span::default()),
@@ -163,7 +173,7 @@ impl<'a, M: Memory> Namer<'a, M> {
         let is_maglev = code.kind == baseline + 1;
         let moved = (!raw.is_exact())
             .then(|| {
-                let scratch = &mut *self.room.scratch;
+                let scratch = &mut *self.search.scratch;
                 lazy_exit::original_return_in(&self.memory, code, is_maglev, offset + 1, scratch)
             })
             .flatten();
@@ -258,14 +268,8 @@ impl<'a, M: Memory> Namer<'a, M> {
 
     /// Line and column of a script offset, both from 1.
     fn place(&mut self, script: u64, offset: u32) -> Option<(u32, u32)> {
-        let (line, column) = lines::place_in_handler(
-            &self.memory,
-            self.layout,
-            script,
-            offset,
-            &mut self.room.characters,
-            self.room.scratch,
-        )?;
+        let (line, column) =
+            lines::place_in_handler(&self.memory, self.layout, script, offset, &mut self.search)?;
         let stated = |at: u64| {
             let value = smi_field(&self.memory, script, at).unwrap_or(0);
             u32::try_from(value).unwrap_or(0)
@@ -301,11 +305,11 @@ impl<'a, M: Memory> Namer<'a, M> {
     fn text(&mut self, tagged: u64, prefix: &str, limit: u32) -> Span {
         let start = self.used;
         let behind = start + prefix.len();
-        let Some(place) = self.room.text.get_mut(start..behind) else {
+        let Some(place) = self.text.get_mut(start..behind) else {
             return Span::default();
         };
         place.copy_from_slice(prefix.as_bytes());
-        let Some(room) = self.room.text.get_mut(behind..) else {
+        let Some(room) = self.text.get_mut(behind..) else {
             return Span::default();
         };
         match text::utf8(&self.memory, self.layout, tagged, limit, room) {
@@ -323,7 +327,7 @@ impl<'a, M: Memory> Namer<'a, M> {
     /// The position that a table of V8's (tagged) has for an offset.
     fn position_in(&mut self, table: u64, offset: u64) -> Option<Position> {
         let (address, length) = bytes_of(&self.memory, self.layout, table)?;
-        let bytes = self.room.scratch.get_mut(..length)?;
+        let bytes = self.search.scratch.get_mut(..length)?;
         if !self.memory.copy(address, bytes) {
             return None;
         }
@@ -371,7 +375,7 @@ impl<'a, M: Memory> Namer<'a, M> {
         let (address, length) = bytes_of(&self.memory, self.layout, table)?;
         let count = smi_field(&self.memory, bytecode, self.layout.bytecode_length)?;
         let count = usize::try_from(count).ok()?;
-        let (table, rest) = self.room.scratch.split_at_mut_checked(length)?;
+        let (table, rest) = self.search.scratch.split_at_mut_checked(length)?;
         let bytecodes = rest.get_mut(..count)?;
         let copied = self.memory.copy(address, table)
             && self

@@ -49,21 +49,22 @@ pub(crate) fn pieces<M: Memory>(
     pieces_of(memory, layout, (tagged, 0, all), visit)
 }
 
-/// The same without an allocation, for the signal handler. Strings that were put together of many in an unusual order are not read.
+/// The same from character `from` to `to` or the end, without an allocation, for the signal handler. Strings that were put together of many in
+/// an unusual order are not read.
 pub(crate) fn pieces_in_handler<M: Memory>(
     memory: &M,
     layout: &Layout,
     tagged: u64,
-    limit: u32,
+    (from, to): (u32, u32),
     visit: &mut dyn FnMut(Piece) -> bool,
 ) -> Option<()> {
-    let all = length(memory, layout, tagged)?.min(limit);
+    let count = length(memory, layout, tagged)?.min(to).saturating_sub(from);
     let mut pending = FewParts {
         parts: [(0, 0, 0); MOST_PENDING_IN_HANDLER],
         used: 0,
         nodes: MOST_NODES_IN_HANDLER,
     };
-    walk(memory, layout, (tagged, 0, all), &mut pending, visit)
+    walk(memory, layout, (tagged, from, count), &mut pending, visit)
 }
 
 /// A part of a string: (string, first character, characters).
@@ -224,7 +225,7 @@ pub(crate) fn utf8<M: Memory>(
         high: None,
     };
     let mut whole = true;
-    pieces_in_handler(memory, layout, tagged, limit, &mut |piece| {
+    pieces_in_handler(memory, layout, tagged, (0, limit), &mut |piece| {
         for index in 0..u64::from(piece.length) {
             let address = piece.address + index * piece.width;
             let unit = if piece.width == 1 {

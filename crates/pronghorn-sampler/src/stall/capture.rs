@@ -85,6 +85,7 @@ fn name_stack(
     let room = Room {
         text: &mut record.text,
         scratch: &mut record.scratch,
+        marks: &mut record.marks,
         characters: MOST_CHARACTERS,
     };
     let mut namer = Namer::new(&context.view.layout, &context.view.ranges, room);

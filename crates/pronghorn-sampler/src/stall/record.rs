@@ -2,7 +2,7 @@
 //!
 //! Threads: see stall.rs for who may write and read it when. Zeroed memory is an empty record.
 
-use pronghorn_v8::{Origin, Span};
+use pronghorn_v8::{Mark, Origin, Span};
 
 /// Frames that are kept, the innermost ones.
 pub(super) const MOST_FRAMES: usize = 256;
@@ -10,6 +10,8 @@ pub(super) const MOST_FRAMES: usize = 256;
 const TEXT: usize = 64 << 10;
 /// Room for tables of V8's and pieces of sources.
 const SCRATCH: usize = 256 << 10;
+/// Marks in the source that is looked through for lines: one for each piece of it.
+const MARKS: usize = 128;
 
 /// What came of an attempt to name a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +84,7 @@ pub(super) struct Record {
     pub(super) entries: [Entry; MOST_FRAMES],
     pub(super) text: [u8; TEXT],
     pub(super) scratch: [u8; SCRATCH],
+    pub(super) marks: [Mark; MARKS],
 }
 
 impl Record {

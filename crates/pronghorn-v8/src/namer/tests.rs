@@ -34,10 +34,11 @@ type Shown = (String, String, u32, u32, Option<u32>);
 
 fn name_with(scene: &Scene, raw: &RawFrame, text: &mut [u8], characters: u32) -> Vec<Named> {
     let ranges = ranges();
-    let mut scratch = [0; 512];
+    let (mut scratch, mut marks) = ([0; 512], [Mark::default(); 4]);
     let room = Room {
         text,
         scratch: &mut scratch,
+        marks: &mut marks,
         characters,
     };
     let image: Image = scene.heap.image.clone();
