@@ -54,8 +54,13 @@ pub struct Report {
     pub left_out: u32,
 }
 
-/// What is on the stack while a debugger has paused the program (V8's v8-debugger.cc, Node's inspector_agent.cc).
-const DEBUGGER: [&str; 2] = ["V8Debugger::handleProgramBreak", "runMessageLoopOnPause"];
+/// What is on the stack while a debugger has paused the program, or Node waits for one to come (Node's inspector_agent.cc, V8's
+/// v8-debugger.cc). Which of them is inlined differs from one binary to the next.
+const DEBUGGER: [&str; 3] = [
+    "NodeInspectorClient::runMessageLoop",
+    "V8Debugger::handleProgramBreak",
+    "V8Debugger::BreakProgram",
+];
 
 impl Report {
     /// Of the turn that began at `turn` and counts as blocked since `since`; both, and `now`, are monotonic. Without a record there is no stack.
