@@ -20,6 +20,7 @@ mod function_info;
 mod functions;
 mod layout;
 mod lazy_exit;
+mod line_search;
 mod lines;
 pub mod load;
 mod memory;
@@ -39,6 +40,7 @@ mod table;
 mod test_support;
 mod text;
 mod translation;
+mod utf8;
 mod version;
 
 pub use async_store::StorePlace;
@@ -48,7 +50,7 @@ pub use function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place, Resolved,
 };
 pub use layout::{Frames, Layout, Unsupported};
-pub use lines::Mark;
+pub use line_search::Mark;
 pub use memory::{Live, Memory};
 pub use namer::{Named, Namer, Room, Span};
 pub use proof::{Proof, Proofs};

@@ -13,7 +13,7 @@ use crate::function::{self, LONGEST_NAME, Outline};
 use crate::function_info::Origin;
 use crate::layout::{Frames, Layout};
 use crate::lazy_exit;
-use crate::lines::{self, Mark, Search};
+use crate::line_search::{self, Mark, Search};
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type, smi_field};
 use crate::optimized::{self, BUILTIN, Inlined};
@@ -21,7 +21,7 @@ use crate::position_table::{Lookup, Position, look_up};
 use crate::ranges::CodeRanges;
 use crate::raw_frame::{Kind, RawFrame};
 use crate::script::{self, EVAL_PREFIX};
-use crate::text;
+use crate::utf8;
 
 /// A part of the text that a [`Namer`] writes: UTF-8, except that a name may be cut short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,7 +269,7 @@ impl<'a, M: Memory> Namer<'a, M> {
     /// Line and column of a script offset, both from 1.
     fn place(&mut self, script: u64, offset: u32) -> Option<(u32, u32)> {
         let (line, column) =
-            lines::place_in_handler(&self.memory, self.layout, script, offset, &mut self.search)?;
+            line_search::place(&self.memory, self.layout, script, offset, &mut self.search)?;
         let stated = |at: u64| {
             let value = smi_field(&self.memory, script, at).unwrap_or(0);
             u32::try_from(value).unwrap_or(0)
@@ -312,7 +312,7 @@ impl<'a, M: Memory> Namer<'a, M> {
         let Some(room) = self.text.get_mut(behind..) else {
             return Span::default();
         };
-        match text::utf8(&self.memory, self.layout, tagged, limit, room) {
+        match utf8::write(&self.memory, self.layout, tagged, limit, room) {
             Some(0) | None => Span::default(),
             Some(bytes) => {
                 self.used = behind + bytes;

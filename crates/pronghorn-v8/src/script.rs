@@ -4,6 +4,7 @@ use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{field, has_type, smi_field};
 use crate::text;
+use crate::utf8;
 
 /// What a script says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +131,7 @@ pub(crate) fn name_string<M: Memory>(
         };
         let says_where = |name: &u64| {
             let mut begin = [0; 5];
-            let used = text::utf8(memory, layout, *name, 5, &mut begin).unwrap_or(0);
+            let used = utf8::write(memory, layout, *name, 5, &mut begin).unwrap_or(0);
             let begin = begin.get(..used).unwrap_or_default();
             [b"/".as_slice(), b"file:", b"node:"]
                 .iter()
