@@ -9,6 +9,9 @@ use crate::memory::Memory;
 use crate::object::{field, has_type, smi_field};
 use crate::text;
 
+/// Bytes of a source that are looked through at a time; there is a mark behind each.
+const PIECE: usize = 64 << 10;
+
 /// Where in a source lines have been counted to: several functions of one script often stand on a stack, and none is looked through twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
@@ -68,7 +71,7 @@ pub(crate) fn place<M: Memory>(
         pending_return: false,
     };
     // Whole characters of either width.
-    let chunk = search.scratch.len() & !1;
+    let chunk = search.scratch.len().min(PIECE) & !1;
     if chunk == 0 {
         return None;
     }

@@ -19,7 +19,7 @@ use crate::slot::{ThreadSlot, WalkContext};
 use crate::walk::{self, Findings, walk};
 
 /// Characters of sources that are looked through for lines, where V8 does not keep its own: some milliseconds.
-const MOST_CHARACTERS: u32 = 16 << 20;
+const MOST_CHARACTERS: u32 = 32 << 20;
 
 /// Names the stack that starts at `start`, if the slot's thread, the calling one, is asked to. Not part of the handler's ordinary way, nor of
 /// its frame.

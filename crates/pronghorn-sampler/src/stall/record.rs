@@ -11,7 +11,7 @@ const TEXT: usize = 64 << 10;
 /// Room for tables of V8's and pieces of sources.
 const SCRATCH: usize = 256 << 10;
 /// Marks in the source that is looked through for lines: one for each piece of it.
-const MARKS: usize = 128;
+const MARKS: usize = 512;
 
 /// What came of an attempt to name a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
