@@ -336,7 +336,7 @@ export interface NativeApi {
   /** After stop(): forks are looked for before the event loop polls, as while the profiler runs, until endWatch(). Neither does anything while it runs. */
   watchForks(onFailure: (code: string, message: string) => void, onFork: () => void): void;
   endWatch(): void;
-  /** The stall that has ended, handed out once; `onStall` says when. `stopping`: one that is under way counts as ended. Null if there is none. */
+  /** The oldest stall that has ended, each handed out once; `onStall` says when. `stopping`: one that is under way counts as ended. Null if there is none. */
   takeStall(stopping: boolean): NativeStall | null;
   stats(): Stats;
   capabilities(): Capabilities;

@@ -51,13 +51,14 @@ export function stallFile({ stallThresholdMs, stallOutput }: ResolvedOptions): s
 }
 
 /**
- * Takes the stall that has ended, if there is one, and publishes it.
+ * Takes the stalls that have ended, if there are any, and publishes them.
  *
  * @param stopping whether the profiler is about to stop: a stall that is under way ends for it
  */
 export function tellStall(native: NativeApi, stopping: boolean): void {
-  const stall = native.takeStall(stopping);
-  if (stall !== null && stallIsHeard()) publishStall(message(stall));
+  for (let stall = native.takeStall(stopping); stall !== null; stall = native.takeStall(false)) {
+    if (stallIsHeard()) publishStall(message(stall));
+  }
 }
 
 function message(stall: NativeStall): StallMessage {

@@ -63,7 +63,7 @@ test('one that is under way when the profiler stops is published too', async () 
     });
     assert.equal(messages.length, 1);
     const asked = native.calls.map(([name, argument]) => [name, argument]).filter(([name]) => name === 'takeStall' || name === end);
-    assert.deepEqual(asked, [['takeStall', true], [end, undefined]], 'before it is stopped');
+    assert.deepEqual(asked, [['takeStall', true], ['takeStall', false], [end, undefined]], 'before it is stopped');
   }
 });
 

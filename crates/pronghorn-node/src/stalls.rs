@@ -88,7 +88,7 @@ impl From<Stall> for NativeStall {
     }
 }
 
-/// The stall that has ended, handed out once. `stopping`: one that is under way counts as ended.
+/// The oldest stall that has ended, each handed out once; null if there is none. `stopping`: one that is under way counts as ended.
 #[napi]
 pub fn take_stall(stopping: bool) -> Result<Option<NativeStall>> {
     guarded(|| {

@@ -81,6 +81,9 @@ pub struct Stall {
     pub threshold_ns: u64,
 }
 
+/// Stalls that wait for the application; it takes them at the next safe point.
+const MOST_ENDED: usize = 16;
+
 /// Nobody is asked for a stack.
 const IDLE: u32 = 0;
 /// The handler's next run is to name the stack.
@@ -113,7 +116,8 @@ struct State {
     output: Guarded<StallOutput>,
     /// The first report of the turn under way that has a stack.
     current: Guarded<Option<Report>>,
-    ended: Guarded<Option<Stall>>,
+    /// Oldest first: the turn in which the application is told of one may itself be another.
+    ended: Guarded<Vec<Stall>>,
     /// What is known of native names, between reports.
     symbols: Guarded<Option<Symbolizer>>,
 }
@@ -133,7 +137,7 @@ impl State {
             raw: SampleBuffer::new(),
             output: Guarded::new(StallOutput::Stderr),
             current: Guarded::new(None),
-            ended: Guarded::new(None),
+            ended: Guarded::new(Vec::new()),
             symbols: Guarded::new(None),
         }
     }
@@ -171,6 +175,7 @@ static STATE: Resettable<State> = Resettable::new(State::new());
 pub(crate) fn begin(options: Option<&StallOptions>) -> bool {
     let state = STATE.get();
     end();
+    state.ended.lock().with(Vec::clear);
     state.has_ended.store(false, Relaxed);
     let Some(options) = options else {
         return true;
@@ -269,7 +274,11 @@ fn finish(turn: u64, now: u64) {
         threshold_ns: state.threshold_ns.load(Relaxed),
     };
     statistics::shared().stalls.fetch_add(1, Relaxed);
-    state.ended.lock().with(|ended| *ended = Some(stall));
+    state.ended.lock().with(|ended| {
+        if ended.len() < MOST_ENDED {
+            ended.push(stall);
+        }
+    });
     state.has_ended.store(true, Relaxed);
 }
 
@@ -285,7 +294,7 @@ pub fn has_ended() -> bool {
     STATE.get().has_ended.load(Relaxed)
 }
 
-/// The stall that has ended, handed out once. `stopping`, on the main thread: the turn under way counts as ended.
+/// The oldest stall that has ended, each handed out once. `stopping`, on the main thread: the turn under way counts as ended.
 pub fn take(stopping: bool) -> Option<Stall> {
     let state = STATE.get();
     if stopping
@@ -297,10 +306,14 @@ pub fn take(stopping: bool) -> Option<Stall> {
         end_turn(slot, now);
         begin_turn(slot, now);
     }
-    if !state.has_ended.swap(false, Relaxed) {
+    if !has_ended() {
         return None;
     }
-    state.ended.lock().with(Option::take)
+    state.ended.lock().with(|ended| {
+        let first = (!ended.is_empty()).then(|| ended.remove(0));
+        state.has_ended.store(!ended.is_empty(), Relaxed);
+        first
+    })
 }
 
 /// In a forked process, step two: it has not stalled.

@@ -212,7 +212,7 @@ fn a_fork_leaves_the_memory_and_nothing_else() {
             duration_ns: 7,
             threshold_ns: 7,
         };
-        state.ended.lock().with(|place| *place = Some(stall));
+        state.ended.lock().with(|place| place.push(stall));
         state
             .symbols
             .lock()
@@ -235,6 +235,6 @@ fn a_fork_leaves_the_memory_and_nothing_else() {
         StallOutput::Stderr
     );
     assert!(current.lock().with(|current| current.is_none()));
-    assert!(ended.lock().with(|ended| ended.is_none()));
+    assert!(ended.lock().with(|ended| ended.is_empty()));
     assert!(symbols.lock().with(|symbols| symbols.is_none()));
 }
