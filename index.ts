@@ -21,7 +21,7 @@ export type { ClusterSession } from './lib/cluster/session.js';
 export type { DropReason, ErrorMessage, ExportMessage, ProfileMessage, ResetMessage, SourceMapMessage, StartMessage } from './lib/channels.js';
 export { AbortedError, AlreadyStartedError, ExportError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './lib/core.js';
 export type { ErrorCode } from './lib/errors.js';
-export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, Stats, Threads } from './lib/native-api.js';
+export type { Capabilities, ForkSupport, LayoutProof, LeftBehind, NativeFrames, StallFrame, Stats, Threads } from './lib/native-api.js';
 export type { Exporter, Failed, Report, Sent } from './lib/export/exporter.js';
 export type {
   ContinuousOptions,
@@ -36,6 +36,7 @@ export type {
 } from './lib/export/options.js';
 export type { QueueStats } from './lib/export/queue-state.js';
 export type { AfterFork, ResolvedOptions, SamplingOptions } from './lib/options.js';
+export type { StallMessage } from './lib/stalls.js';
 export type { Origin, Profile } from './lib/profile.js';
 export type { ProfileFile } from './lib/profile-file.js';
 export type { Profiler } from './lib/profiler.js';

@@ -7,6 +7,7 @@ import type { ExportError } from './export/exporter.js';
 import type { Capabilities, SourceMapProblem } from './native-api.js';
 import type { ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
+import type { StallMessage } from './stalls.js';
 
 /** Message of `pronghorn:start`. */
 export interface StartMessage {
@@ -94,6 +95,7 @@ const exec = channel(EXEC_CHANNEL);
 const reset = channel('pronghorn:fork:reset');
 const exported = channel(EXPORT_CHANNEL);
 const sourceMap = channel('pronghorn:source-map');
+const stall = channel('pronghorn:stall');
 
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
@@ -146,4 +148,14 @@ export function publishExport(message: ExportMessage): void {
 /** A source map cannot be used. */
 export function publishSourceMap(message: SourceMapMessage): void {
   if (sourceMap.hasSubscribers) sourceMap.publish(message);
+}
+
+/** Whether anybody wants to hear of stalls. */
+export function stallIsHeard(): boolean {
+  return stall.hasSubscribers;
+}
+
+/** The event loop was blocked, and has come back. */
+export function publishStall(message: StallMessage): void {
+  if (stall.hasSubscribers) stall.publish(message);
 }

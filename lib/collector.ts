@@ -22,6 +22,10 @@ export interface CollectorStart {
   onFailure: (error: PronghornError) => void;
   /** Called in a child of a fork, before its event loop first polls. */
   onFork: () => void;
+  /** The file for reports of stalls; standard error if it is undefined. */
+  stallFile: string | undefined;
+  /** Called when a stall is over. */
+  onStall: () => void;
 }
 
 /** The one user of the native half's start, rotate and stop. Keeps nothing itself. */
@@ -36,7 +40,7 @@ export class Collector {
   }
 
   /** Starts sampling all that runs on this thread. Fresh clocks, slots and statistics. */
-  start({ options, test, identity, reading, patienceMs, onFailure, onFork }: CollectorStart): Capabilities {
+  start({ options, test, identity, reading, patienceMs, onFailure, onFork, stallFile, onStall }: CollectorStart): Capabilities {
     const { failResetStep: _step, resetReading: _reading, ...nativeTest } = test;
     const native: NativeStartOptions = {
       intervalNanos: options.intervalMicros * 1_000,
@@ -45,6 +49,8 @@ export class Collector {
       threads: options.threads,
       sourceMaps: options.sourceMaps,
       ...(patienceMs === undefined ? {} : { sourceMapPatienceNanos: patienceMs * 1_000_000 }),
+      ...(options.stallThresholdMs === 0 ? {} : { stallThresholdNanos: options.stallThresholdMs * 1_000_000 }),
+      ...(stallFile === undefined ? {} : { stallOutput: stallFile }),
       versions: `pronghorn ${VERSION}, node ${process.version}, v8 ${process.versions.v8}`,
       comments: identity.comments,
       labels: processLabels(identity.pid),
@@ -52,7 +58,7 @@ export class Collector {
       ...nativeTest,
     };
     const failed = fromLoop((code: string, message: string) => onFailure(new PronghornError(nativeCode(code), message)));
-    const capabilities = this.#sync(() => this.#native.start(native, layoutProbe, failed, fromLoop(onFork)));
+    const capabilities = this.#sync(() => this.#native.start(native, layoutProbe, failed, fromLoop(onFork), fromLoop(onStall)));
     if (options.threads === 'all') workers.tell(this.#native);
     return capabilities;
   }

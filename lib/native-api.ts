@@ -23,6 +23,10 @@ export interface NativeStartOptions {
   sourceMaps: boolean;
   /** How long a rotation waits for source maps at most, in nanoseconds; the native half has a limit of its own. */
   sourceMapPatienceNanos?: number;
+  /** A turn of the event loop that takes longer is a stall, in nanoseconds; stalls are not watched for if it is missing. */
+  stallThresholdNanos?: number;
+  /** The file that reports of stalls are appended to; standard error if it is missing. */
+  stallOutput?: string;
   /** Comment of every profile: the versions of pronghorn, Node and V8. */
   versions: string;
   /** Further comments. */
@@ -172,6 +176,12 @@ export interface Stats {
   forgottenLabelSets: number;
   /** Samples whose labels had been forgotten by then; they are in the profile without them. */
   lostLabels: number;
+  /** Turns of the event loop that took longer than `stallThresholdMs`. */
+  stalls: number;
+  /** Reports of them that were written. */
+  stallReports: number;
+  /** Reports that were not: within a second of another, or their output did not take them. */
+  lostStallReports: number;
   /** How long `start()` kept the main thread. */
   startNanos: number;
   /** Forks of this process, those of child_process and cluster included. */
@@ -204,6 +214,40 @@ export interface SourceMapProblem {
   map: string;
   /** Why not. */
   reason: string;
+}
+
+/** A frame of the stack that blocked the event loop. */
+export interface StallFrame {
+  /** A function of a script, of V8's own (`Array.prototype.map`), WebAssembly, a regular expression, or native code. */
+  kind: 'script' | 'builtin' | 'wasm' | 'regexp' | 'native';
+  /** Its name; `(anonymous)` if it has none, `[node]` or the like for native code of which only the binary is known. */
+  function: string;
+  /** The script, or the file's name of a binary; empty if there is none. */
+  file: string;
+  /** From 1; 0 if it is unknown. */
+  line: number;
+  /** From 1; 0 if it is unknown. */
+  column: number;
+}
+
+/** A stall that is over. */
+export interface NativeStall {
+  /** The kernel's id of the process. */
+  pid: number;
+  /** When the event loop began to be blocked, in nanoseconds since the epoch. */
+  startTimeNanos: bigint;
+  durationNanos: number;
+  thresholdNanos: number;
+  /** When the stack was taken, in nanoseconds since the beginning. */
+  takenAfterNanos: number;
+  /** Whether the loop had not come round since the profiler started. */
+  sinceStart: boolean;
+  /** Innermost first. */
+  frames: StallFrame[];
+  /** Frames further out than those. */
+  leftOut: number;
+  /** The frames as text, a line each. */
+  stack: string;
 }
 
 /** One serialized profile. */
@@ -252,6 +296,7 @@ export interface NativeApi {
     probeFunction: (callback: () => unknown) => unknown,
     onFailure: (code: string, message: string) => void,
     onFork: () => void,
+    onStall: () => void,
   ): Capabilities;
   /**
    * Lets the calling worker thread take part if the profiler runs. `name` is its label, unless it is not sure of it and whoever made it
@@ -293,6 +338,8 @@ export interface NativeApi {
   /** After stop(): forks are looked for before the event loop polls, as while the profiler runs, until endWatch(). Neither does anything while it runs. */
   watchForks(onFailure: (code: string, message: string) => void, onFork: () => void): void;
   endWatch(): void;
+  /** The oldest stall that has ended, each handed out once; `onStall` says when. `stopping`: one that is under way counts as ended. Null if there is none. */
+  takeStall(stopping: boolean): NativeStall | null;
   stats(): Stats;
   capabilities(): Capabilities;
   /** The clocks at this moment. */

@@ -23,6 +23,13 @@ export interface SamplingOptions {
   afterFork?: AfterFork | undefined;
   /** Whether frames of transpiled code show the file, line and name of their original, by its source map. Default true. */
   sourceMaps?: boolean | undefined;
+  /**
+   * A turn of the main thread's event loop that takes longer than this is a stall: it is reported while it lasts, and published on `pronghorn:stall`. In
+   * milliseconds: an integer from 20 to 3,600,000, or 0 for off. Default 0.
+   */
+  stallThresholdMs?: number | undefined;
+  /** Where reports of stalls are written: 'stderr', or the path of a file that they are appended to. Default 'stderr'. */
+  stallOutput?: string | undefined;
 }
 
 /** The same with every default filled in. */
@@ -33,6 +40,8 @@ export interface ResolvedOptions {
   threads: Threads;
   afterFork: AfterFork;
   sourceMaps: boolean;
+  stallThresholdMs: number;
+  stallOutput: string;
 }
 
 /** What tests can do to the reset after a fork. */
@@ -84,6 +93,26 @@ function integer(row: { fallback: number; min: number; max: number; env: string;
     },
     accepts: (value): value is number => Number.isInteger(value) && (value as number) >= row.min && (value as number) <= row.max,
     parse: (text) => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined),
+  };
+}
+
+/** The same, or 0 for off, which is the default. */
+function integerOrOff(row: { min: number; max: number; env: string; flag: string; help: string }): Row<number> {
+  const on = integer({ ...row, fallback: 0 });
+  return {
+    ...on,
+    get allowed() {
+      return `0 (off) or ${on.allowed}`;
+    },
+    accepts: (value): value is number => value === 0 || on.accepts(value),
+  };
+}
+
+function outputPath(row: { fallback: string; allowed: string; env: string; flag: string; help: string }): Row<string> {
+  return {
+    ...row,
+    accepts: (value): value is string => typeof value === 'string' && value !== '' && !value.includes('\0'),
+    parse: (written) => written,
   };
 }
 
@@ -149,6 +178,20 @@ export const OPTIONS: { readonly [Name in keyof ResolvedOptions]: Row<ResolvedOp
     env: 'PRONGHORN_SOURCE_MAPS',
     flag: 'source-maps',
     help: 'show the originals of transpiled code: true or false',
+  }),
+  stallThresholdMs: integerOrOff({
+    min: 20,
+    max: 3_600_000,
+    env: 'PRONGHORN_STALL_THRESHOLD_MS',
+    flag: 'stall-threshold-ms',
+    help: 'report an event loop that is blocked for longer, in milliseconds; 0 is off',
+  }),
+  stallOutput: outputPath({
+    fallback: 'stderr',
+    allowed: '"stderr" or the path of a file',
+    env: 'PRONGHORN_STALL_OUTPUT',
+    flag: 'stall-output',
+    help: 'where these reports go: stderr, or a file that they are appended to',
   }),
 };
 

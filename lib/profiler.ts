@@ -17,6 +17,7 @@ import type { Profile } from './profile.js';
 import { fresh, type ProfilerSetup } from './profiler-state.js';
 import { count, type ProfilerStats, profilerStats } from './profiler-stats.js';
 import { Registry } from './registry.js';
+import { stallFile, tellStall } from './stalls.js';
 import { timeOf } from './time.js';
 
 /** The running profiler. `start()` makes it. */
@@ -32,6 +33,8 @@ export class Profiler {
   readonly #execve: ExecveGuard;
   /** Its parts stand in the chain for themselves: they may be at work for a while after the run has ended. */
   readonly #continuous: Continuous | undefined;
+  /** Where reports of stalls go, as it was when the profiler was first started. */
+  readonly #stallFile: string | undefined;
   /** Called before the event loop polls in a child. */
   readonly #onFork = (): void => {
     // Where that fails, the native half calls again.
@@ -47,6 +50,7 @@ export class Profiler {
   constructor(setup: ProfilerSetup) {
     this.options = Object.freeze({ ...setup.options });
     this.#setup = setup;
+    this.#stallFile = stallFile(setup.options);
     this.#registry = new Registry(setup.native);
     this.#aware = forkAware(setup.native);
     this.#collector = new Collector(setup.native, () => this.#aware.chain.hasThreadPool);
@@ -274,7 +278,17 @@ export class Profiler {
     const reading = reset?.reading ?? native.readClock();
     if (reset === undefined) sequence.begin(reading.realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#collectorFailed(error);
-    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, patienceMs: continuous?.stopTimeoutMs, onFailure, onFork: this.#onFork });
+    const capabilities = this.#collector.start({
+      options,
+      test,
+      identity,
+      reading: reset?.reading,
+      patienceMs: continuous?.stopTimeoutMs,
+      onFailure,
+      onFork: this.#onFork,
+      stallFile: this.#stallFile,
+      onStall: () => this.#tellStall(false),
+    });
     this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
     this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });
@@ -301,9 +315,20 @@ export class Profiler {
     }
   }
 
+  /** Listeners that throw are diagnostics_channel's to deal with. */
+  #tellStall(stopping: boolean): void {
+    if (this.options.stallThresholdMs === 0) return;
+    try {
+      tellStall(this.#setup.native, stopping);
+    } catch (error) {
+      publishError({ error: fromNative(error) });
+    }
+  }
+
   /** After this the native half may be somebody else's, so its last words are kept here. */
   #beforeStop(): void {
     this.#markStopping();
+    this.#tellStall(true);
     this.#execve.hooksOff();
     this.#continuous?.endRotations();
     this.#state.lastCapabilities = this.#collector.capabilities();

@@ -41,6 +41,16 @@ export function fakeNative(beside = undefined) {
     nextFailure: undefined,
     onFailure: undefined,
     onFork: undefined,
+    onStall: undefined,
+    /** What takeStall() hands out next. */
+    stall: null,
+    takeStall(stopping) {
+      here();
+      calls.push(['takeStall', stopping]);
+      const { stall } = fake;
+      fake.stall = null;
+      return stall;
+    },
     /** From here on this is the child. */
     fork(how = {}) {
       fork = { ...fork, forked: true, generation: fork.generation + 1, parentPid: fork.pid, pid: fork.pid + 1, forkedAtMonotonicNanos: 1_000n, ...how };
@@ -52,7 +62,7 @@ export function fakeNative(beside = undefined) {
       if (fork.forked) fake.onFork?.();
     },
     probe: () => ({ supported: true, reason: '' }),
-    start(options, probeFunction, onFailure, onFork) {
+    start(options, probeFunction, onFailure, onFork, onStall) {
       calls.push(['start', options]);
       if (fork.forked && done.length < RESET.length) throw nativeError('ERR_PRONGHORN_FORKED', 'start comes too early');
       if (running) throw nativeError('ERR_PRONGHORN_ALREADY_STARTED');
@@ -61,6 +71,7 @@ export function fakeNative(beside = undefined) {
       running = true;
       fake.onFailure = onFailure;
       fake.onFork = onFork;
+      fake.onStall = onStall;
       acknowledge();
       return fake.capabilities();
     },

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readEnvironment } from '../../build/lib/environment.js';
 import { OPTIONS, parseOption, validateOptions } from '../../build/lib/options.js';
 
-const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', threads: 'all', afterFork: 'restart', sourceMaps: true };
+const defaults = { intervalMicros: 10_000, maxDepth: 1_024, nativeFrames: 'all', threads: 'all', afterFork: 'restart', sourceMaps: true, stallThresholdMs: 0, stallOutput: 'stderr' };
 
 test('without options, and with undefined ones, the defaults apply', () => {
   assert.deepEqual(validateOptions(undefined), defaults);
@@ -16,6 +16,8 @@ test('the ends of each range are allowed', () => {
   for (const maxDepth of [8, 1_024]) assert.equal(validateOptions({ maxDepth }).maxDepth, maxDepth);
   for (const nativeFrames of ['none', 'leaf', 'all']) assert.equal(validateOptions({ nativeFrames }).nativeFrames, nativeFrames);
   for (const sourceMaps of [true, false]) assert.equal(validateOptions({ sourceMaps }).sourceMaps, sourceMaps);
+  for (const stallThresholdMs of [0, 20, 3_600_000]) assert.equal(validateOptions({ stallThresholdMs }).stallThresholdMs, stallThresholdMs);
+  for (const stallOutput of ['stderr', '/var/log/stalls', 'x']) assert.equal(validateOptions({ stallOutput }).stallOutput, stallOutput);
   for (const threads of ['main', 'all']) assert.equal(validateOptions({ threads }).threads, threads);
 });
 
@@ -26,6 +28,8 @@ const wrong = {
   threads: ['', 'Main', 'worker', 1, null, ['all'], true],
   afterFork: ['', 'start', 'off', null, false, ['stop']],
   sourceMaps: ['', 'true', 0, 1, null, []],
+  stallThresholdMs: [19, 1, -1, 3_600_001, 100.5, NaN, Infinity, '1000', null, true, {}],
+  stallOutput: ['', 'a\0b', 1, true, null, [], process.stderr],
 };
 
 for (const [option, values] of Object.entries(wrong)) {
@@ -69,10 +73,12 @@ test('the environment sets the options', () => {
     PRONGHORN_THREADS: 'main',
     PRONGHORN_AFTER_FORK: 'stop',
     PRONGHORN_SOURCE_MAPS: ' false ',
+    PRONGHORN_STALL_THRESHOLD_MS: '1000',
+    PRONGHORN_STALL_OUTPUT: '/var/log/stalls',
     PATH: '/bin',
   });
   assert.equal(outputDirectory, '/profiles');
-  assert.deepEqual(options, { intervalMicros: 5_000, maxDepth: 64, nativeFrames: 'leaf', threads: 'main', afterFork: 'stop', sourceMaps: false });
+  assert.deepEqual(options, { intervalMicros: 5_000, maxDepth: 64, nativeFrames: 'leaf', threads: 'main', afterFork: 'stop', sourceMaps: false, stallThresholdMs: 1_000, stallOutput: '/var/log/stalls' });
 });
 
 test('empty variables count as not set', () => {

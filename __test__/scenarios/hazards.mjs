@@ -226,7 +226,7 @@ const hazards = {
       fixture.burn(1);
     }
     const { stats } = await profiler.stop();
-    return { painted, before, used: fixture.usedSignalStack(), samples: stats.samples };
+    return { painted, before, used: fixture.usedSignalStack(), samples: stats.samples, stalls: stats.stalls };
   },
 
   // Out-of-bounds loads of WebAssembly are SIGSEGVs that belong to V8.

@@ -28,5 +28,6 @@ mod registry;
 mod retain;
 mod rotation;
 mod source_maps;
+mod stalls;
 mod statistics;
 mod termination;

@@ -15,7 +15,9 @@ use napi::bindgen_prelude::{
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{clock, collector, discovery, event_loop, failure, proof, session, settle};
+use pronghorn_sampler::{
+    clock, collector, discovery, event_loop, failure, proof, session, settle, stall,
+};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::claim::{self, Claim};
@@ -93,6 +95,7 @@ pub(crate) struct Listener {
     pub(crate) env: Env,
     on_failure: FailureListener,
     pub(crate) on_fork: FunctionRef<(), ()>,
+    on_stall: Option<FunctionRef<(), ()>>,
 }
 // SAFETY: `with_listener` hands it out on the JavaScript thread it was made on only.
 unsafe impl Send for Listener {}
@@ -158,7 +161,7 @@ pub fn probe() -> Probe {
 
 /// Starts sampling the calling thread. `probe_function` is called once, with a callback that it has to call.
 #[napi(
-    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void, onFork: () => void",
+    ts_args_type = "options: StartOptions, probeFunction: (callback: () => unknown) => unknown, onFailure: (code: string, message: string) => void, onFork: () => void, onStall: () => void",
     ts_return_type = "Capabilities"
 )]
 pub fn start(
@@ -167,6 +170,7 @@ pub fn start(
     probe_function: Function<Function<(), ()>, Unknown<'_>>,
     on_failure: Function<FnArgs<(String, String)>, ()>,
     on_fork: Function<(), ()>,
+    on_stall: Function<(), ()>,
 ) -> Result<CapabilitiesObject> {
     let began = clock::monotonic_ns();
     guarded(|| {
@@ -196,6 +200,7 @@ pub fn start(
             env,
             on_failure: on_failure.create_ref().map_err(failed)?,
             on_fork: on_fork.create_ref().map_err(failed)?,
+            on_stall: Some(on_stall.create_ref().map_err(failed)?),
         };
         let mut called = Ok(());
         let started = collector::start(&checked, "main", &mut || {
@@ -210,7 +215,7 @@ pub fn start(
             .listener
             .lock()
             .with(|place| *place = Some(listener));
-        event_loop::set_hooks(tell_failure, tell_of_fork);
+        event_loop::set_hooks(tell, tell_of_fork);
         source_maps::begin_session();
         let session = Session {
             recorder,
@@ -261,6 +266,26 @@ pub fn name_thread(tid: i32, name: String) -> Result<()> {
         Ok(())
     })
     .map_err(Into::into)
+}
+
+/// Behind each safe point before a poll: tells the application what there is to tell.
+fn tell(slot: &ThreadSlot) {
+    if stall::has_ended() {
+        tell_stall(slot);
+    }
+    tell_failure(slot);
+}
+
+/// Tells the application that a stall is over; it takes it by itself.
+#[cold]
+fn tell_stall(slot: &ThreadSlot) {
+    with_listener(slot, |Listener { env, on_stall, .. }| {
+        if let Some(on_stall) = on_stall {
+            let called = env.run_in_scope(|| on_stall.borrow_back(env)?.call(()));
+            // As in `tell_failure`.
+            drop(called);
+        }
+    });
 }
 
 /// Tells the application, on the thread that started the profiler, that it has switched itself off.
@@ -381,6 +406,7 @@ pub fn watch_forks(
             env,
             on_failure: on_failure.create_ref().map_err(failed)?,
             on_fork: on_fork.create_ref().map_err(failed)?,
+            on_stall: None,
         };
         STATE
             .get()

@@ -3,7 +3,7 @@
 use napi_derive::napi;
 use pronghorn_recorder::ProfileInfo;
 use pronghorn_sampler::clock::Reading;
-use pronghorn_sampler::{NativeFrames, Options};
+use pronghorn_sampler::{NativeFrames, Options, StallOptions, StallOutput};
 
 use crate::error::{Code, Failure};
 use crate::fork::ClockReading;
@@ -34,6 +34,10 @@ pub struct StartOptions {
     pub source_maps: bool,
     /// How long a rotation waits for source maps at most, in nanoseconds.
     pub source_map_patience_nanos: Option<f64>,
+    /// A turn of the event loop that takes longer is a stall, in nanoseconds; stalls are not watched for if it is missing.
+    pub stall_threshold_nanos: Option<f64>,
+    /// The file that reports of stalls are appended to; standard error if it is missing.
+    pub stall_output: Option<String>,
     /// Comment of every profile.
     pub versions: String,
     /// Further comments.
@@ -55,6 +59,9 @@ pub struct StartOptions {
 const SHORTEST_NS: f64 = 100_000.0;
 const LONGEST_NS: f64 = 1_000_000_000.0;
 const DEEPEST: u32 = 1_024;
+/// Tests go below the public minimum.
+const SHORTEST_STALL_NS: f64 = 1_000_000.0;
+const LONGEST_STALL_NS: f64 = 3_600_000_000_000.0;
 
 impl StartOptions {
     /// What every profile of the session carries.
@@ -113,6 +120,7 @@ impl StartOptions {
             Some(_) => return invalid("v8Version has to be two numbers".to_owned()),
         };
         Ok(Options {
+            stall: self.check_stall()?,
             interval_ns: interval as u64,
             max_depth: self.max_depth as usize,
             native_frames,
@@ -122,5 +130,26 @@ impl StartOptions {
             max_threads: self.max_threads.map(|most| most as usize),
             v8_version,
         })
+    }
+    fn check_stall(&self) -> Result<Option<StallOptions>, Failure> {
+        let Some(threshold) = self.stall_threshold_nanos else {
+            return Ok(None);
+        };
+        if !(SHORTEST_STALL_NS..=LONGEST_STALL_NS).contains(&threshold) {
+            return Err(Failure::new(
+                Code::InvalidOption,
+                format!(
+                    "stallThresholdNanos is {threshold}; it has to lie between {SHORTEST_STALL_NS} and {LONGEST_STALL_NS}"
+                ),
+            ));
+        }
+        let output = match &self.stall_output {
+            None => StallOutput::Stderr,
+            Some(path) => StallOutput::File(path.into()),
+        };
+        Ok(Some(StallOptions {
+            threshold_ns: threshold as u64,
+            output,
+        }))
     }
 }

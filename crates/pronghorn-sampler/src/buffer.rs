@@ -85,6 +85,19 @@ impl SampleBuffer {
         self.base.store(base, Relaxed);
     }
 
+    /// Whether it has memory.
+    pub fn is_attached(&self) -> bool {
+        !self.base.load(Relaxed).is_null()
+    }
+
+    /// A buffer on the same memory, with nothing in it; for a child, in which nobody uses this one any more.
+    pub fn emptied(&self) -> Self {
+        Self {
+            base: AtomicPtr::new(self.base.load(Relaxed)),
+            ..Self::new()
+        }
+    }
+
     /// Throws away whatever is in the buffer. Only while no handler writes.
     pub fn clear(&self) {
         self.tail.store(0, Relaxed);

@@ -19,10 +19,11 @@ use crate::handler::on_sampling_signal;
 use crate::session::{self, Found, Settings, disarm, found, is_running, recorder};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::{NativeFrames, StackBuilder};
+use crate::stall::StallOptions;
 use crate::statistics::{self, LeftBehind};
 use crate::{
     breaker, clock, discovery, event_loop, failure, fault_users, host, interrupt, proof, signal,
-    stack_bounds, thread, ticker,
+    stack_bounds, stall, thread, ticker,
 };
 
 /// What a start is asked for.
@@ -38,6 +39,8 @@ pub struct Options {
     pub source_maps: bool,
     /// Whether worker threads are profiled, besides the thread that starts.
     pub all_threads: bool,
+    /// Whether stalls of this thread's event loop are watched for, and how.
+    pub stall: Option<StallOptions>,
     /// When the first period begins; `None`: now.
     pub reading: Option<Reading>,
     /// Test only: how many threads can be profiled at a time.
@@ -79,6 +82,7 @@ pub fn start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     let result = try_start(options, name, prove);
     if result.is_err() {
         disarm();
+        stall::end();
         fault_users::end_session();
     }
     result
@@ -115,6 +119,11 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         source_maps: options.source_maps,
     });
 
+    if !stall::begin(options.stall.as_ref()) {
+        return Err(StartError::Failed(
+            "there is no memory for the stacks of stalls".to_owned(),
+        ));
+    }
     slot::set_limit(options.max_threads.unwrap_or(slot::SLOTS));
     let slot = set_up_thread(host, v8, layout, name)?;
     session::set_main(slot);
@@ -277,6 +286,7 @@ fn enter(
 pub fn stop() -> Vec<LeftBehind> {
     disarm();
     ticker::stop();
+    stall::end();
     if let Some((_, slot)) = thread::current()
         && let Some(_busy) = slot.work()
     {

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use crate::host::{self, Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
-use crate::{clock, failure, session, thread, ticker};
+use crate::{clock, failure, session, stall, thread, ticker};
 use pronghorn_sync::fork;
 
 /// `UV_PREPARE` in uv.h (position in the list of handle types; unchanged since libuv 1.0).
@@ -165,6 +165,18 @@ unsafe extern "C" fn before_poll(handle: *mut c_void) {
         failure::guarded("the safe point before the poll", || safe_point(slot));
     }
     call(&AFTER_SAFE_POINT, slot);
+    if slot.account.poll_since() == 0 && session::is_running() {
+        // JavaScript ran in there.
+        failure::guarded("the safe point before the poll", || poll_again(slot));
+    }
+}
+
+fn poll_again(slot: &'static ThreadSlot) {
+    if let Some(_busy) = slot.work_in_session() {
+        let now = clock::monotonic_ns();
+        stall::end_turn(slot, now);
+        slot.account.enter_poll(now);
+    }
 }
 
 fn call(place: &AtomicPtr<()>, slot: &'static ThreadSlot) {
@@ -208,6 +220,7 @@ fn safe_point(slot: &'static ThreadSlot) {
         return;
     };
     let now = clock::monotonic_ns();
+    stall::end_turn(slot, now);
     slot.account.leave_poll(now);
     if !slot.buffer.is_empty() || slot.account.idle_ns() > IDLE_FLUSH_NS {
         thread::with(slot, |thread| thread.drain(false));
@@ -232,7 +245,9 @@ unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {
         return;
     }
     if let Some(_busy) = slot.work_in_session() {
-        slot.account.leave_poll(clock::monotonic_ns());
+        let now = clock::monotonic_ns();
+        slot.account.leave_poll(now);
+        stall::begin_turn(slot, now);
     }
     ticker::unpark();
 }

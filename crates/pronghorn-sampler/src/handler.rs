@@ -15,7 +15,7 @@ use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
 use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{breaker, clock, discovery, host, labels, session, signal, statistics, ticker};
+use crate::{breaker, clock, discovery, host, labels, session, signal, stall, statistics, ticker};
 use pronghorn_sync::fork;
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
@@ -73,6 +73,9 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
         leaf: Some(LeafRegisters::from_context(&context.uc_mcontext)),
     };
     take(slot, walk_context, &start, may_walk, began);
+    if stall::is_wanted() {
+        stall::capture(slot, walk_context, &start, may_walk);
+    }
     slot.cpu_at_look.store(clock::own_cpu_ns(), Relaxed);
     statistics::shared()
         .handler_time
@@ -135,9 +138,13 @@ pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: b
         still_ns: deltas.still_ns,
     });
     slot.account.commit(now, cpu);
-    if polled && !findings.has_v8_frames {
-        // Native code in the poll phase: the loop has not come back to JavaScript yet.
-        slot.account.enter_poll(now);
+    if polled {
+        if findings.has_v8_frames {
+            stall::begin_turn(slot, now);
+        } else {
+            // Native code in the poll phase: the loop has not come back to JavaScript yet.
+            slot.account.enter_poll(now);
+        }
     }
     SlotCounters::add(&counters.samples);
 }
@@ -150,15 +157,8 @@ pub fn capture(
     writer: &mut RecordWriter<'_>,
     findings: &mut Findings,
 ) -> Outcome {
-    // SAFETY: null, or a list, and those are never freed.
-    let images = unsafe { session::images().as_ref() };
-    let (Some(cache), Some(images)) = (slot.unwind_cache(), images) else {
+    let Some(place) = place(slot, context) else {
         return Outcome::Done(RecordKind::Refused);
-    };
-    let place = Place {
-        context,
-        images,
-        cache,
     };
     let outcome = walk(
         &place,
@@ -179,6 +179,17 @@ pub fn capture(
     }
     breaker::shared().count(outcome == Outcome::Done(RecordKind::Broken));
     outcome
+}
+
+/// What a walk of the slot's thread reads by. The caller is that thread and holds the slot's `busy`.
+pub(crate) fn place<'a>(slot: &'a ThreadSlot, context: &'a WalkContext) -> Option<Place<'a>> {
+    // SAFETY: null, or a list, and those are never freed.
+    let images = unsafe { session::images().as_ref() }?;
+    Some(Place {
+        context,
+        images,
+        cache: slot.unwind_cache()?,
+    })
 }
 
 /// Whether V8's memory may be read now: bad loads would be survived, and the thread is in the isolate it is known for.

@@ -4,7 +4,7 @@
 //! Read it in the order of a sample's way: [`ticker`] (when), [`signal`] (how the thread is told), [`handler`] and [`walk`]
 //! (the sample), [`account`] and [`buffer`] (what it carries and where it waits), [`thread`] (its safe points), [`stack`]
 //! (from raw frames to a stack). [`labels`] is what the application
-//! says of its work. [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
+//! says of its work, [`stall`] watches for an event loop that is blocked. [`gc`] and [`event_loop`] are the hooks, [`slot`] is what all of it hangs on, and
 //! [`session`] holds the gate, [`collector`] switches it on and off, [`settle`] ends a period,
 //! [`reset`] is what happens in a forked process.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -43,6 +43,7 @@ pub mod slot;
 pub mod spawn;
 pub mod stack;
 mod stack_bounds;
+pub mod stall;
 pub mod statistics;
 pub mod symbolizer;
 pub mod thread;
@@ -66,3 +67,4 @@ pub use capabilities::{Capabilities, capabilities};
 pub use collector::{Options, StartError};
 pub use pronghorn_v8::{Frames, Proof};
 pub use stack::NativeFrames;
+pub use stall::{StallOptions, StallOutput};

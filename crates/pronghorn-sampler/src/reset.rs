@@ -12,7 +12,8 @@ use pronghorn_sync::{Alone, fork};
 use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
 use crate::{
-    breaker, discovery, event_loop, failure, fault_users, labels, slot, statistics, thread, ticker,
+    breaker, discovery, event_loop, failure, fault_users, labels, slot, stall, statistics, thread,
+    ticker,
 };
 
 /// In a forked process: whether the calling thread is the one that forked. Others have been made since.
@@ -52,6 +53,7 @@ pub fn reset_after_fork(alone: &Alone) {
     ticker::reset_after_fork(alone);
     discovery::reset_after_fork(alone);
     labels::reset_after_fork(alone);
+    stall::reset_after_fork(alone);
     statistics::reset_after_fork(alone);
     breaker::reset_after_fork(alone);
     failure::reset_after_fork(alone);

@@ -95,6 +95,12 @@ pub struct Shared {
     pub forgotten_label_sets: AtomicU64,
     /// Samples whose labels had been forgotten.
     pub lost_labels: AtomicU64,
+    /// Turns of the event loop that took too long.
+    pub stalls: AtomicU64,
+    /// Reports of them that were written.
+    pub stall_reports: AtomicU64,
+    /// Reports that were not: too soon after another, or their output did not take them.
+    pub lost_stall_reports: AtomicU64,
 }
 
 // SAFETY: made of atomics, and zeroes are what they begin with.
@@ -112,6 +118,9 @@ impl Shared {
             ticker_cpu_ns: AtomicU64::new(0),
             forgotten_label_sets: AtomicU64::new(0),
             lost_labels: AtomicU64::new(0),
+            stalls: AtomicU64::new(0),
+            stall_reports: AtomicU64::new(0),
+            lost_stall_reports: AtomicU64::new(0),
         }
     }
 
@@ -127,6 +136,9 @@ impl Shared {
             ticker_cpu_ns: _,
             forgotten_label_sets: _,
             lost_labels: _,
+            stalls: _,
+            stall_reports: _,
+            lost_stall_reports: _,
         } = self;
         Self::new()
     }
@@ -143,6 +155,9 @@ impl Shared {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
         } = self;
         for histogram in [handler_time, resolve_time] {
             histogram.clear();
@@ -155,6 +170,9 @@ impl Shared {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
         ] {
             counter.store(0, Relaxed);
         }
@@ -285,6 +303,12 @@ pub struct SamplerStatistics {
     pub forgotten_label_sets: u64,
     /// Samples whose labels had been forgotten.
     pub lost_labels: u64,
+    /// See [`Shared`].
+    pub stalls: u64,
+    /// See [`Shared`].
+    pub stall_reports: u64,
+    /// See [`Shared`].
+    pub lost_stall_reports: u64,
     /// Forks of this process, those of spawns included.
     pub forks: u64,
     /// Forks that did not wait long enough for our native threads.
@@ -319,6 +343,9 @@ pub fn snapshot() -> SamplerStatistics {
         ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
         forgotten_label_sets: shared.forgotten_label_sets.load(Relaxed),
         lost_labels: shared.lost_labels.load(Relaxed),
+        stalls: shared.stalls.load(Relaxed),
+        stall_reports: shared.stall_reports.load(Relaxed),
+        lost_stall_reports: shared.lost_stall_reports.load(Relaxed),
         forks: fork::handlers_time().count(),
         late_forks: fork::late_forks(),
         fork_handlers_p50_ns: fork::handlers_time().percentile_ns(0.5),
@@ -371,6 +398,9 @@ mod tests {
             &shared.ticker_cpu_ns,
             &shared.forgotten_label_sets,
             &shared.lost_labels,
+            &shared.stalls,
+            &shared.stall_reports,
+            &shared.lost_stall_reports,
         ] {
             counter.store(7, Relaxed);
         }
@@ -384,6 +414,9 @@ mod tests {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
         } = shared.inherited();
         for histogram in [handler_time, resolve_time] {
             let sums = (histogram.count(), histogram.sum_ns(), histogram.max_ns());
@@ -397,6 +430,9 @@ mod tests {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            stalls,
+            stall_reports,
+            lost_stall_reports,
         ] {
             assert_eq!(counter.load(Relaxed), 0);
         }

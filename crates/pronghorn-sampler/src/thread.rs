@@ -26,7 +26,9 @@ use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
-use crate::{breaker, clock, failure, gc, handler, labels, registers, session, signal, ticker};
+use crate::{
+    breaker, clock, failure, gc, handler, labels, registers, session, signal, stall, ticker,
+};
 use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
@@ -356,6 +358,7 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
     slot.account.restart(now, cpu);
+    stall::begin_first_turn(slot, now);
     labels::attach(slot);
     let hooked = slot.work().and_then(|_busy| {
         with(slot, |thread| {

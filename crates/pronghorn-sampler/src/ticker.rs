@@ -14,6 +14,9 @@
 //! and nowhere else, with all the CPU time of the callback before. So a ticker that is brought back waits for a random
 //! part of an interval before it looks, and one that waits for its next tick is not woken at all.
 //!
+//! It also watches for stalls, if it is asked to (`stall.rs`): while the main thread is outside of its poll, it is then back in time to see
+//! that it has been there for too long.
+//!
 //! It also asks a thread to resolve its buffer when that is half full, or has waited for a tenth of a second, through
 //! V8's RequestInterrupt, and calls it only under the registration lock, which a thread has to take before it leaves.
 //!
@@ -31,6 +34,7 @@ use crate::discovery::{self, Discovery};
 use crate::handler::on_sampling_signal;
 use crate::park::{Parking, Sleep};
 use crate::slot::{self, ThreadSlot};
+use crate::stall::Watcher;
 use crate::waker::Waker;
 use crate::{buffer, clock, failure, interrupt, session, signal, spawn, statistics};
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
@@ -206,6 +210,8 @@ struct Ticker {
     images_at: u64,
     /// Looks for threads that are not registered; `None` if only the main thread is profiled.
     discovery: Option<Discovery>,
+    /// Watches for stalls, if it is to.
+    stalls: Option<Watcher>,
 }
 
 impl Ticker {
@@ -217,6 +223,7 @@ impl Ticker {
             random: clock::monotonic_ns() | 1,
             images_at: 0,
             discovery: session::all_threads().then(Discovery::new),
+            stalls: Watcher::new(interval_ns),
         }
     }
 
@@ -236,12 +243,18 @@ impl Ticker {
             if let Some(discovery) = &mut self.discovery {
                 discovery.look(now);
             }
-            let (sleep, until) = self.round(now);
+            let (sleep, mut until) = self.round(now);
+            if let Some(stalls) = &mut self.stalls {
+                until = with_stalls(stalls, now, sleep, until);
+            }
             statistics::shared()
                 .ticker_cpu_ns
                 .store(clock::own_cpu_ns(), Relaxed);
             if self.sleep(sleep, until) == Slept::UnparkedEarly {
                 let first = clock::monotonic_ns() + self.random() % self.interval_ns.max(1);
+                if let Some(stalls) = &mut self.stalls {
+                    stalls.sleeps_until(Some(first));
+                }
                 self.sleep(Sleep::Ticking, Some(first));
             }
         }
@@ -349,20 +362,8 @@ impl Ticker {
         if fork::is_forking(tid) {
             return Look::Running;
         }
-        if slot
-            .pending_since
-            .compare_exchange(0, now, Relaxed, Relaxed)
-            .is_ok()
-        {
+        if interrupt(index, slot, now) {
             watch.asked_at_cpu = cpu;
-            match signal::send(index, slot, on_sampling_signal) {
-                signal::Sent::Yes => {
-                    statistics::shared().signals_sent.fetch_add(1, Relaxed);
-                }
-                signal::Sent::NoSuchThread | signal::Sent::Refused => {
-                    slot.pending_since.store(0, Relaxed);
-                }
-            }
         } else if cpu.saturating_sub(watch.asked_at_cpu) > OVERDUE_NS {
             watch.asked_at_cpu = cpu;
             give_up_if_lost(slot, tid);
@@ -417,6 +418,36 @@ fn give_up_if_lost(slot: &ThreadSlot, tid: i32) {
     {
         statistics::shared().lost_signals.fetch_add(1, Relaxed);
     }
+}
+
+/// Sends the slot's thread the sampling signal, unless one is under way: then false. The caller has made sure that the thread does not fork.
+pub(crate) fn interrupt(index: usize, slot: &'static ThreadSlot, now: u64) -> bool {
+    let free = slot
+        .pending_since
+        .compare_exchange(0, now, Relaxed, Relaxed)
+        .is_ok();
+    if free {
+        match signal::send(index, slot, on_sampling_signal) {
+            signal::Sent::Yes => {
+                statistics::shared().signals_sent.fetch_add(1, Relaxed);
+            }
+            signal::Sent::NoSuchThread | signal::Sent::Refused => {
+                slot.pending_since.store(0, Relaxed);
+            }
+        }
+    }
+    free
+}
+
+/// Looks for a stall. Returns until when the ticker sleeps, which would be until `until`: one that ticks is back soon enough anyway.
+fn with_stalls(stalls: &mut Watcher, now: u64, sleep: Sleep, until: Option<u64>) -> Option<u64> {
+    let due = stalls.look(now);
+    let until = match (sleep, due) {
+        (Sleep::Parked, Some(due)) => Some(until.map_or(due, |until| until.min(due))),
+        _ => until,
+    };
+    stalls.sleeps_until(until);
+    until
 }
 
 /// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.

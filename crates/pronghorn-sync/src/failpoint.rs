@@ -14,7 +14,7 @@
 //! place where a thread of the parent's is held at that moment: that thread does not exist in the child.
 
 /// Every place, as it is named in the code.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     // Both slots of the recorder are open.
     "mid-flip",
     // The inactive slot has its fresh data and is not open yet.
@@ -49,6 +49,8 @@ pub const NAMES: [&str; 17] = [
     "symbol-file",
     // The watcher writes the last profile while a signal ends the process.
     "watcher",
+    // The writer of a stall's report has its file open.
+    "stall-report",
 ];
 
 /// Marks a place: `failpoint!("mid-flip")`, one of [`NAMES`](crate::failpoint::NAMES).

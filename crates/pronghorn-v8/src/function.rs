@@ -28,44 +28,78 @@ pub(crate) const LONGEST_NAME: u32 = 256;
 /// The token's distance to the start does not fit into 16 bits.
 const TOKEN_OUT_OF_RANGE: u16 = 0xffff;
 
-/// Reads the SharedFunctionInfo at `shared`.
-pub(crate) fn read<M: Memory>(memory: &M, layout: &Layout, shared: u64) -> Option<Function> {
+/// The same with the names still in V8's memory. Found without an allocation: the signal handler may do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// Tagged Strings: the first that is not empty is the name.
+    pub(crate) names: [Option<u64>; 2],
+    /// See [`Function`].
+    pub(crate) script: Option<u64>,
+    /// See [`Function`].
+    pub(crate) token: u32,
+    /// See [`Function`].
+    pub(crate) start: u32,
+    /// See [`Function`].
+    pub(crate) end: u32,
+    /// See [`Function`].
+    pub(crate) placed: bool,
+}
+
+/// Reads the SharedFunctionInfo at `shared`, without its names.
+pub(crate) fn outline<M: Memory>(memory: &M, layout: &Layout, shared: u64) -> Option<Outline> {
     if !has_type(memory, layout, shared, layout.types.shared_function_info) {
         return None;
     }
     let script = script::of_shared(memory, layout, shared);
     let name_or_scope = field(memory, shared, layout.shared.name_or_scope_info)?;
-    if let Some(scope) = scope_info::read(memory, layout, name_or_scope) {
-        let text = |tagged: Option<u64>| {
-            tagged
-                .and_then(|tagged| text::read(memory, layout, tagged, LONGEST_NAME))
-                .filter(|name| !name.is_empty())
-        };
-        let name = text(scope.name)
-            .or_else(|| text(scope.inferred_name))
-            .unwrap_or_default();
-        let distance = memory.u16(shared - 1 + layout.shared.token_offset)?;
-        let distance = if distance == TOKEN_OUT_OF_RANGE {
-            0
-        } else {
-            u32::from(distance)
-        };
-        return Some(Function {
-            name,
+    let Some(scope) = scope_info::read(memory, layout, name_or_scope) else {
+        return Some(Outline {
+            names: [Some(name_or_scope), None],
             script,
-            token: scope.start.saturating_sub(distance),
-            start: scope.start,
-            end: scope.end,
-            placed: true,
+            token: 0,
+            start: 0,
+            end: 0,
+            placed: false,
         });
-    }
-    let name = text::read(memory, layout, name_or_scope, LONGEST_NAME).unwrap_or_default();
+    };
+    let distance = memory.u16(shared - 1 + layout.shared.token_offset)?;
+    let distance = if distance == TOKEN_OUT_OF_RANGE {
+        0
+    } else {
+        u32::from(distance)
+    };
+    Some(Outline {
+        names: [scope.name, scope.inferred_name],
+        script,
+        token: scope.start.saturating_sub(distance),
+        start: scope.start,
+        end: scope.end,
+        placed: true,
+    })
+}
+
+/// Reads the SharedFunctionInfo at `shared`.
+pub(crate) fn read<M: Memory>(memory: &M, layout: &Layout, shared: u64) -> Option<Function> {
+    let Outline {
+        names,
+        script,
+        token,
+        start,
+        end,
+        placed,
+    } = outline(memory, layout, shared)?;
+    let name = names
+        .into_iter()
+        .flatten()
+        .filter_map(|tagged| text::read(memory, layout, tagged, LONGEST_NAME))
+        .find(|name| !name.is_empty())
+        .unwrap_or_default();
     Some(Function {
         name,
         script,
-        token: 0,
-        start: 0,
-        end: 0,
-        placed: false,
+        token,
+        start,
+        end,
+        placed,
     })
 }

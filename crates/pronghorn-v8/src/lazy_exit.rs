@@ -9,6 +9,15 @@ use crate::memory::Memory;
 
 const MOST_CALLS: u32 = 1 << 16;
 
+/// A safepoint table: where its entries are, and how they are laid out.
+struct Table {
+    entries: u64,
+    bytes: usize,
+    entry: usize,
+    pc_size: usize,
+    point_size: usize,
+}
+
 /// The pc offset that a call in `code` would return to, if `returns_to` is the offset of its exit instead.
 pub(crate) fn original_return<M: Memory>(
     memory: &M,
@@ -16,6 +25,24 @@ pub(crate) fn original_return<M: Memory>(
     is_maglev: bool,
     returns_to: u64,
 ) -> Option<u64> {
+    let table = table_of(memory, code, is_maglev)?;
+    let mut bytes = vec![0; table.bytes];
+    table.search(memory, returns_to, &mut bytes)
+}
+
+/// The same for the signal handler, in a place of the caller's; nothing if the table does not fit.
+pub(crate) fn original_return_in<M: Memory>(
+    memory: &M,
+    code: &Code,
+    is_maglev: bool,
+    returns_to: u64,
+    place: &mut [u8],
+) -> Option<u64> {
+    let table = table_of(memory, code, is_maglev)?;
+    table.search(memory, returns_to, place.get_mut(..table.bytes)?)
+}
+
+fn table_of<M: Memory>(memory: &M, code: &Code, is_maglev: bool) -> Option<Table> {
     let table = code.start + u64::from(code.size);
     let count = memory.u32(table + 4)?;
     let sizes = memory.u32(table + 8)?;
@@ -28,22 +55,34 @@ pub(crate) fn original_return<M: Memory>(
     // Maglev's header has a word more, and its entries a byte.
     let (header, extra) = if is_maglev { (16, 1) } else { (12, 0) };
     let entry = 2 * pc_size + point_size + extra + registers;
-    let mut bytes = vec![0; entry * count as usize];
-    if !memory.copy(table + header, &mut bytes) {
-        return None;
-    }
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .fold(0u64, |value, &byte| value << 8 | u64::from(byte))
-    };
-    bytes.chunks_exact(entry).find_map(|call| {
-        let exit_at = pc_size + point_size;
-        // Stored plus one; 0 is none.
-        let exit = number(call.get(exit_at..exit_at + pc_size)?).checked_sub(1)?;
-        (exit == returns_to).then(|| number(call.get(..pc_size).unwrap_or_default()))
+    Some(Table {
+        entries: table + header,
+        bytes: entry * count as usize,
+        entry,
+        pc_size,
+        point_size,
     })
+}
+
+impl Table {
+    /// `bytes` has the length of the table.
+    fn search<M: Memory>(&self, memory: &M, returns_to: u64, bytes: &mut [u8]) -> Option<u64> {
+        if !memory.copy(self.entries, bytes) {
+            return None;
+        }
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0u64, |value, &byte| value << 8 | u64::from(byte))
+        };
+        bytes.chunks_exact(self.entry).find_map(|call| {
+            let exit_at = self.pc_size + self.point_size;
+            // Stored plus one; 0 is none.
+            let exit = number(call.get(exit_at..exit_at + self.pc_size)?).checked_sub(1)?;
+            (exit == returns_to).then(|| number(call.get(..self.pc_size).unwrap_or_default()))
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A read-only view of the V8 that runs in this process.
 //!
 //! No other crate knows an offset. At start: [`fault::install`], [`V8::get`] ([`Symbols::find`] and [`Layout::discover`], once per
-//! process), [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time. At a safe point on the isolate's own
+//! process), [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time, and [`Namer`] for a thread that is stuck. At a safe point on the isolate's own
 //! thread: [`Resolver::resolve`], which turns raw frames into functions and lines.
 
 mod async_store;
@@ -20,9 +20,11 @@ mod function_info;
 mod functions;
 mod layout;
 mod lazy_exit;
+mod line_search;
 mod lines;
 pub mod load;
 mod memory;
+mod namer;
 mod object;
 mod optimized;
 mod position_table;
@@ -38,6 +40,7 @@ mod table;
 mod test_support;
 mod text;
 mod translation;
+mod utf8;
 mod version;
 
 pub use async_store::StorePlace;
@@ -47,7 +50,9 @@ pub use function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place, Resolved,
 };
 pub use layout::{Frames, Layout, Unsupported};
+pub use line_search::Mark;
 pub use memory::{Live, Memory};
+pub use namer::{Named, Namer, Room, Span};
 pub use proof::{Proof, Proofs};
 pub use ranges::{CodeRanges, Range, RangesError};
 pub use raw_frame::{Kind, RawFrame};

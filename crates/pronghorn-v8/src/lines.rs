@@ -1,7 +1,8 @@
 //! From a script offset to a line.
 //!
 //! One table per script: the positions of its line ends, taken from V8 where V8 keeps them, else found by scanning the
-//! source once. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8.
+//! source once. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8. [`crate::line_search`] finds one line
+//! without a table.
 
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -17,7 +18,7 @@ pub(crate) struct Lines {
 
 /// Characters scanned at most: V8 allows about 2^29.
 const MOST_CHARACTERS: u32 = 1 << 29;
-const MOST_LINES: i32 = 1 << 24;
+pub(crate) const MOST_LINES: i32 = 1 << 24;
 const CHUNK: usize = 1 << 16;
 
 impl Lines {
@@ -33,7 +34,11 @@ impl Lines {
 
     /// Scans a source string.
     pub(crate) fn of_source<M: Memory>(memory: &M, layout: &Layout, source: u64) -> Option<Self> {
-        let mut scan = Scan::default();
+        let mut scan = Scan {
+            ends: Vec::new(),
+            at: 0,
+            pending_return: false,
+        };
         let mut buffer = vec![0u8; CHUNK];
         let mut whole = true;
         text::pieces(memory, layout, source, MOST_CHARACTERS, &mut |piece| {
@@ -109,22 +114,34 @@ fn from_v8<M: Memory>(memory: &M, layout: &Layout, array: u64) -> Option<Vec<u32
     Some(ends)
 }
 
-/// A scan over chunks; a `\r` at the end of one waits for the next character.
-#[derive(Default)]
-struct Scan {
-    ends: Vec<u32>,
-    at: u32,
-    pending_return: bool,
+/// Takes line ends as they are found, rising.
+pub(crate) trait Ends {
+    fn push(&mut self, end: u32);
 }
 
-impl Scan {
-    fn settle(&mut self, next_is_newline: bool) {
+impl Ends for Vec<u32> {
+    fn push(&mut self, end: u32) {
+        Vec::push(self, end);
+    }
+}
+
+/// A scan over chunks; a `\r` at the end of one waits for the next character.
+pub(crate) struct Scan<E> {
+    pub(crate) ends: E,
+    /// Characters in front of the next chunk.
+    pub(crate) at: u32,
+    pub(crate) pending_return: bool,
+}
+
+impl<E: Ends> Scan<E> {
+    /// The character behind the last chunk is known.
+    pub(crate) fn settle(&mut self, next_is_newline: bool) {
         if core::mem::take(&mut self.pending_return) && !next_is_newline {
             self.ends.push(self.at - 1);
         }
     }
 
-    fn one_byte(&mut self, chunk: &[u8]) {
+    pub(crate) fn one_byte(&mut self, chunk: &[u8]) {
         self.settle(chunk.first() == Some(&b'\n'));
         for index in memchr::memchr2_iter(b'\n', b'\r', chunk) {
             let is_return = chunk.get(index) == Some(&b'\r');
@@ -137,7 +154,7 @@ impl Scan {
         self.at += chunk.len() as u32;
     }
 
-    fn two_byte(&mut self, chunk: &[u8]) {
+    pub(crate) fn two_byte(&mut self, chunk: &[u8]) {
         let units = chunk.as_chunks::<2>().0;
         let unit = |index: usize| units.get(index).map(|pair| u16::from_le_bytes(*pair));
         self.settle(unit(0) == Some(0x0a));
@@ -154,7 +171,9 @@ impl Scan {
         }
         self.at += units.len() as u32;
     }
+}
 
+impl Scan<Vec<u32>> {
     fn finish(mut self) -> Lines {
         self.settle(false);
         Lines { ends: self.ends }

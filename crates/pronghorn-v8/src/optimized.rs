@@ -109,6 +109,22 @@ pub(crate) fn chain<M: Memory>(
     innermost: Position,
     physical: u64,
 ) -> Result<Vec<Inlined>, &'static str> {
+    let mut frames = Vec::new();
+    walk_chain(memory, layout, code, innermost, physical, &mut |frame| {
+        frames.push(frame);
+    })?;
+    Ok(frames)
+}
+
+/// The same without an allocation: gives each to `visit`. An error may come after some.
+pub(crate) fn walk_chain<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    code: &Code,
+    innermost: Position,
+    physical: u64,
+    visit: &mut dyn FnMut(Inlined),
+) -> Result<(), &'static str> {
     let data =
         field(memory, code.object, layout.unexported.code_deopt).ok_or("no deoptimization data")?;
     let get = |index: u64| element(memory, layout, data, index);
@@ -121,12 +137,13 @@ pub(crate) fn chain<M: Memory>(
     let (start, bytes) =
         bytes_of(memory, layout, positions).ok_or("the inlining positions are no byte array")?;
     let entries = bytes as u64 / ENTRY;
-    let mut frames = Vec::new();
+    let mut depth = 0;
     let mut position = innermost;
     while let Some(id) = position.inlining.map(u64::from) {
-        if frames.len() >= DEEPEST {
+        if depth >= DEEPEST {
             return Err("inlined too deep");
         }
+        depth += 1;
         if id >= entries {
             return Err("an inlining id lies out of bounds");
         }
@@ -146,7 +163,7 @@ pub(crate) fn chain<M: Memory>(
             if !has_type(memory, layout, shared, layout.types.shared_function_info) {
                 return Err("an inlined function is no SharedFunctionInfo");
             }
-            frames.push(Inlined {
+            visit(Inlined {
                 shared,
                 offset: position.offset,
                 inlining: position.inlining,
@@ -160,12 +177,12 @@ pub(crate) fn chain<M: Memory>(
             None => return Err("an inlining position is no position"),
         }
     }
-    frames.push(Inlined {
+    visit(Inlined {
         shared: physical,
         offset: position.offset,
         inlining: None,
     });
-    Ok(frames)
+    Ok(())
 }
 
 /// Element of a FixedArray-like array (weak and trusted ones have the same shape).

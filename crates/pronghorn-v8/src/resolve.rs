@@ -674,4 +674,4 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

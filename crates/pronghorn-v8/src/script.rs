@@ -4,6 +4,7 @@ use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{field, has_type, smi_field};
 use crate::text;
+use crate::utf8;
 
 /// What a script says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +36,9 @@ const LONGEST_ONLY_COPY: u32 = 1 << 20;
 /// What is copied of a longer one: enough to tell it from another.
 const BEGINNING: u32 = 256;
 
-const LONGEST_NAME: u32 = 4096;
+pub(crate) const LONGEST_NAME: u32 = 4096;
 const DEEPEST_EVAL: u32 = 16;
-const NAMELESS: &str = "(script without a name)";
+pub(crate) const NAMELESS: &str = "(script without a name)";
 
 /// The Script of a SharedFunctionInfo. With a debugger attached, older versions keep a DebugInfo in that slot, which has
 /// the Script in one of its own first slots.
@@ -101,38 +102,66 @@ pub(crate) fn map_url<M: Memory>(
     })
 }
 
+/// Where the name of a Script is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NameString {
+    /// A tagged String that is not empty.
+    pub(crate) string: u64,
+    /// It is the name of the script that called `eval`.
+    pub(crate) of_eval: bool,
+}
+
+/// What stands in front of the name of a script that was made by `eval`.
+pub(crate) const EVAL_PREFIX: &str = "eval at ";
+
 /// The script's own name, else its sourceURL, else where its eval was. A sourceURL goes before a name that says nothing, such as
-/// `evalmachine.<anonymous>`: it is what stack traces show, and what a source map is relative to.
-fn file<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> String {
+/// `evalmachine.<anonymous>`: it is what stack traces show, and what a source map is relative to. Allocates nothing.
+pub(crate) fn name_string<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tagged: u64,
+) -> Option<NameString> {
     let mut script = tagged;
     for depth in 0..DEEPEST_EVAL {
         let text_at = |offset: u64| {
             let name = field(memory, script, offset)?;
-            text::read(memory, layout, name, LONGEST_NAME).filter(|name| !name.is_empty())
+            text::length(memory, layout, name)
+                .filter(|&length| length > 0)
+                .map(|_| name)
         };
-        let says_where = |name: &String| {
-            name.starts_with('/') || name.starts_with("file:") || name.starts_with("node:")
+        let says_where = |name: &u64| {
+            let mut begin = [0; 5];
+            let used = utf8::write(memory, layout, *name, 5, &mut begin).unwrap_or(0);
+            let begin = begin.get(..used).unwrap_or_default();
+            [b"/".as_slice(), b"file:", b"node:"]
+                .iter()
+                .any(|&start| begin.starts_with(start))
         };
         let name = text_at(layout.script.name);
-        if let Some(name) = name
-            .clone()
+        if let Some(string) = name
             .filter(says_where)
             .or_else(|| text_at(layout.script.source_url))
             .or(name)
         {
-            return if depth == 0 {
-                name
-            } else {
-                format!("eval at {name}")
-            };
+            return Some(NameString {
+                string,
+                of_eval: depth > 0,
+            });
         }
-        let Some(outer) = field(memory, script, layout.script.eval_from_shared)
+        script = field(memory, script, layout.script.eval_from_shared)
             .filter(|&shared| has_type(memory, layout, shared, layout.types.shared_function_info))
-            .and_then(|shared| of_shared(memory, layout, shared))
-        else {
-            break;
-        };
-        script = outer;
+            .and_then(|shared| of_shared(memory, layout, shared))?;
     }
-    NAMELESS.to_owned()
+    None
+}
+
+fn file<M: Memory>(memory: &M, layout: &Layout, tagged: u64) -> String {
+    let Some(NameString { string, of_eval }) = name_string(memory, layout, tagged) else {
+        return NAMELESS.to_owned();
+    };
+    match text::read(memory, layout, string, LONGEST_NAME) {
+        Some(name) if of_eval => format!("{EVAL_PREFIX}{name}"),
+        Some(name) => name,
+        None => NAMELESS.to_owned(),
+    }
 }

@@ -1,6 +1,7 @@
 //! V8 strings: flat, cons, sliced, thin and external ones, one- and two-byte.
 //!
 //! A string is walked as a sequence of flat pieces, with an explicit stack and a budget, so that a damaged one ends.
+//! [`pieces_in_handler`] allocates nothing: the signal handler may use it.
 
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -20,6 +21,9 @@ pub(crate) struct Piece {
 /// Nodes visited per string, and the greatest depth of what is still to do.
 const MOST_NODES: usize = 100_000;
 const MOST_PENDING: usize = 10_000;
+/// The same in a signal handler, where what is still to do lies on the stack.
+const MOST_PENDING_IN_HANDLER: usize = 24;
+const MOST_NODES_IN_HANDLER: usize = 4_096;
 /// Uncached external strings keep no pointer to their characters.
 const UNCACHED_EXTERNAL: u16 = 1 << 4;
 
@@ -45,22 +49,109 @@ pub(crate) fn pieces<M: Memory>(
     pieces_of(memory, layout, (tagged, 0, all), visit)
 }
 
-/// The same for a part: (string, first character, characters).
+/// The same from character `from` to `to` or the end, without an allocation, for the signal handler. Strings that were put together of many in
+/// an unusual order are not read.
+pub(crate) fn pieces_in_handler<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tagged: u64,
+    (from, to): (u32, u32),
+    visit: &mut dyn FnMut(Piece) -> bool,
+) -> Option<()> {
+    let count = length(memory, layout, tagged)?.min(to).saturating_sub(from);
+    let mut pending = FewParts {
+        parts: [(0, 0, 0); MOST_PENDING_IN_HANDLER],
+        used: 0,
+        nodes: MOST_NODES_IN_HANDLER,
+    };
+    walk(memory, layout, (tagged, from, count), &mut pending, visit)
+}
+
+/// A part of a string: (string, first character, characters).
+type Part = (u64, u32, u32);
+
+/// The parts of a string that are still to do, and the budget.
+trait Pending {
+    /// False if that is too much.
+    fn push(&mut self, part: Part) -> bool;
+    /// Nothing if all is done, or if it takes too long.
+    fn pop(&mut self) -> Option<Part>;
+    /// Whether the budget is used up.
+    fn is_over(&self) -> bool;
+}
+
+struct ManyParts {
+    parts: Vec<Part>,
+    nodes: usize,
+}
+
+impl Pending for ManyParts {
+    fn push(&mut self, part: Part) -> bool {
+        self.parts.push(part);
+        self.parts.len() <= MOST_PENDING
+    }
+    fn pop(&mut self) -> Option<Part> {
+        self.nodes = self.nodes.checked_sub(1)?;
+        self.parts.pop()
+    }
+    fn is_over(&self) -> bool {
+        self.nodes == 0
+    }
+}
+
+struct FewParts {
+    parts: [Part; MOST_PENDING_IN_HANDLER],
+    used: usize,
+    nodes: usize,
+}
+
+impl Pending for FewParts {
+    fn push(&mut self, part: Part) -> bool {
+        let Some(place) = self.parts.get_mut(self.used) else {
+            return false;
+        };
+        *place = part;
+        self.used += 1;
+        true
+    }
+    fn pop(&mut self) -> Option<Part> {
+        self.nodes = self.nodes.checked_sub(1)?;
+        self.used = self.used.checked_sub(1)?;
+        self.parts.get(self.used).copied()
+    }
+    fn is_over(&self) -> bool {
+        self.nodes == 0
+    }
+}
+
+/// [`pieces`] of a part.
 fn pieces_of<M: Memory>(
     memory: &M,
     layout: &Layout,
-    part: (u64, u32, u32),
+    part: Part,
     visit: &mut dyn FnMut(Piece) -> bool,
 ) -> Option<()> {
-    let mut pending = vec![part];
-    let mut nodes = 0;
+    let mut pending = ManyParts {
+        parts: Vec::new(),
+        nodes: MOST_NODES,
+    };
+    walk(memory, layout, part, &mut pending, visit)
+}
+
+fn walk<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    part: Part,
+    pending: &mut impl Pending,
+    visit: &mut dyn FnMut(Piece) -> bool,
+) -> Option<()> {
+    let mut fits = pending.push(part);
     let string = &layout.string;
     while let Some((tagged, from, count)) = pending.pop() {
         if count == 0 {
             continue;
         }
-        nodes += 1;
-        if nodes > MOST_NODES || pending.len() > MOST_PENDING {
+        if !fits {
             return None;
         }
         let kind = instance_type(memory, layout, tagged)?;
@@ -77,17 +168,17 @@ fn pieces_of<M: Memory>(
             let split = length(memory, layout, first)?.min(own);
             if from + count > split {
                 let start = from.max(split);
-                pending.push((second, start - split, from + count - start));
+                fits &= pending.push((second, start - split, from + count - start));
             }
             if from < split {
-                pending.push((first, from, count.min(split - from)));
+                fits &= pending.push((first, from, count.min(split - from)));
             }
         } else if representation == string.thin {
-            pending.push((field(memory, tagged, string.thin_actual)?, from, count));
+            fits &= pending.push((field(memory, tagged, string.thin_actual)?, from, count));
         } else if representation == string.sliced {
             let parent = field(memory, tagged, string.sliced_parent)?;
             let offset = u32::try_from(smi_field(memory, tagged, string.sliced_offset)?).ok()?;
-            pending.push((parent, from.checked_add(offset)?, count));
+            fits &= pending.push((parent, from.checked_add(offset)?, count));
         } else {
             let start = if representation == string.external {
                 if kind & UNCACHED_EXTERNAL != 0 {
@@ -115,7 +206,7 @@ fn pieces_of<M: Memory>(
             }
         }
     }
-    Some(())
+    (fits && !pending.is_over()).then_some(())
 }
 
 /// The first `limit` characters as text; lone surrogates become the replacement character.

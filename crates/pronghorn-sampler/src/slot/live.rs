@@ -23,6 +23,9 @@ pub struct Live {
     pub ending: AtomicBool,
     /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
     pub drains: AtomicU32,
+    /// When the turn of the event loop under way began (monotonic); 0 in the poll, and while stalls are not watched for. Written by the thread
+    /// itself: see `stall.rs`.
+    pub turn_since: AtomicU64,
     /// The thread's times.
     pub account: Account,
     /// The thread's samples.
@@ -51,6 +54,7 @@ impl Live {
             interrupt_asked: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             drains: AtomicU32::new(0),
+            turn_since: AtomicU64::new(0),
             account: Account::new(),
             buffer: SampleBuffer::new(),
             gc_stack: SampleBuffer::new(),
@@ -71,6 +75,7 @@ impl Live {
             interrupt_asked: _,
             ending: _,
             drains: _,
+            turn_since: _,
             account: _,
             buffer: _,
             gc_stack: _,

@@ -105,6 +105,7 @@ fn assert_at_rest(live: Live) {
         interrupt_asked,
         ending,
         drains,
+        turn_since,
         account,
         buffer,
         gc_stack,
@@ -117,7 +118,7 @@ fn assert_at_rest(live: Live) {
     for flag in [busy, interrupt_asked, ending] {
         assert!(!flag.load(Relaxed));
     }
-    for word in [pending_since, cpu_at_look] {
+    for word in [pending_since, cpu_at_look, turn_since] {
         assert_eq!(word.load(Relaxed), 0);
     }
     for word in [drains, backlog, gc_depth, gc_samples, gc_labels] {

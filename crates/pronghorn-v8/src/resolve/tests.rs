@@ -6,20 +6,20 @@ use crate::version::Version;
 
 const SOURCE: &str =
     "line one\nfunction outer() {\n  inner();\n}\nfunction inner() {\n  work();\n}\n";
-const START: u64 = BASE + 0x1000;
+pub(crate) const START: u64 = BASE + 0x1000;
 
 type Shown = (String, String, u32);
 
 /// A script with `outer` (24..43, inlining inner) and `inner` (59..77), and room for code.
-struct Scene {
-    heap: Heap,
+pub(crate) struct Scene {
+    pub(crate) heap: Heap,
     script: u64,
-    outer: u64,
-    inner: u64,
+    pub(crate) outer: u64,
+    pub(crate) inner: u64,
 }
 
 impl Scene {
-    fn new(version: Version) -> Self {
+    pub(crate) fn new(version: Version) -> Self {
         let mut heap = Heap::new(version);
         let (name, source) = (heap.text("/app.js"), heap.text(SOURCE));
         let script = heap.script(3, name, source);
@@ -39,7 +39,7 @@ impl Scene {
     }
 
     /// A Code with its InstructionStream at `START`.
-    fn code(&mut self, kind: u32, size: u32, table: u64, data: u64) -> u64 {
+    pub(crate) fn code(&mut self, kind: u32, size: u32, table: u64, data: u64) -> u64 {
         let layout = self.heap.layout;
         let offsets = layout.unexported;
         let code = self.heap.object(layout.types.code, 96);
@@ -58,7 +58,7 @@ impl Scene {
     }
 
     /// Deoptimization data that knows `outer` as the function and `inner` as inlined once, at `position`.
-    fn data(&mut self, inlined: u64, position: u64) -> u64 {
+    pub(crate) fn data(&mut self, inlined: u64, position: u64) -> u64 {
         let layout = self.heap.layout;
         let compiled = layout.compiled;
         let mut entry = position.to_le_bytes().to_vec();
