@@ -23,7 +23,7 @@ export interface Exporter {
    *
    * @param report what to send
    * @param signal aborted when nobody waits for it any more: it took too long, the time of a stop is over, or this is a forked child
-   * @returns what came of it, when the place has all of it
+   * @returns what came of it, when the place has all of it. Without `bytes`, or with nothing at all, the size of the profile is counted
    */
   send(report: Report, signal: AbortSignal): Promise<Sent>;
   /**
@@ -66,7 +66,7 @@ export class ExportError extends PronghornError {
   constructor(message: string, { retry, retryAfterMs, status, bytes }: Failed, options?: ErrorOptions) {
     super('ERR_PRONGHORN_EXPORT_FAILED', message, options);
     this.retry = retry;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfterMs = Number.isFinite(retryAfterMs) ? retryAfterMs : undefined;
     this.status = status;
     this.bytes = bytes;
   }
@@ -75,6 +75,23 @@ export class ExportError extends PronghornError {
 /** Whatever an exporter has thrown, as an ExportError. What it did not foresee is not tried again. */
 export function exportError(name: string, error: unknown): ExportError {
   if (error instanceof ExportError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new ExportError(`${name}: ${message}`, { retry: false }, { cause: error });
+  return new ExportError(`${name}: ${messageOf(error)}`, { retry: false }, { cause: error });
+}
+
+function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : String(error);
+  } catch {
+    return 'it has thrown something that cannot be shown';
+  }
+}
+
+/** What an exporter of the application's own says, where it may say nothing, or anything: then it is taken to have sent the profile as it is. */
+export function sentOf(how: unknown, { profile }: Report): Sent {
+  const { bytes, status, path } = (typeof how === 'object' && how !== null ? how : {}) as { bytes?: unknown; status?: unknown; path?: unknown };
+  return {
+    bytes: Number.isSafeInteger(bytes) && (bytes as number) >= 0 ? (bytes as number) : profile.data.length,
+    ...(Number.isInteger(status) ? { status: status as number } : {}),
+    ...(typeof path === 'string' ? { path } : {}),
+  };
 }
