@@ -59,9 +59,9 @@ export class Collector {
 
   /**
    * Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. In a child of a fork without handlers there
-   * is no pool, and this thread serializes.
+   * is no pool, and this thread serializes. Null if takeFinished() has fetched it.
    */
-  rotate(): Promise<NativeProfile> {
+  rotate(): Promise<NativeProfile | null> {
     return this.#async(async () => (this.#hasThreadPool() ? this.#native.rotate() : this.#native.rotateSync()));
   }
 
@@ -70,8 +70,8 @@ export class Collector {
     return this.#sync(() => this.#native.rotateSync());
   }
 
-  /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. */
-  stop(): Promise<NativeProfile> {
+  /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Null if takeFinished() has fetched it. */
+  stop(): Promise<NativeProfile | null> {
     workers.silence();
     return this.#async(async () => (this.#hasThreadPool() ? this.#native.stop() : this.#native.stopSync()));
   }
@@ -80,6 +80,11 @@ export class Collector {
   stopSync(): NativeProfile {
     workers.silence();
     return this.#sync(() => this.#native.stopSync());
+  }
+
+  /** What a rotate() or stop() under way brings, for the end of a process, in which its promise never settles. Undefined if none is under way. */
+  takeFinished(): NativeProfile | undefined {
+    return this.#sync(() => this.#native.takeFinished()) ?? undefined;
   }
 
   /** After a stop, while something goes on that a child must not go on with: `onFork` is called as it is while the profiler runs. */

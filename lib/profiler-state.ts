@@ -28,6 +28,10 @@ export interface State {
   /** When the period under way has begun, by the monotonic clock. */
   periodBeganNanos: bigint;
   rotation: Promise<Profile> | undefined;
+  /** What the rotation, or the stop, under way has come to, where the end of the process could not wait for its promise. */
+  taken: (() => Profile) | undefined;
+  /** Between the end of sampling by stop() and the last profile. */
+  ended: boolean;
   stopped: Promise<Profile> | undefined;
   failure: PronghornError | undefined;
   /** The failure is the collector's: what it collects is not to be trusted. */
@@ -42,6 +46,8 @@ export const fresh = (): State => ({
   running: false,
   periodBeganNanos: 0n,
   rotation: undefined,
+  taken: undefined,
+  ended: false,
   stopped: undefined,
   failure: undefined,
   collectorFailed: false,

@@ -11,13 +11,16 @@ import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
 import { inOwnProcess } from './fork/own-process.js';
-import type { Capabilities } from './native-api.js';
+import type { Capabilities, NativeProfile } from './native-api.js';
 import { optionsKey, type ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { fresh, type ProfilerSetup } from './profiler-state.js';
-import { count, type ProfilerStats, profilerStats } from './profiler-stats.js';
+import { count, countMore, type ProfilerStats, profilerStats } from './profiler-stats.js';
 import { Registry } from './registry.js';
 import { timeOf } from './time.js';
+
+/** What a stop may have to wait for, one after the other: a rotation under way, the last profile, its arrival. Each may take its part of the time. */
+const MOST_WAITS = 3;
 
 /** The running profiler. `start()` makes it. */
 export class Profiler {
@@ -85,7 +88,7 @@ export class Profiler {
    * ERR_PRONGHORN_FORKED in a child that was forked off in the meantime.
    */
   rotate(): Promise<Profile> {
-    return this.#rotate((profile) => this.#deliver(profile));
+    return this.#rotate((profile) => this.#continuous?.deliver(profile));
   }
 
   /** @param hand where the profile goes besides the caller */
@@ -104,13 +107,8 @@ export class Profiler {
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
-        const ended = performance.now();
         this.#state.rotation = undefined;
-        const profile = this.#aware.exporter.profile(native);
-        publishRotate({ profile });
-        hand(profile);
-        count(this.#state.rotations, beginningMs + performance.now() - ended);
-        return profile;
+        return native === null ? this.#taken() : this.#rotated(native, hand, beginningMs);
       },
       fail: (error) => {
         this.#state.rotation = undefined;
@@ -118,6 +116,44 @@ export class Profiler {
       },
     });
     return this.#state.rotation;
+  }
+
+  /** @param beginningMs how long its beginning has kept this thread */
+  #rotated(native: NativeProfile, hand: (profile: Profile) => void, beginningMs: number): Profile {
+    const began = performance.now();
+    const profile = this.#aware.exporter.profile(native);
+    publishRotate({ profile });
+    hand(profile);
+    count(this.#state.rotations, beginningMs + performance.now() - began);
+    return profile;
+  }
+
+  /** What the promise of a rotation, or of a stop, gives whose profile was taken before. */
+  #taken(): Profile {
+    const { taken } = this.#state;
+    this.#state.taken = undefined;
+    if (taken === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'another copy of pronghorn has taken this profile');
+    return taken();
+  }
+
+  /**
+   * Delivers what a rotation under way brings. For where the process ends, or becomes another program, so that its promise would come too late.
+   *
+   * @param hand where the profile goes besides listeners
+   */
+  #takeRotation(hand: (profile: Profile) => void): void {
+    if (this.#state.rotation === undefined || this.#state.taken !== undefined) return;
+    try {
+      const native = this.#collector.takeFinished();
+      if (native === undefined) return;
+      const profile = this.#rotated(native, hand, 0);
+      this.#state.taken = () => profile;
+    } catch (error) {
+      this.#publishLost(error);
+      this.#state.taken = () => {
+        throw error;
+      };
+    }
   }
 
   /**
@@ -135,9 +171,10 @@ export class Profiler {
     this.#markStopping();
     this.#continuous?.endRotations();
     this.#state.stopped ??= this.#afterDelivery(
+      performance.now(),
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
-        deliver: (native) => this.#finish(this.#aware.exporter.profile(native)),
+        deliver: (native) => (native === null ? this.#taken() : this.#finish(this.#aware.exporter.profile(native))),
         fail: (error) => {
           this.#end();
           this.#publishLost(error);
@@ -147,12 +184,16 @@ export class Profiler {
     return this.#state.stopped;
   }
 
-  /** The same profile or error, once what is to be delivered has arrived, or the deadline of a stop has passed. */
-  #afterDelivery(last: Promise<Profile>): Promise<Profile> {
-    const continuous = this.#continuous;
-    if (continuous === undefined) return last;
+  /**
+   * The same profile or error, once what is to be delivered has arrived, or the deadline of a stop has passed.
+   *
+   * @param began when the stop began: making the last profile takes from the same time as sending it
+   */
+  #afterDelivery(began: number, last: Promise<Profile>): Promise<Profile> {
+    const [continuous, { continuous: setup }] = [this.#continuous, this.#setup];
+    if (continuous === undefined || setup === undefined) return last;
     const close = async (): Promise<void> => {
-      await continuous.close();
+      await continuous.close(Math.max(0, began + setup.stopTimeoutMs - performance.now()));
       this.#collector.endWatch();
     };
     const closed = last.then(
@@ -175,30 +216,47 @@ export class Profiler {
    * @throws PronghornError ERR_PRONGHORN_NOT_STARTED after stop()
    */
   stopSync(): Profile {
+    this.#requireRunning();
     return this.endSync().profile;
   }
 
   /**
-   * stopSync() for the end of a process.
+   * stopSync() for the end of a process, also where a stop() is under way. What a rotation under way brings is delivered, too.
    *
    * @internal
    * @returns the last profile, and what exporters have not got in the end; undefined if there are none
    */
   endSync(): { profile: Profile; undelivered: Undelivered | undefined } {
-    this.#requireRunning();
+    this.#requireHere();
+    if (!this.#state.running) throw notStarted();
+    const hand = (profile: Profile): void => this.#continuous?.deliver(profile, 'closeSync');
     try {
-      this.#beforeStop();
-      const profile = this.#finish(this.#aware.exporter.profile(this.#collector.stopSync()));
-      this.#state.stopped = Promise.resolve(profile);
+      const native = this.#endCollection();
+      this.#takeRotation(hand);
+      const profile = this.#finish(this.#aware.exporter.profile(native), 'closeSync');
+      this.#state.taken ??= () => profile;
+      this.#state.stopped ??= Promise.resolve(profile);
       return { profile, undelivered: this.giveUpDelivery() };
     } catch (error) {
+      this.#takeRotation(hand);
       this.#end();
       this.giveUpDelivery();
-      this.#state.stopped = Promise.reject(error);
+      this.#state.stopped ??= Promise.reject(error);
       this.#state.stopped.catch(() => undefined);
       this.#publishLost(error);
       throw error;
     }
+  }
+
+  /** The last period, on this thread. */
+  #endCollection(): NativeProfile {
+    if (!this.#state.ended) {
+      this.#beforeStop();
+      return this.#collector.stopSync();
+    }
+    const native = this.#collector.takeFinished();
+    if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'the profiler was stopped, and its last profile is not there');
+    return native;
   }
 
   /**
@@ -248,8 +306,18 @@ export class Profiler {
     const source = {
       collectedMs: () => Number(this.#setup.native.readClock().monotonicNanos - this.#state.periodBeganNanos) / 1e6,
       hasFailed: () => this.#state.failure !== undefined,
-      // The scheduler hands it over itself, a little later.
-      rotate: () => this.#rotate(() => undefined),
+      isSound: () => !this.#state.collectorFailed,
+      rotate: async () => {
+        // The scheduler hands it over itself, partly a little later; but not what was taken from this rotation.
+        let isTheirs = false;
+        const profile = await this.#rotate(() => (isTheirs = true));
+        return isTheirs ? profile : undefined;
+      },
+      counted: (act: () => void) => {
+        const began = performance.now();
+        act();
+        countMore(this.#state.rotations, performance.now() - began);
+      },
       fail: (error: PronghornError) => this.#giveUp(error),
     };
     return new Continuous(setup, source, timeOf(chain), (component) => chain.join(component));
@@ -262,19 +330,13 @@ export class Profiler {
     void quietly(this.stop());
   }
 
-  /** Sends a profile to wherever profiles go by themselves; after a failure of the collector nothing goes there. */
-  #deliver(profile: Profile): void {
-    if (this.#state.collectorFailed) this.#continuous?.refuse(profile);
-    else this.#continuous?.deliver(profile);
-  }
-
   #start(reset: Reset | undefined): void {
     const { options, continuous, test, startedBy, owner, native } = this.#setup;
     const { identity, exporter } = this.#aware;
     const reading = reset?.reading ?? native.readClock();
     if (reset === undefined) exporter.begin(reading.realtimeNanos);
     const onFailure = (error: PronghornError): void => this.#collectorFailed(error);
-    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, patienceMs: continuous?.stopTimeoutMs, onFailure, onFork: this.#onFork });
+    const capabilities = this.#collector.start({ options, test, identity, reading: reset?.reading, patienceMs: continuous === undefined ? undefined : continuous.stopTimeoutMs / MOST_WAITS, onFailure, onFork: this.#onFork });
     this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
     this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
     publishStart({ options: this.options, capabilities, startedBy });
@@ -288,6 +350,7 @@ export class Profiler {
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
     const last = this.#collector.stop();
+    state.ended = true;
     // While uploads go on, no child may get at their sockets.
     if (this.#continuous !== undefined) this.#watchForks();
     return last;
@@ -314,11 +377,12 @@ export class Profiler {
     if (entry?.profiler === this) entry.stopping = true;
   }
 
-  #finish(profile: Profile): Profile {
+  /** @param before what follows at once */
+  #finish(profile: Profile, before?: 'closeSync'): Profile {
     this.#state.lastStats = profile.stats;
     this.#end();
     publishStop({ profile });
-    this.#deliver(profile);
+    this.#continuous?.deliver(profile, before);
     return profile;
   }
 
@@ -369,11 +433,17 @@ export class Profiler {
 
   /** Another program would destroy it. Made only if anybody listens. */
   #deliverBeforeExec(): void {
-    if (!execIsHeard() && this.#continuous?.canSendNow !== true) return;
-    const profile = this.#aware.exporter.profile(this.#collector.rotateSync());
-    publishExec({ profile });
-    this.#deliver(profile);
-    this.#continuous?.sendNow();
+    const continuous = this.#continuous;
+    if (!execIsHeard() && continuous?.canSendNow !== true) return;
+    const native = this.#collector.rotateSync();
+    this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
+    this.#takeRotation((profile) => continuous?.deliver(profile, 'sendNow'));
+    const profile = this.#aware.exporter.profile(native);
+    continuous?.deliver(profile, 'sendNow');
+    continuous?.sendNow();
+    // If nothing writes at once, all that waits is as lost as the last one.
+    const others = continuous === undefined || continuous.canSendNow ? [] : continuous.waiting().filter((one) => one !== profile);
+    publishExec({ profile }, others);
   }
 }
 

@@ -95,6 +95,11 @@ export class ExportQueue implements ForkComponent {
     return this.#state.left;
   }
 
+  /** What waits now, the one being sent included. */
+  waiting(): readonly Report[] {
+    return this.#state.entries.map(({ report }) => report);
+  }
+
   /** Whether this exporter can send on the calling thread. */
   get canSendNow(): boolean {
     return this.#setup.exporter.sendSync !== undefined;

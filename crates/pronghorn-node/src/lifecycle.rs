@@ -27,7 +27,7 @@ use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
 
 /// How long an entry that cannot wait for a promise waits for a rotation that is under way.
-const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
+pub(crate) const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
 
 type FailureListener = FunctionRef<FnArgs<(String, String)>, ()>;
 
@@ -284,8 +284,8 @@ fn tell_failure(slot: &ThreadSlot) {
 }
 
 /// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
-/// thread pool.
-#[napi(ts_return_type = "Promise<NativeProfile>")]
+/// thread pool. The promise's null: `takeFinished()` has fetched the profile.
+#[napi(ts_return_type = "Promise<NativeProfile | null>")]
 pub fn rotate() -> Result<AsyncTask<Flush>> {
     guarded(|| {
         let process = in_own_process()?;
@@ -293,12 +293,8 @@ pub fn rotate() -> Result<AsyncTask<Flush>> {
         let claim = Claim::new(process)?;
         let waiting = settle::settle();
         process.check()?;
-        Ok(AsyncTask::new(Flush::rotation(
-            claim,
-            session,
-            waiting,
-            Patience::IN_POOL,
-        )))
+        let flush = Flush::rotation(claim, session, waiting, Patience::IN_POOL);
+        Ok(AsyncTask::new(flush.in_pool()))
     })
     .map_err(Into::into)
 }
@@ -317,18 +313,15 @@ pub fn rotate_sync() -> Result<NativeProfile> {
     .map_err(Into::into)
 }
 
-/// Switches the sampler off, then ends the last period; serialized in libuv's thread pool.
-#[napi(ts_return_type = "Promise<NativeProfile>")]
+/// Switches the sampler off, then ends the last period; serialized in libuv's thread pool. The promise's null: `takeFinished()` has fetched the profile.
+#[napi(ts_return_type = "Promise<NativeProfile | null>")]
 pub fn stop() -> Result<AsyncTask<Flush>> {
     guarded(|| {
         let process = in_own_process()?;
         let claim = Claim::new(process)?;
         let session = end_session(process)?;
-        Ok(AsyncTask::new(Flush::last(
-            claim,
-            session,
-            Patience::IN_POOL,
-        )))
+        let flush = Flush::last(claim, session, Patience::IN_POOL);
+        Ok(AsyncTask::new(flush.in_pool()))
     })
     .map_err(Into::into)
 }

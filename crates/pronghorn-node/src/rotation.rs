@@ -1,5 +1,6 @@
 //! The part of a rotation that takes time: waiting for other threads, the flip, names for native addresses, encoding and
-//! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends.
+//! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends. What the pool has made is kept until its promise, or the
+//! process's end, fetches it: whichever comes first.
 //!
 //! Fork: the pool's threads are gone in the child, and work that they had finished may still be delivered there. It belongs to
 //! the parent: whatever carries another generation than the process is abandoned, and its promise rejects.
@@ -10,8 +11,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
 use napi_derive::napi;
 use pronghorn_recorder::{
-    MappedScript, MappingInfo, NativeLocation, Original, Position, ProfileTime, SerializedProfile,
-    Symbolizer,
+    MappedScript, MappingInfo, NativeLocation, Original, Position, SerializedProfile, Symbolizer,
 };
 use pronghorn_sampler::clock;
 use pronghorn_sampler::settle::Waiting;
@@ -20,34 +20,45 @@ use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 
 use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
-use crate::fork::OwnProcess;
-use crate::lifecycle::Session;
+use crate::fork::{OwnProcess, in_own_process};
+use crate::lifecycle::{LONGEST_ROTATION_NS, Session};
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
 
 /// How long a rotation waits for threads that are blocked in native code.
 pub(crate) const PATIENCE_NS: u64 = 50_000_000;
 
-/// Names found for earlier profiles; only ever used by one rotation at a time.
+/// Where the thread pool puts what has come of a rotation, until somebody fetches it.
+type Outcome = Arc<Guarded<Option<Result<Flushed, Failure>>>>;
+
 struct State {
+    /// Names found for earlier profiles; only ever used by one rotation at a time.
     symbolizer: Guarded<Option<ImageSymbolizer>>,
+    /// Of the last rotation in the thread pool. Its promise fetches it, or, where the event loop does not come to that any more, [`take_finished`].
+    outcome: Guarded<Option<Outcome>>,
 }
 
 impl State {
     const fn new() -> Self {
         Self {
             symbolizer: Guarded::new(None),
+            outcome: Guarded::new(None),
         }
     }
 
-    /// What a child starts with. Names of addresses are the same there, but only if nobody was at work on them.
+    /// What a child starts with. Names of addresses are the same there, but only if nobody was at work on them. A profile that nobody has fetched is the
+    /// parent's.
     fn inherited(&self) -> Self {
-        let Self { symbolizer } = self;
+        let Self {
+            symbolizer,
+            outcome: _,
+        } = self;
         let known = symbolizer
             .try_lock()
             .and_then(|mut guard| guard.with(Option::take));
         Self {
             symbolizer: Guarded::new(known),
+            ..Self::new()
         }
     }
 }
@@ -90,7 +101,8 @@ struct Work {
     last: bool,
     /// How long it waits for source maps.
     patience: Patience,
-    failure: Option<Failure>,
+    /// What comes of it in the thread pool.
+    outcome: Outcome,
 }
 
 /// What came of it, on its way to the JavaScript thread.
@@ -130,13 +142,31 @@ impl Flush {
                 last: waiting.is_none(),
                 waiting,
                 patience,
-                failure: None,
+                outcome: Arc::new(Guarded::new(None)),
             }),
         }
     }
 
+    /// For the thread pool: [`take_finished`] finds what comes of it, from the moment when the next rotation may begin.
+    pub(crate) fn in_pool(self) -> Self {
+        let outcome = Arc::clone(&self.work.outcome);
+        STATE
+            .get()
+            .outcome
+            .lock()
+            .with(|place| *place = Some(outcome));
+        self
+    }
+
     /// Does the work, and ends the rotation whatever comes of it.
     pub(crate) fn run(&mut self) -> Result<Flushed, Failure> {
+        let result = self.work();
+        self.process.check()?;
+        self.work.claim = None;
+        result
+    }
+
+    fn work(&mut self) -> Result<Flushed, Failure> {
         let process = self.process;
         process.check()?;
         let result = guarded(|| self.work.flush(process));
@@ -145,7 +175,6 @@ impl Flush {
             // In a child of a fork it may be that the recorder is never dropped.
             self.work.session.recorder.give_back();
         }
-        self.work.claim = None;
         result
     }
 
@@ -168,7 +197,7 @@ impl Work {
         process.check()?;
         let fresh = recorder.prepare();
         let period = recorder
-            .flip(fresh, ProfileTime::now())
+            .flip(fresh, clock::Reading::now())
             .map_err(|error| Failure::new(Code::RotationInProgress, error.to_string()))?;
         process.check()?;
         let profile = STATE.get().symbolizer.lock().with(|place| {
@@ -240,34 +269,48 @@ impl Flushed {
 }
 
 impl Task for Flush {
-    type Output = Flushed;
-    type JsValue = NativeProfile;
+    type Output = ();
+    type JsValue = Option<NativeProfile>;
 
-    fn compute(&mut self) -> napi::Result<Flushed> {
-        self.run().map_err(|failure| {
-            let message = failure.message.clone();
-            self.work.failure = Some(failure);
-            napi::Error::from_reason(message)
-        })
-    }
-
-    fn resolve(&mut self, env: Env, flushed: Flushed) -> napi::Result<NativeProfile> {
-        if let Err(failure) = self.process.check() {
-            std::mem::forget(flushed);
-            return Err(failure.into_rejection(env));
+    fn compute(&mut self) -> napi::Result<()> {
+        let result = self.work();
+        if self.process.is_here() {
+            self.work.outcome.lock().with(|place| *place = Some(result));
+            // Only now: whoever waits for the end of this rotation looks for its profile then.
+            self.work.claim = None;
+        } else {
+            std::mem::forget(result);
         }
-        Ok(flushed.into_profile())
+        Ok(())
     }
 
-    fn reject(&mut self, env: Env, error: napi::Error) -> napi::Result<NativeProfile> {
-        if let Err(failure) = self.process.check() {
-            return Err(failure.into_rejection(env));
-        }
-        Err(match self.work.failure.take() {
-            Some(failure) => failure.into_rejection(env),
-            None => error,
-        })
+    fn resolve(&mut self, env: Env, (): ()) -> napi::Result<Option<NativeProfile>> {
+        self.process
+            .check()
+            .and_then(|()| self.work.outcome.lock().with(Option::take).transpose())
+            .map(|flushed| flushed.map(Flushed::into_profile))
+            .map_err(|failure| failure.into_rejection(env))
     }
+}
+
+/// The profile of a rotation or a stop that the thread pool is at work on, or has made, and whose promise has not been settled: for the process's end, when the
+/// event loop turns no more. Waits for it, for a second at most, which then waits for no source map. The promise resolves with null then. Null if there is none.
+#[napi]
+pub fn take_finished() -> crate::error::Result<Option<NativeProfile>> {
+    guarded(|| {
+        let process = in_own_process()?;
+        let Some(outcome) = STATE.get().outcome.lock().with(|place| place.clone()) else {
+            return Ok(None);
+        };
+        // Held until it is given back at once: nothing is at work then.
+        drop(Claim::new_by(
+            process,
+            clock::monotonic_ns() + LONGEST_ROTATION_NS,
+        )?);
+        let flushed = outcome.lock().with(Option::take).transpose()?;
+        Ok(flushed.map(Flushed::into_profile))
+    })
+    .map_err(Into::into)
 }
 
 #[cfg(test)]
@@ -277,10 +320,18 @@ mod tests {
     #[test]
     fn a_fork_leaves_the_names_only_if_nobody_was_at_work_on_them() {
         let keeps = |state: &State| {
-            let State { symbolizer } = state.inherited();
+            let State {
+                symbolizer,
+                outcome,
+            } = state.inherited();
+            assert!(outcome.lock().with(|place| place.is_none()));
             symbolizer.lock().with(|place| place.is_some())
         };
         let state = State::new();
+        state
+            .outcome
+            .lock()
+            .with(|place| *place = Some(Arc::new(Guarded::new(None))));
         let names = |place: &mut Option<_>| *place = Some(ImageSymbolizer::new());
         state.symbolizer.lock().with(names);
         assert!(keeps(&state));
