@@ -13,6 +13,7 @@ import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOption
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
 import { type Entry, type Owner, Registry } from './registry.js';
+import { say } from './stderr.js';
 
 /** What `profile()` takes: how long, and how to profile. */
 export interface ProfileOptions extends SamplingOptions {
@@ -155,7 +156,11 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;
-  if (current === undefined) return new Profiler({ native, options: resolved, continuous, test, startedBy, owner: undefined });
+  if (current === undefined) {
+    const profiler = new Profiler({ native, options: resolved, continuous, test, startedBy, owner: undefined });
+    continuous?.problems.forEach(say);
+    return profiler;
+  }
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
   if (shareable && current.optionsKey === optionsKey(resolved, test, continuous?.key)) return current.profiler;
   throw alreadyStarted(current);

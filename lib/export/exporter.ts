@@ -17,6 +17,8 @@ export interface Report {
 export interface Exporter {
   /** What errors, events and statistics call it, for example "pyroscope". Must hold no secret. */
   readonly name: string;
+  /** If the place refuses profiles that have begun longer ago than this, in milliseconds: they are not kept for longer. */
+  readonly longestAgeMs?: number;
   /**
    * Makes one attempt. Called again, after a pause, for the same report if it rejects with an ExportError that may be tried again; whatever else it throws
    * or rejects with ends this profile. Never called again before it has settled, unless `signal` was aborted.

@@ -37,7 +37,8 @@ export interface QueueStats {
 /** One profile that waits. */
 export interface Entry {
   readonly report: Report;
-  readonly since: number;
+  /** When nobody will want it any more, on the clock of the queue. */
+  readonly until: number;
   failures: number;
 }
 

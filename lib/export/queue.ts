@@ -55,7 +55,7 @@ export class ExportQueue implements ForkComponent {
    */
   push(report: Report, { begin = true } = {}): void {
     const { entries, attempt } = this.#state;
-    entries.push({ report, since: this.#setup.time.now(), failures: 0 });
+    entries.push(this.#entry(report));
     // One that is on its way may have arrived by the time it would be dropped, so it is not counted.
     const first = attempt === undefined ? 0 : 1;
     while (entries.length - first > 1 && this.#isFull(entries.slice(first))) this.#drop(first, 'full', undefined);
@@ -64,7 +64,7 @@ export class ExportQueue implements ForkComponent {
 
   /** Counts and announces a profile that nobody is to have. */
   refuse(report: Report): void {
-    this.#state.entries.push({ report, since: this.#setup.time.now(), failures: 0 });
+    this.#state.entries.push(this.#entry(report));
     this.#drop(this.#state.entries.length - 1, 'collector failed', undefined);
   }
 
@@ -156,6 +156,15 @@ export class ExportQueue implements ForkComponent {
     attempt?.abort();
   }
 
+  /** A period's own length is a part of its age where the place counts from its start. */
+  #entry(report: Report): Entry {
+    const { exporter, limits, time } = this.#setup;
+    const { longestAgeMs } = exporter;
+    const { profile } = report;
+    const most = longestAgeMs === undefined ? Infinity : longestAgeMs - Number(profile.endTimeNanos - profile.startTimeNanos) / 1e6;
+    return { report, until: time.now() + Math.min(limits.maxAgeMs, most), failures: 0 };
+  }
+
   #isFull(waiting: readonly Entry[]): boolean {
     const { maxProfiles, maxBytes } = this.#setup.limits;
     return waiting.length > maxProfiles || bytesOf(waiting) > maxBytes;
@@ -217,7 +226,7 @@ export class ExportQueue implements ForkComponent {
   }
 
   #failed(entry: Entry, error: ExportError): void {
-    const { time, limits } = this.#setup;
+    const { time } = this.#setup;
     const state = this.#state;
     entry.failures += 1;
     state.counters.failures += 1;
@@ -227,12 +236,12 @@ export class ExportQueue implements ForkComponent {
     }
     state.failuresInARow += 1;
     const now = time.now();
-    const left = entry.since + limits.maxAgeMs - now;
+    const left = entry.until - now;
     const askedMs = Math.max(0, Number(error.retryAfterMs) || 0);
     if (left <= 0) {
       this.#drop(0, 'too old', error);
       const [next] = state.entries;
-      if (askedMs > 0 && next !== undefined) this.#pause(state, Math.max(0, Math.min(askedMs, next.since + limits.maxAgeMs - now)), askedMs);
+      if (askedMs > 0 && next !== undefined) this.#pause(state, Math.max(0, Math.min(askedMs, next.until - now)), askedMs);
       return;
     }
     // A server that asks for more than the queue's patience is asked once more at the end of it.
