@@ -10,7 +10,8 @@ import { majors, nodePath, root } from './helpers/nodes.mjs';
 import { has, readProfile, total } from './helpers/pprof.mjs';
 import { scratch } from './helpers/scratch.mjs';
 
-const BURN = `function burn(ms) { let x = 0; for (const end = performance.now() + ms; performance.now() < end;) for (let i = 0; i < 1e4; i++) x += i; return x; }
+// By its own CPU time: on a machine that is busy otherwise it may get little of any span of time.
+const BURN = `function burn(ms) { let x = 0; for (const end = process.cpuUsage().user + 1e3 * ms; process.cpuUsage().user < end;) for (let i = 0; i < 1e4; i++) x += i; return x; }
 function early(ms) { return burn(ms); }
 function late(ms) { return burn(ms); }
 `;
@@ -31,8 +32,8 @@ async function program(major, source, env, { deadlineMs = 40_000, registered = t
   return { ...result, names, profiles: names.filter((name) => name.endsWith('.pb.gz')).map((name) => readProfile(join(out, name))) };
 }
 
-/** Milliseconds that a function ran, over all profiles. Not CPU: other tests may have it. */
-const timeIn = (profiles, name) => profiles.reduce((sum, profile) => sum + total(profile.samples.filter(has(name)), 'wall'), 0) / 1e6;
+/** Milliseconds of CPU in a function, over all profiles. */
+const timeIn = (profiles, name) => profiles.reduce((sum, profile) => sum + total(profile.samples.filter(has(name)), 'cpu'), 0) / 1e6;
 const toServer = (server, more = {}) => ({ PRONGHORN_EXPORTERS: 'http', PRONGHORN_HTTP_URL: server.url, PRONGHORN_PERIOD_MS: '1000', ...more });
 async function withServer(behaviours, run) {
   const server = await startMisbehaving(...behaviours);
@@ -56,7 +57,7 @@ late(50);
 ${end};`;
         const { names, profiles, stderr } = await program(major, source, { PRONGHORN_EXPORTERS: 'file', PRONGHORN_PERIOD_MS: '3600000' });
         assert.ok(names.length === 2 && names.every((name) => exported.test(name)), `${names.join()} ${stderr}`);
-        assert.ok(timeIn(profiles, 'early') > 300, `${timeIn(profiles, 'early')} ms of 400`);
+        assert.ok(timeIn(profiles, 'early') > 200, `${timeIn(profiles, 'early')} ms of 400`);
         assert.ok(!/^pronghorn: /m.test(stderr), stderr);
       });
     }
@@ -76,7 +77,7 @@ process.exit();`;
       const { stdout, names, profiles, stderr } = await program(major, source, {}, { registered: false });
       assert.equal(stdout, '[1,1,0,2,0]\n', stderr);
       assert.ok(names.length === 2 && names.every((name) => exported.test(name)), names.join());
-      assert.ok(timeIn(profiles, 'early') > 300);
+      assert.ok(timeIn(profiles, 'early') > 200);
     });
 
     it(`without a file exporter the rotation under way becomes a file (Node ${major})`, () =>
@@ -88,7 +89,7 @@ profiler.rotate();
 process.exit();`;
         const { names, profiles, stderr } = await program(major, source, toServer(server, { PRONGHORN_PERIOD_MS: '3600000' }));
         assert.equal(names.length, 2, names.join());
-        assert.ok(timeIn(profiles, 'early') > 300);
+        assert.ok(timeIn(profiles, 'early') > 200);
         assert.match(stderr, /^pronghorn: the process ended before all profiles were sent to http; the last 2 are in /m);
       }));
 
@@ -100,7 +101,7 @@ process.exit();`;
       const { names, profiles, stderr } = await program(major, source, { PRONGHORN_EXPORTERS: 'file' });
       assert.deepEqual([names.length, stderr], [1, '']);
       assert.match(names[0], exported);
-      assert.ok(timeIn(profiles, 'early') > 300);
+      assert.ok(timeIn(profiles, 'early') > 200);
     });
 
     it(`a signal right after a rotation: the file exporter has its profile already, however long servers are spared (Node ${major})`, async () => {
@@ -115,7 +116,7 @@ setInterval(() => {}, 1_000);`;
       // With the jitter it would have been six seconds and the file of the last period alone.
       assert.ok(names.some((name) => exported.test(name)), `${names.join()} after ${Date.now() - began} ms`);
       assert.ok(names.every((name) => name.endsWith('.pb.gz')), names.join());
-      assert.ok(timeIn(profiles, 'early') > 300);
+      assert.ok(timeIn(profiles, 'early') > 200);
     });
 
     it(`process.execve() during a jitter or a rotation: everything is in files (Node ${major})`, async (t) => {
