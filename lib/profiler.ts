@@ -158,7 +158,7 @@ export class Profiler {
 
   /**
    * Switches sampling off and resolves with the last period. If a rotation is under way, it comes to its end first. With exporters it resolves when all
-   * that was to be sent has arrived, or has failed for good, or `stopTimeoutMs` have passed; what has not arrived then is dropped and announced.
+   * that was to be sent has arrived, or has failed for good, or `stopTimeoutMs` have passed since the call; what has not arrived then is dropped and announced.
    * A second call gives the same promise. Rejects with ERR_PRONGHORN_SERIALIZE_FAILED if the last period could not be
    * serialized; the profiler is off all the same.
    */
@@ -210,7 +210,8 @@ export class Profiler {
   }
 
   /**
-   * The same without a promise, on the calling thread: for the process's `exit` event, which waits for nothing. Of the exporters only those that
+   * The same without a promise, on the calling thread: for the process's `exit` event, which waits for nothing. A rotation under way is waited for, a second at
+   * most, and goes to listeners and exporters before it. Of the exporters only those that
    * can write at once (files) get what is left; for the others it is dropped and announced.
    *
    * @throws PronghornError ERR_PRONGHORN_NOT_STARTED after stop()
