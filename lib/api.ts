@@ -145,8 +145,9 @@ export function startExclusively(
  * start() on behalf of somebody: `register` starts the profiler too, and has no caller to name.
  *
  * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
+ * @param keepsUndelivered whether the starter calls giveUpDelivery() in the end
  */
-export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
+export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions, keepsUndelivered = false): Profiler {
   const resolved = validateOptions(options, CONTINUOUS_NAMES);
   const continuous = resolveContinuous(options ?? {}, {
     env: process.env,
@@ -157,7 +158,7 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   const native = ready(load);
   const current = new Registry(native).current;
   if (current === undefined) {
-    const profiler = new Profiler({ native, options: resolved, continuous, test, startedBy, owner: undefined });
+    const profiler = new Profiler({ native, options: resolved, continuous, keepsUndelivered, test, startedBy, owner: undefined });
     continuous?.problems.forEach(say);
     return profiler;
   }

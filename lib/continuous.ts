@@ -22,6 +22,8 @@ export interface ContinuousSetup {
   readonly limits: Limits;
   /** How long a stop waits for what has not arrived yet, in milliseconds. */
   readonly stopTimeoutMs: number;
+  /** Whether closeSync() will be called after close(): for what that could not deliver. */
+  readonly keepsUndelivered: boolean;
 }
 
 /** The profiler, as this and the scheduler need it. */
@@ -51,7 +53,7 @@ export class Continuous {
   constructor(setup: ContinuousSetup, source: Source, time: Time, join: (component: ForkComponent) => () => void) {
     this.#setup = setup;
     const places = uniqueNames(setup.exporters.map(({ name }) => name));
-    this.#queues = setup.exporters.map((exporter, index) => new ExportQueue({ exporter, place: places[index]!, limits: setup.limits, time, join }));
+    this.#queues = setup.exporters.map((exporter, index) => new ExportQueue({ exporter, place: places[index]!, limits: setup.limits, keepsLeft: setup.keepsUndelivered, time, join }));
     this.#source = source;
     const what = {
       ...source,

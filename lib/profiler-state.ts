@@ -15,6 +15,8 @@ export interface ProfilerSetup {
   options: ResolvedOptions;
   /** Where its profiles go by themselves, if they do. */
   continuous?: ResolvedContinuous | undefined;
+  /** Whether giveUpDelivery() is called in the end, also after a stop(). */
+  keepsUndelivered?: boolean | undefined;
   test: TestOptions;
   startedBy: string;
   /** If it is shared with nobody: whose it is. */

@@ -321,7 +321,7 @@ export class Profiler {
       },
       fail: (error: PronghornError) => this.#giveUp(error),
     };
-    return new Continuous(setup, source, timeOf(chain), (component) => chain.join(component));
+    return new Continuous({ ...setup, keepsUndelivered: this.#setup.keepsUndelivered ?? false }, source, timeOf(chain), (component) => chain.join(component));
   }
 
   /** Rotations cannot go on: nobody would ever take what is collected from now on. What there is is delivered. */

@@ -45,7 +45,7 @@ export function profileWholeProgram(load: () => NativeApi): void {
     const writes = writesFiles(options);
     const directory = folderFor(outputDirectory, delivers && !writes);
     const when = new Date();
-    const profiler = startAs(load, STARTED_BY, options);
+    const profiler = startAs(load, STARTED_BY, options, true);
     subscribe(ERROR_CHANNEL, sayFailure);
     const { chain, identity } = forkAware(native);
     const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes, leave: () => leave() }, when);

@@ -12,7 +12,7 @@ const report = (sequence, bytes = 10) => ({ profile: { sequence, data: Buffer.al
 const down = (more = {}) => new ExportError('down', { retry: true, ...more });
 
 /** A queue for an exporter that answers as `answers` say: a value, an error, a function, or undefined, which is never. */
-function setup(t, { limits = {}, sendSync } = {}) {
+function setup(t, { limits = {}, sendSync, keepsLeft = false, longestAgeMs } = {}) {
   const time = fakeTime();
   time.chance = 1;
   const sent = [];
@@ -21,6 +21,7 @@ function setup(t, { limits = {}, sendSync } = {}) {
   const world = { answer: () => ({ bytes: 7 }), joined: true };
   const exporter = {
     name: 'x',
+    ...(longestAgeMs === undefined ? {} : { longestAgeMs }),
     send({ profile: { sequence } }, signal) {
       sent.push([time.now(), sequence]);
       signals.push(signal);
@@ -32,7 +33,7 @@ function setup(t, { limits = {}, sendSync } = {}) {
   const listener = ({ profile: { sequence }, outcome, reason, attempts, exporter: place }) => heard.push([place, sequence, outcome, reason ?? attempts]);
   subscribe('pronghorn:export', listener);
   t.after(() => unsubscribe('pronghorn:export', listener));
-  const queue = new ExportQueue({ exporter, place: 'x', limits: { ...LIMITS, ...limits }, time, join: () => () => (world.joined = false) });
+  const queue = new ExportQueue({ exporter, place: 'x', limits: { ...LIMITS, ...limits }, keepsLeft, time, join: () => () => (world.joined = false) });
   return { time, sent, heard, signals, world, queue };
 }
 
@@ -332,6 +333,30 @@ test('sendNow() sends all that waits on this thread, the one under way too; what
   fails.clear();
   queue.sendNow();
   assert.deepEqual(written, [0, 1, 2]);
+});
+
+test('what close() gave up is told by closeSync() only if it was to be kept, and then once', async (t) => {
+  for (const keepsLeft of [true, false]) {
+    const { time, world, queue } = setup(t, { keepsLeft });
+    world.answer = () => undefined;
+    queue.push(report(0));
+    queue.push(report(1));
+    const closing = queue.close(5_000);
+    await time.pass(5_000);
+    await closing;
+    assert.deepEqual(queue.closeSync().map(({ profile }) => profile.sequence), keepsLeft ? [0, 1] : []);
+    assert.deepEqual(queue.closeSync(), []);
+  }
+});
+
+test('a place that counts the age from the start of a profile: its own length is a part of it', async (t) => {
+  const { time, sent, heard, world, queue } = setup(t, { longestAgeMs: 3_600_000 });
+  world.answer = () => down({ retryAfterMs: 1_200_000 });
+  const long = report(0);
+  Object.assign(long.profile, { startTimeNanos: 0n, endTimeNanos: 3_000_000_000_000n });
+  queue.push(long);
+  await time.pass(3_600_000);
+  assert.deepEqual([sent, heard.at(-1)], [[[0, 0], [600_000, 0]], ['x', 0, 'dropped', 'too old']]);
 });
 
 test('a profile of a collector that has failed is counted and announced', (t) => {

@@ -15,7 +15,9 @@ import { Secrets } from '../../build/lib/export/secrets.js';
 import { base64Slices, slices } from '../../build/lib/export/slices.js';
 import { timeOf } from '../../build/lib/time.js';
 import { eventually, freePort } from '../helpers/servers.mjs';
+import { buildProfile } from './build-profile.mjs';
 import { startMisbehaving } from '../helpers/misbehaving.mjs';
+import { startPyroscope } from '../helpers/pyroscope.mjs';
 
 const report = (bytes = 300_000) => ({
   profile: { data: Buffer.alloc(bytes, 'p'), sequence: 3, processId: 42, runtimeId: 'run-time', startTime: new Date(0), endTime: new Date(1_000), startTimeNanos: 0n, endTimeNanos: 1_000_000_000n },
@@ -180,7 +182,7 @@ test('a collector that goes down and comes back: what was made meanwhile arrives
   const place = await server(t, {});
   const time = { ...timeOf({ resetAfterFork: () => false }), random: () => 0.05 };
   const heard = [];
-  const queue = new ExportQueue({ exporter: http(place.url), place: 'http', limits: { maxProfiles: 60, maxBytes: 1e9, maxAgeMs: 3_600_000 }, time, join: () => () => undefined });
+  const queue = new ExportQueue({ exporter: http(place.url), place: 'http', limits: { maxProfiles: 60, maxBytes: 1e9, maxAgeMs: 3_600_000 }, keepsLeft: false, time, join: () => () => undefined });
   const push = (sequence) => queue.push({ ...report(50_000), profile: { ...report(50_000).profile, sequence } });
   const listener = ({ outcome, profile: { sequence } }) => heard.push(`${sequence} ${outcome}`);
   subscribe('pronghorn:export', listener);
@@ -341,6 +343,24 @@ test('pyroscope: the series, the seconds, and the form', async (t) => {
   });
   assert.equal(headers['x-scope-orgid'], 'me');
   assert.ok(body.includes('name="profile"') && body.length > 300_000);
+});
+
+test('a server that asks for a token or a password takes who has it, and nobody else is tried again', async (t) => {
+  const data = buildProfile({ stacks: [{ stack: ['work /a.js:1'], values: [1, 10, 10] }], timeNanos: BigInt(Date.now() - 1_000) * 1_000_000n, periodType: ['cpu', 'nanoseconds'], period: 1e6 });
+  const one = report();
+  const whole = { ...one, profile: { ...one.profile, data, startTimeNanos: BigInt(Date.now() - 1_000) * 1_000_000n, endTimeNanos: BigInt(Date.now()) * 1_000_000n } };
+  for (const [guard, right, wrong] of [
+    [{ bearer: 'only-for-servers-4711' }, { bearerToken: 'only-for-servers-4711' }, { bearerToken: 'another' }],
+    [{ bearer: 'only-for-servers-4711' }, { headers: { authorization: 'Bearer only-for-servers-4711' } }, {}],
+    [{ basic: 'me:pass%word:x@y' }, { basicAuth: { user: 'me', password: 'pass%word:x@y' } }, { basicAuth: { user: 'me', password: 'other' } }],
+  ]) {
+    const place = await startPyroscope(guard);
+    t.after(() => place.stop());
+    const error = await failure(new PyroscopeExporter(settings(place.url, wrong)).send(whole, never()));
+    assert.deepEqual([error.status, error.retry, place.pushes.length], [401, false, 0]);
+    assert.equal((await new PyroscopeExporter(settings(place.url, right)).send(whole, never())).status, 200);
+    assert.equal(place.pushes.length, 1);
+  }
 });
 
 test('large bodies come in slices, and the event loop has its turn between those that are encoded', async () => {

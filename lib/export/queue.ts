@@ -22,6 +22,8 @@ export interface QueueSetup {
   /** What events and statistics call it. */
   readonly place: string;
   readonly limits: Limits;
+  /** Whether closeSync() is to tell what an earlier close() has given up, too. Else that would be kept for nobody. */
+  readonly keepsLeft: boolean;
   readonly time: Time;
   /** Takes it into the chain; returns a function that takes it out. */
   join(component: ForkComponent): () => void;
@@ -89,10 +91,12 @@ export class ExportQueue implements ForkComponent {
     if (this.#state === state) this.#end();
   }
 
-  /** Gives up what is left, at once, and leaves the chain. Returns all that was given up so, also by an earlier close(). */
+  /** Gives up what is left, at once, and leaves the chain. Returns all that was given up so: also by an earlier close(), if it was to be kept, but once. */
   closeSync(): readonly Report[] {
+    const all = [...this.#state.left, ...this.waiting()];
     this.#end();
-    return this.#state.left;
+    this.#state.left.length = 0;
+    return all;
   }
 
   /** What waits now, the one being sent included. */
@@ -285,7 +289,7 @@ export class ExportQueue implements ForkComponent {
     const [entry] = entries.splice(index, 1);
     if (entry === undefined) return;
     counters.dropped += 1;
-    if (reason === 'stopped') left.push(entry.report);
+    if (reason === 'stopped' && this.#setup.keepsLeft) left.push(entry.report);
     this.#tell(entry, { outcome: 'dropped', attempts: entry.failures, reason, error });
   }
 
