@@ -134,15 +134,15 @@ function concernsUs(name: string): boolean {
  * a later profile of its process counts as old as that one.
  */
 function oldestFirst(all: readonly Stored[]): Stored[] {
-  const earliest = new Map<string, number>();
-  return [...all]
-    .sort((a, b) => b.sequence - a.sequence)
-    .map((one) => {
-      const when = one.runtimeId === undefined ? one.when : Math.min(one.when, earliest.get(one.runtimeId) ?? one.when);
-      if (one.runtimeId !== undefined) earliest.set(one.runtimeId, when);
-      return { ...one, when };
-    })
-    .sort((a, b) => a.when - b.when || a.sequence - b.sequence);
+  const ofProcess = new Map<string, number>();
+  const written = new Map<Stored, number>();
+  for (const one of [...all].sort((a, b) => b.sequence - a.sequence)) {
+    const later = one.runtimeId === undefined ? undefined : ofProcess.get(one.runtimeId);
+    const when = Math.min(one.when, later ?? one.when);
+    if (one.runtimeId !== undefined) ofProcess.set(one.runtimeId, when);
+    written.set(one, when);
+  }
+  return [...all].sort((a, b) => written.get(a)! - written.get(b)! || a.sequence - b.sequence);
 }
 
 /** A full disk may have room again; a folder that is no folder stays one. */
