@@ -103,16 +103,18 @@ export class Profiler {
     }
     const began = performance.now();
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
-    const work = this.#collector.rotate();
+    const work = this.#collector.rotate(this.#noteArrival());
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
         this.#state.rotation = undefined;
-        return native === null ? this.#taken() : this.#rotated(native, hand, beginningMs);
+        return this.#isTaken(native) ? this.#taken() : this.#rotated(native, hand, beginningMs);
       },
       fail: (error) => {
         this.#state.rotation = undefined;
-        this.#publishLost(error);
+        // Unless the end of the process has found that out before.
+        if (this.#state.taken === undefined) this.#publishLost(error);
+        this.#state.taken = undefined;
       },
     });
     return this.#state.rotation;
@@ -126,6 +128,18 @@ export class Profiler {
     hand(profile);
     count(this.#state.rotations, beginningMs + performance.now() - began);
     return profile;
+  }
+
+  /** For the collector. A child that comes in between has a state of its own. */
+  #noteArrival(): (native: NativeProfile) => void {
+    const state = this.#state;
+    return (native) => (state.arrived = native);
+  }
+
+  /** Whether the end of the process was faster than the promise of a rotation, or of a stop, with this result. */
+  #isTaken(native: NativeProfile | null): native is null {
+    this.#state.arrived = undefined;
+    return native === null || this.#state.taken !== undefined;
   }
 
   /** What the promise of a rotation, or of a stop, gives whose profile was taken before. */
@@ -144,8 +158,7 @@ export class Profiler {
   #takeRotation(hand: (profile: Profile) => void): void {
     if (this.#state.rotation === undefined || this.#state.taken !== undefined) return;
     try {
-      const native = this.#collector.takeFinished();
-      if (native === undefined) return;
+      const native = this.#takeFinished();
       const profile = this.#rotated(native, hand, 0);
       this.#state.taken = () => profile;
     } catch (error) {
@@ -174,7 +187,7 @@ export class Profiler {
       performance.now(),
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
-        deliver: (native) => (native === null ? this.#taken() : this.#finish(this.#aware.exporter.profile(native))),
+        deliver: (native) => (this.#isTaken(native) ? this.#taken() : this.#finish(this.#aware.exporter.profile(native))),
         fail: (error) => {
           this.#end();
           this.#publishLost(error);
@@ -232,14 +245,13 @@ export class Profiler {
     if (!this.#state.running) throw notStarted();
     const hand = (profile: Profile): void => this.#continuous?.deliver(profile, 'closeSync');
     try {
-      const native = this.#endCollection();
+      if (!this.#state.ended) this.#beforeStop();
       this.#takeRotation(hand);
-      const profile = this.#finish(this.#aware.exporter.profile(native), 'closeSync');
+      const profile = this.#finish(this.#aware.exporter.profile(this.#endCollection()), 'closeSync');
       this.#state.taken ??= () => profile;
       this.#state.stopped ??= Promise.resolve(profile);
       return { profile, undelivered: this.giveUpDelivery() };
     } catch (error) {
-      this.#takeRotation(hand);
       this.#end();
       this.giveUpDelivery();
       this.#state.stopped ??= Promise.reject(error);
@@ -251,12 +263,14 @@ export class Profiler {
 
   /** The last period, on this thread. */
   #endCollection(): NativeProfile {
-    if (!this.#state.ended) {
-      this.#beforeStop();
-      return this.#collector.stopSync();
-    }
-    const native = this.#collector.takeFinished();
-    if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'the profiler was stopped, and its last profile is not there');
+    if (!this.#state.ended) return this.#collector.stopSync();
+    return this.#takeFinished();
+  }
+
+  /** What the rotation, or the stop, under way brings. */
+  #takeFinished(): NativeProfile {
+    const native = this.#state.arrived ?? this.#collector.takeFinished();
+    if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'a period is lost: nobody has what was made of it');
     return native;
   }
 
@@ -350,7 +364,7 @@ export class Profiler {
     // In a child the rotation has rejected, and what runs there is not what was to be stopped.
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
-    const last = this.#collector.stop();
+    const last = this.#collector.stop(this.#noteArrival());
     state.ended = true;
     // While uploads go on, no child may get at their sockets.
     if (this.#continuous !== undefined) this.#watchForks();
@@ -428,7 +442,8 @@ export class Profiler {
   #publishLost(cause: unknown): void {
     this.#state.rotations.lost += 1;
     const error = fromNative(cause);
-    if (error.code !== 'ERR_PRONGHORN_SERIALIZE_FAILED') return publishError({ error });
+    const isOnePeriod = error.code === 'ERR_PRONGHORN_SERIALIZE_FAILED' || error.code === 'ERR_PRONGHORN_ROTATION_IN_PROGRESS';
+    if (!isOnePeriod) return publishError({ error });
     publishError({ error, lost: this.#aware.exporter.lose(this.#setup.native.readClock().realtimeNanos) });
   }
 
@@ -436,9 +451,9 @@ export class Profiler {
   #deliverBeforeExec(): void {
     const continuous = this.#continuous;
     if (!execIsHeard() && continuous?.canSendNow !== true) return;
+    this.#takeRotation((profile) => continuous?.deliver(profile, 'sendNow'));
     const native = this.#collector.rotateSync();
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
-    this.#takeRotation((profile) => continuous?.deliver(profile, 'sendNow'));
     const profile = this.#aware.exporter.profile(native);
     continuous?.deliver(profile, 'sendNow');
     continuous?.sendNow();

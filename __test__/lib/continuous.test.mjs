@@ -148,6 +148,33 @@ for (const how of ['delivers', 'loses']) {
   });
 }
 
+for (const what of ['rotate', 'stop']) {
+  test(`without a thread pool ${what}() has its profile at once, and so has the end of the process in the same turn`, async (t) => {
+    const writing = { ...collecting({ sync: true }), name: 'writes' };
+    const { profiler, native } = setup(t, writing);
+    native.hasThreadPool = () => false;
+    const promise = profiler[what]();
+    const { profile } = profiler.endSync();
+    assert.deepEqual([profile.sequence, numbers(writing)], what === 'rotate' ? [1, [0, 1]] : [0, [0]]);
+    assert.equal((await promise).sequence, 0);
+    await rest(5);
+    assert.deepEqual([writing.got.length, profiler.stats().lostPeriods], [what === 'rotate' ? 2 : 1, 0]);
+  });
+}
+
+test('a rotation that does not come to its end in time is counted as lost and announced, and the last profile is delivered all the same', (t) => {
+  const writing = { ...collecting({ sync: true }), name: 'writes' };
+  const { profiler, native, heard } = setup(t, writing);
+  native.gate = new Promise(() => undefined);
+  void profiler.rotate();
+  native.takeFinished = () => {
+    throw Object.assign(new Error('a rotation is in progress'), { code: 'ERR_PRONGHORN_ROTATION_IN_PROGRESS' });
+  };
+  assert.equal(profiler.endSync().profile.sequence, 0);
+  assert.deepEqual([numbers(writing), profiler.stats().lostPeriods, profiler.stats().rotations], [[0], 1, 0]);
+  assert.deepEqual(heard.filter(([name]) => name === 'error'), [['error', 'a period is lost: a rotation under way has not come to its end within a second', 'lost']]);
+});
+
 test('a scheduled rotation under way when the process ends is delivered once', async (t) => {
   const writing = { ...collecting({ sync: true }), name: 'writes' };
   const server = collecting({ answer: () => new Promise(() => undefined) });

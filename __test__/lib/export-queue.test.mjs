@@ -98,7 +98,8 @@ test('what an exporter of the application’s resolves with may be anything: the
   const note = (error) => unhandled.push(error);
   process.on('unhandledRejection', note);
   t.after(() => process.off('unhandledRejection', note));
-  const nothings = [undefined, null, 7, 'done', {}, { bytes: Number.NaN }, { bytes: '5' }, { bytes: -1 }];
+  const hostile = { get bytes() { throw new Error('not for you'); } };
+  const nothings = [undefined, null, 7, 'done', {}, { bytes: Number.NaN }, { bytes: '5' }, hostile];
   const { time, heard, world, queue } = setup(t, { limits: { maxProfiles: 20 } });
   world.answer = (sequence) => Promise.resolve(nothings[sequence]);
   nothings.forEach((_, sequence) => queue.push(report(sequence)));
@@ -124,6 +125,18 @@ test('nor does sendSync() have to say how much it was', (t) => {
   queue.push(report(0), { begin: false });
   queue.sendNow();
   assert.deepEqual([heard, queue.stats().exportedBytes], [[['x', 0, 'exported', 1]], 10]);
+});
+
+test('a sendSync() that returns a promise has not sent anything, and its rejection ends no program', async (t) => {
+  const unhandled = [];
+  const note = (error) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  t.after(() => process.off('unhandledRejection', note));
+  const { queue, heard } = setup(t, { sendSync: async () => { throw new Error('too late'); } });
+  queue.push(report(0), { begin: false });
+  queue.sendNow();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([heard, unhandled], [[['x', 0, 'dropped', 'refused']], []]);
 });
 
 test('at the end of a process nothing is begun that sendNow() does anyway', async (t) => {

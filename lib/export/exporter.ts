@@ -88,12 +88,27 @@ function messageOf(error: unknown): string {
   }
 }
 
-/** What an exporter of the application's own says, where it may say nothing, or anything: then it is taken to have sent the profile as it is. */
+/** What an exporter of the application's own says, where it may say nothing, or anything: then it is taken to have sent the profile as it is. Never throws. */
 export function sentOf(how: unknown, { profile }: Report): Sent {
-  const { bytes, status, path } = (typeof how === 'object' && how !== null ? how : {}) as { bytes?: unknown; status?: unknown; path?: unknown };
-  return {
-    bytes: Number.isSafeInteger(bytes) && (bytes as number) >= 0 ? (bytes as number) : profile.data.length,
-    ...(Number.isInteger(status) ? { status: status as number } : {}),
-    ...(typeof path === 'string' ? { path } : {}),
-  };
+  try {
+    const { bytes, status, path } = (typeof how === 'object' && how !== null ? how : {}) as { bytes?: unknown; status?: unknown; path?: unknown };
+    return {
+      bytes: Number.isSafeInteger(bytes) && (bytes as number) >= 0 ? (bytes as number) : profile.data.length,
+      ...(Number.isInteger(status) ? { status: status as number } : {}),
+      ...(typeof path === 'string' ? { path } : {}),
+    };
+  } catch {
+    return { bytes: profile.data.length };
+  }
+}
+
+/**
+ * The same of sendSync().
+ *
+ * @throws ExportError if it is a promise: nobody can know what comes of that
+ */
+export function sentNow(how: unknown, report: Report): Sent {
+  if (!(how instanceof Promise)) return sentOf(how, report);
+  how.catch(() => undefined);
+  throw new ExportError('sendSync() has returned a promise', { retry: false });
 }

@@ -82,3 +82,8 @@ export const fresh = (): State => ({
   closed: nothing,
   left: [],
 });
+
+/** The size of their data. */
+export function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.report.profile.data.length, 0);
+}

@@ -10,8 +10,8 @@ import { type DropReason, type ExportMessage, publishError, publishExport } from
 import { fromNative } from '../errors.js';
 import type { ForkComponent, Reset } from '../fork/component.js';
 import type { Time } from '../time.js';
-import { type Exporter, type ExportError, exportError, type Report, type Sent, sentOf } from './exporter.js';
-import { type Entry, fresh, type Limits, type QueueStats, type State } from './queue-state.js';
+import { type Exporter, type ExportError, exportError, type Report, type Sent, sentNow, sentOf } from './exporter.js';
+import { bytesOf, type Entry, fresh, type Limits, type QueueStats, type State } from './queue-state.js';
 import { backoffMs } from './retry.js';
 
 const debug = debuglog('pronghorn');
@@ -117,7 +117,7 @@ export class ExportQueue implements ForkComponent {
       const entry = entries[0]!;
       const began = this.#setup.time.now();
       try {
-        this.#arrived(entry, sentOf(this.#setup.exporter.sendSync!(entry.report), entry.report), began);
+        this.#arrived(entry, sentNow(this.#setup.exporter.sendSync!(entry.report), entry.report), began);
       } catch (error) {
         this.#failed(entry, exportError(this.place, error));
         // It waits, and those behind it wait for it.
@@ -300,8 +300,4 @@ export class ExportQueue implements ForkComponent {
     debug('export to %s: profile %d %s, attempts: %d%s', this.place, profile.sequence, outcome, attempts, more);
     publishExport({ exporter: this.place, profile, ...how, ...(error?.status === undefined ? {} : { status: error.status }) });
   }
-}
-
-function bytesOf(entries: readonly Entry[]): number {
-  return entries.reduce((sum, entry) => sum + entry.report.profile.data.length, 0);
 }
