@@ -119,6 +119,20 @@ setInterval(() => {}, 1_000);`;
       assert.ok(timeIn(profiles, 'early') > 200);
     });
 
+    it(`a signal while a rotation is under way: its period is in a file beside the last one (Node ${major})`, () =>
+      withServer([{ kind: 'hang' }], async (server) => {
+        const source = `const { start } = await import(${API});
+const profiler = start({ intervalMicros: 1_000, exporters: [{ type: 'http', url: process.env.PRONGHORN_HTTP_URL }], periodMs: 3_600_000 });
+early(400);
+profiler.rotate();
+process.kill(process.pid, 'SIGTERM');
+late(5_000);`;
+        const { names, profiles, signal, stderr } = await program(major, source, toServer(server, { PRONGHORN_PERIOD_MS: '3600000' }));
+        assert.equal(signal, 'SIGTERM');
+        assert.ok(names.length === 2 && names.every((name) => /^CPU\.\d{8}\.\d{6}\.\d+\.[01]\.pb\.gz$/.test(name)), `${names.join()} ${stderr}`);
+        assert.ok(timeIn(profiles, 'early') > 200, `${timeIn(profiles, 'early')}`);
+      }));
+
     it(`process.execve() during a jitter or a rotation: everything is in files (Node ${major})`, async (t) => {
       for (const exporter of ['file', 'server']) {
         await withServer([{ kind: 'hang' }], async (server) => {

@@ -293,6 +293,13 @@ impl Task for Flush {
     }
 }
 
+/// For the watcher of signals, which has claimed the rotation for good: the bytes of the one before, if its promise will not come to fetch them.
+pub(crate) fn take_unfetched() -> Option<Result<Vec<u8>, Failure>> {
+    let outcome = STATE.get().outcome.lock().with(Option::take)?;
+    let result = outcome.lock().with(Option::take)?;
+    Some(result.map(|flushed| flushed.profile.data))
+}
+
 /// The profile of a rotation or a stop that the thread pool is at work on, or has made, and whose promise has not been settled: for the process's end, when the
 /// event loop turns no more. Waits for it, for a second at most, which then waits for no source map. The promise resolves with null then. Null if there is none.
 #[napi]
