@@ -3,11 +3,12 @@
  */
 import type { PronghornError } from './errors.js';
 import type { ResolvedContinuous } from './export/resolve.js';
-import type { Capabilities, NativeApi, NativeProfile, Stats } from './native-api.js';
+import type { Capabilities, NativeApi, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { noRotations, type Rotations } from './profiler-stats.js';
 import type { Owner } from './registry.js';
+import type { Unsettled } from './unsettled.js';
 
 /** What a run is made of. */
 export interface ProfilerSetup {
@@ -30,10 +31,8 @@ export interface State {
   /** When the period under way has begun, by the monotonic clock. */
   periodBeganNanos: bigint;
   rotation: Promise<Profile> | undefined;
-  /** What the thread pool has made of the rotation, or the stop, under way, until its promise settles a moment later. */
-  arrived: NativeProfile | undefined;
-  /** What the rotation, or the stop, under way has come to, where the end of the process could not wait for its promise. */
-  taken: (() => Profile) | undefined;
+  /** What that rotation, or the stop, under way will bring. */
+  making: Unsettled | undefined;
   /** Between the end of sampling by stop() and the last profile. */
   ended: boolean;
   stopped: Promise<Profile> | undefined;
@@ -50,8 +49,7 @@ export const fresh = (): State => ({
   running: false,
   periodBeganNanos: 0n,
   rotation: undefined,
-  arrived: undefined,
-  taken: undefined,
+  making: undefined,
   ended: false,
   stopped: undefined,
   failure: undefined,

@@ -18,6 +18,7 @@ import { fresh, type ProfilerSetup } from './profiler-state.js';
 import { count, countMore, type ProfilerStats, profilerStats } from './profiler-stats.js';
 import { Registry } from './registry.js';
 import { timeOf } from './time.js';
+import { Unsettled } from './unsettled.js';
 
 /** What a stop may have to wait for, one after the other: a rotation under way, the last profile, its arrival. Each may take its part of the time. */
 const MOST_WAITS = 3;
@@ -103,18 +104,19 @@ export class Profiler {
     }
     const began = performance.now();
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
-    const work = this.#collector.rotate(this.#noteArrival());
+    const making = new Unsettled();
+    this.#state.making = making;
+    const work = this.#collector.rotate(making.arrived);
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
         this.#state.rotation = undefined;
-        return this.#isTaken(native) ? this.#taken() : this.#rotated(native, hand, beginningMs);
+        return making.settle(native, (made) => this.#rotated(made, hand, beginningMs));
       },
       fail: (error) => {
         this.#state.rotation = undefined;
         // Unless the end of the process has found that out before.
-        if (this.#state.taken === undefined) this.#publishLost(error);
-        this.#state.taken = undefined;
+        if (!making.isTaken) this.#publishLost(error);
       },
     });
     return this.#state.rotation;
@@ -130,42 +132,21 @@ export class Profiler {
     return profile;
   }
 
-  /** For the collector. A child that comes in between has a state of its own. */
-  #noteArrival(): (native: NativeProfile) => void {
-    const state = this.#state;
-    return (native) => (state.arrived = native);
-  }
-
-  /** Whether the end of the process was faster than the promise of a rotation, or of a stop, with this result. */
-  #isTaken(native: NativeProfile | null): native is null {
-    this.#state.arrived = undefined;
-    return native === null || this.#state.taken !== undefined;
-  }
-
-  /** What the promise of a rotation, or of a stop, gives whose profile was taken before. */
-  #taken(): Profile {
-    const { taken } = this.#state;
-    this.#state.taken = undefined;
-    if (taken === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'another copy of pronghorn has taken this profile');
-    return taken();
-  }
-
   /**
    * Delivers what a rotation under way brings. For where the process ends, or becomes another program, so that its promise would come too late.
    *
    * @param hand where the profile goes besides listeners
    */
   #takeRotation(hand: (profile: Profile) => void): void {
-    if (this.#state.rotation === undefined || this.#state.taken !== undefined) return;
+    const { rotation, making } = this.#state;
+    if (rotation === undefined || making === undefined || making.isTaken) return;
     try {
-      const native = this.#takeFinished();
-      const profile = this.#rotated(native, hand, 0);
-      this.#state.taken = () => profile;
+      making.take(
+        () => this.#collector.takeFinished(),
+        (native) => this.#rotated(native, hand, 0),
+      );
     } catch (error) {
       this.#publishLost(error);
-      this.#state.taken = () => {
-        throw error;
-      };
     }
   }
 
@@ -187,7 +168,7 @@ export class Profiler {
       performance.now(),
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
-        deliver: (native) => (this.#isTaken(native) ? this.#taken() : this.#finish(this.#aware.exporter.profile(native))),
+        deliver: (native) => this.#state.making!.settle(native, (made) => this.#finish(this.#aware.exporter.profile(made))),
         fail: (error) => {
           this.#end();
           this.#publishLost(error);
@@ -245,10 +226,7 @@ export class Profiler {
     if (!this.#state.running) throw notStarted();
     const hand = (profile: Profile): void => this.#continuous?.deliver(profile, 'closeSync');
     try {
-      if (!this.#state.ended) this.#beforeStop();
-      this.#takeRotation(hand);
-      const profile = this.#finish(this.#aware.exporter.profile(this.#endCollection()), 'closeSync');
-      this.#state.taken ??= () => profile;
+      const profile = this.#endCollection(hand);
       this.#state.stopped ??= Promise.resolve(profile);
       return { profile, undelivered: this.giveUpDelivery() };
     } catch (error) {
@@ -261,17 +239,14 @@ export class Profiler {
     }
   }
 
-  /** The last period, on this thread. */
-  #endCollection(): NativeProfile {
-    if (!this.#state.ended) return this.#collector.stopSync();
-    return this.#takeFinished();
-  }
-
-  /** What the rotation, or the stop, under way brings. */
-  #takeFinished(): NativeProfile {
-    const native = this.#state.arrived ?? this.#collector.takeFinished();
-    if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'a period is lost: nobody has what was made of it');
-    return native;
+  /** The last period, on this thread, behind that of a rotation. */
+  #endCollection(hand: (profile: Profile) => void): Profile {
+    const { ended, making } = this.#state;
+    const finish = (native: NativeProfile): Profile => this.#finish(this.#aware.exporter.profile(native), 'closeSync');
+    if (ended && making !== undefined) return making.take(() => this.#collector.takeFinished(), finish);
+    this.#beforeStop();
+    this.#takeRotation(hand);
+    return finish(this.#collector.stopSync());
   }
 
   /**
@@ -364,8 +339,9 @@ export class Profiler {
     // In a child the rotation has rejected, and what runs there is not what was to be stopped.
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
-    const last = this.#collector.stop(this.#noteArrival());
-    state.ended = true;
+    const making = new Unsettled();
+    const last = this.#collector.stop(making.arrived);
+    Object.assign(state, { making, ended: true });
     // While uploads go on, no child may get at their sockets.
     if (this.#continuous !== undefined) this.#watchForks();
     return last;
