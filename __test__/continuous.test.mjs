@@ -36,7 +36,6 @@ describe('continuous profiles of a cluster', { concurrency: 2 }, () => {
         PRONGHORN_SERVICE: service,
         PRONGHORN_LABELS: 'region=eu%2Dwest,k8s.pod=p-1',
         PRONGHORN_PARCA_URL: parca.url,
-        PRONGHORN_PARCA_TOKEN: TOKEN,
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
         OTEL_EXPORTER_OTLP_HEADERS: `X-Token=${TOKEN}`,
         OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',

@@ -1,8 +1,10 @@
 // Forks of a program that exports continuously: the parent's upload arrives once, the child sends nothing of it, and then its own. scenarios/fork-export.mjs.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { runFork } from './helpers/fork.mjs';
-import { startMisbehaving } from './helpers/misbehaving.mjs';
+import { selfSigned } from './helpers/certificates.mjs';
+import { startMisbehaving, startMisbehavingTls } from './helpers/misbehaving.mjs';
 import { majors } from './helpers/nodes.mjs';
 import { scratch } from './helpers/scratch.mjs';
 
@@ -24,8 +26,8 @@ function arrived(server, pid) {
   return whole.map(({ headers }) => Number(headers['x-pronghorn-sequence']));
 }
 
-async function withServer(first, run) {
-  const server = await startMisbehaving(first, {});
+async function withServer(first, run, tls) {
+  const server = await (tls === undefined ? startMisbehaving(first, {}) : startMisbehavingTls(tls, first, {}));
   try {
     return await run(server);
   } finally {
@@ -37,14 +39,21 @@ const cases = [
   ...Object.keys(FIRST).map((moment) => [moment, 'fork']),
   ['upload', '_Fork'],
   ['upload', 'clone'],
+  // Over HTTPS, where to destroy a socket may be to say something.
+  ['upload', 'fork', 'https'],
+  ['body', 'fork', 'https'],
+  ['upload', '_Fork', 'https'],
 ];
+
+const { keyFile, certFile } = selfSigned(scratch());
+const certificate = { key: readFileSync(keyFile), cert: readFileSync(certFile), path: certFile };
 
 for (const major of majors) {
   describe(`forks of a program that exports, Node ${major}`, { concurrency: 2 }, () => {
-    for (const [moment, kind] of cases) {
-      it(`${kind} at "${moment}": the parent's profiles arrive once, the child sends its own only (Node ${major})`, () =>
+    for (const [moment, kind, protocol = 'http'] of cases) {
+      it(`${kind} at "${moment}" over ${protocol}: the parent's profiles arrive once, the child sends its own only (Node ${major})`, () =>
         withServer(FIRST[moment], async (server) => {
-          const { report } = await runFork('export', 'running', major, { url: server.url, kind, moment }, { deadlineMs: 90_000 });
+          const { report } = await runFork('export', 'running', major, { url: server.url, kind, moment }, { deadlineMs: 90_000, env: { NODE_EXTRA_CA_CERTS: certificate.path } });
           const { pid, state, inherited, child, stats, last } = report;
           const underWay = moment === 'upload' || moment === 'body';
           assert.equal(inherited, underWay ? 1 : 0);
@@ -66,7 +75,7 @@ for (const major of majors) {
           assert.deepEqual(once, Array.from({ length: last + 1 }, (_one, index) => index), 'each profile of the parent once, in order');
           const failures = moment === 'retry' || moment === 'body' ? 1 : 0;
           assert.deepEqual([stats.exported, stats.failures, stats.retries, stats.dropped, stats.waiting], [last + 1, failures, failures, 0, 0]);
-        }));
+        }, protocol === 'https' ? certificate : undefined));
     }
 
     for (const kind of ['fork', '_Fork']) {

@@ -53,26 +53,28 @@ function allSampled(samples, parts) {
 }
 
 /**
- * Which share of its own CPU time each route got. A sample counts the time since the one before for what runs when it is taken, so this is a statistic; where
- * the ticker has to wait for a processor, of few samples. A run that fails is repeated, twice at most: what is wrong is wrong each time.
+ * Which share of its own CPU time each route got: the median of three runs. A sample counts the time since the one before for what runs when it is taken, so this is
+ * a statistic; where the ticker has to wait for a processor, of few samples. The best of several would hide what is wrong now and then.
  */
 async function shares(way, settings) {
-  for (let left = 2; ; left--) {
+  const runs = [];
+  for (let left = 3; left > 0; left--) {
     const { samples, cpu, kind, stats } = await run('truth', way, settings);
     assert.equal(kind, way.kind);
     byPart(samples, (part) => (part === 'nobodys' ? {} : { part, route: `/${part}` }));
-    const found = ['users', 'orders'].map((part, index) => total(samples.filter(({ labels }) => labels.route === `/${part}`), 'cpu') / cpu[index]);
-    if (found.every((share) => share >= 0.97 && share <= MOST) || left === 0) return { found, cpu, stats };
+    runs.push({ found: ['users', 'orders'].map((part, index) => total(samples.filter(({ labels }) => labels.route === `/${part}`), 'cpu') / cpu[index]), cpu, stats });
   }
+  const median = (index) => runs.map(({ found }) => found[index]).sort((a, b) => a - b)[1];
+  return { found: [median(0), median(1)], cpu: runs[1].cpu, stats: runs.at(-1).stats, lost: runs.reduce((sum, { stats }) => sum + stats.lostLabels, 0) };
 }
 
 for (const way of WAYS) {
   const title = `Node ${[way.major, ...way.flags].join(' ')}`;
   describe(`labels on ${title}`, { concurrency: 1 }, () => {
     it(`two interleaved requests each get their own CPU time (${title})`, async (context) => {
-      const { found, cpu, stats } = await shares(way, { rounds: long ? 60 : 12, ms: 50 });
+      const { found, cpu, stats, lost } = await shares(way, { rounds: long ? 60 : 12, ms: 50 });
       for (const share of found) assert.ok(share >= 0.97 && share <= MOST, `${found.map((each) => (100 * each).toFixed(2))}% of ${cpu.map(millis)}`);
-      assert.equal(stats.lostLabels, 0);
+      assert.equal(lost, 0);
       context.diagnostic(`${found.map((share) => `${(100 * share).toFixed(2)}%`).join(' and ')}; handler p50 ${stats.handlerP50Nanos} ns`);
     });
 

@@ -13,6 +13,7 @@ import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOption
 import type { Profile } from './profile.js';
 import { notStarted, Profiler } from './profiler.js';
 import { type Entry, type Owner, Registry } from './registry.js';
+import { say } from './stderr.js';
 import { LONGEST_TIMER } from './time.js';
 
 /** What `profile()` takes: how long, and how to profile. */
@@ -143,8 +144,9 @@ export function startExclusively(
  * start() on behalf of somebody: `register` starts the profiler too, and has no caller to name.
  *
  * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
+ * @param keepsUndelivered whether the starter calls giveUpDelivery() in the end
  */
-export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions): Profiler {
+export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions, keepsUndelivered = false): Profiler {
   const resolved = validateOptions(options, CONTINUOUS_NAMES);
   const continuous = resolveContinuous(options ?? {}, {
     env: process.env,
@@ -154,7 +156,11 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;
-  if (current === undefined) return new Profiler({ native, options: resolved, continuous, test, startedBy, owner: undefined });
+  if (current === undefined) {
+    const profiler = new Profiler({ native, options: resolved, continuous, keepsUndelivered, test, startedBy, owner: undefined });
+    continuous?.problems.forEach(say);
+    return profiler;
+  }
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
   if (shareable && current.optionsKey === optionsKey(resolved, test, continuous?.key)) return current.profiler;
   throw alreadyStarted(current);

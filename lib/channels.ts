@@ -129,10 +129,16 @@ export function execIsHeard(): boolean {
   return exec.hasSubscribers || profile.hasSubscribers;
 }
 
-/** The process is about to become another program; the last period. Only what listeners do synchronously happens at all. */
-export function publishExec(message: ProfileMessage): void {
+/**
+ * The process is about to become another program; the last period. Only what listeners do synchronously happens at all.
+ *
+ * @param others profiles that were published before, and would be destroyed, too: oldest first
+ */
+export function publishExec(message: ProfileMessage, others: readonly Profile[] = []): void {
   publishProfile(message);
-  if (exec.hasSubscribers) exec.publish(message);
+  if (!exec.hasSubscribers) return;
+  for (const other of others) exec.publish({ profile: other });
+  exec.publish(message);
 }
 
 /** The reset after a fork. */

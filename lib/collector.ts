@@ -65,27 +65,34 @@ export class Collector {
 
   /**
    * Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. In a child of a fork without handlers there
-   * is no pool, and this thread serializes.
+   * is no pool, and this thread serializes. Null if takeFinished() has fetched it.
+   *
+   * @param arrived is told first, before anything else can come in between: also in the call
    */
-  rotate(): Promise<NativeProfile> {
-    return this.#async(async () => (this.#hasThreadPool() ? this.#native.rotate() : this.#native.rotateSync()));
+  rotate(arrived: (native: NativeProfile) => void): Promise<NativeProfile | null> {
+    return this.#async(async () => tell(this.#hasThreadPool() ? await this.#native.rotate() : this.#native.rotateSync(), arrived));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
   rotateSync(): NativeProfile {
-    return this.#sync(() => this.#native.rotateSync());
+    return this.#afterRotation(() => this.#native.rotateSync());
   }
 
-  /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. */
-  stop(): Promise<NativeProfile> {
+  /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Null if takeFinished() has fetched it. */
+  stop(arrived: (native: NativeProfile) => void): Promise<NativeProfile | null> {
     workers.silence();
-    return this.#async(async () => (this.#hasThreadPool() ? this.#native.stop() : this.#native.stopSync()));
+    return this.#async(async () => tell(this.#hasThreadPool() ? await this.#native.stop() : this.#native.stopSync(), arrived));
   }
 
   /** Switches sampling off and serializes on this thread. */
   stopSync(): NativeProfile {
     workers.silence();
-    return this.#sync(() => this.#native.stopSync());
+    return this.#afterRotation(() => this.#native.stopSync());
+  }
+
+  /** What a rotate() or stop() under way brings, for the end of a process, in which its promise never settles. Undefined if none is under way. */
+  takeFinished(): NativeProfile | undefined {
+    return this.#afterRotation(() => this.#native.takeFinished()) ?? undefined;
   }
 
   /** After a stop, while something goes on that a child must not go on with: `onFork` is called as it is while the profiler runs. */
@@ -108,6 +115,16 @@ export class Collector {
     return this.#sync(() => this.#native.capabilities());
   }
 
+  /** What waits for a rotation, as it does, a second at most, says what it has waited for. */
+  #afterRotation<T>(call: () => T): T {
+    try {
+      return this.#sync(call);
+    } catch (error) {
+      if (!(error instanceof PronghornError) || error.code !== 'ERR_PRONGHORN_ROTATION_IN_PROGRESS') throw error;
+      throw new PronghornError(error.code, 'a period is lost: a rotation under way has not come to its end within a second', { cause: error });
+    }
+  }
+
   #sync<T>(call: () => T): T {
     try {
       return call();
@@ -123,6 +140,11 @@ export class Collector {
       throw fromNative(error);
     }
   }
+}
+
+function tell(native: NativeProfile | null, arrived: (native: NativeProfile) => void): NativeProfile | null {
+  if (native !== null) arrived(native);
+  return native;
 }
 
 /**

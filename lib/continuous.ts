@@ -22,10 +22,17 @@ export interface ContinuousSetup {
   readonly limits: Limits;
   /** How long a stop waits for what has not arrived yet, in milliseconds. */
   readonly stopTimeoutMs: number;
+  /** Whether closeSync() will be called after close(): for what that could not deliver. */
+  readonly keepsUndelivered: boolean;
 }
 
-/** The profiler, as the scheduler needs it. */
-export type Source = Omit<Scheduled, 'deliver'>;
+/** The profiler, as this and the scheduler need it. */
+export interface Source extends Pick<Scheduled, 'collectedMs' | 'hasFailed' | 'rotate' | 'fail'> {
+  /** Whether the collector is to be trusted: what it makes otherwise goes nowhere. */
+  isSound(): boolean;
+  /** Does something that is a part of the last rotation's work on the main thread, although it comes later. */
+  counted(act: () => void): void;
+}
 
 /** What was given up at the end of a process. */
 export interface Undelivered {
@@ -38,6 +45,7 @@ export interface Undelivered {
 /** Its parts are components of the fork chain, each for as long as it has anything to do. */
 export class Continuous {
   readonly #setup: ContinuousSetup;
+  readonly #source: Source;
   readonly #queues: readonly ExportQueue[];
   readonly #scheduler: Scheduler;
 
@@ -45,8 +53,14 @@ export class Continuous {
   constructor(setup: ContinuousSetup, source: Source, time: Time, join: (component: ForkComponent) => () => void) {
     this.#setup = setup;
     const places = uniqueNames(setup.exporters.map(({ name }) => name));
-    this.#queues = setup.exporters.map((exporter, index) => new ExportQueue({ exporter, place: places[index]!, limits: setup.limits, time, join }));
-    const what = { ...source, deliver: (profile: Profile) => this.deliver(profile) };
+    this.#queues = setup.exporters.map((exporter, index) => new ExportQueue({ exporter, place: places[index]!, limits: setup.limits, keepsLeft: setup.keepsUndelivered, time, join }));
+    this.#source = source;
+    const what = {
+      ...source,
+      // The jitter is for servers. What is held back is lost if a signal ends the process.
+      deliverHere: (profile: Profile) => source.counted(() => this.#hand(profile, (queue) => queue.canSendNow)),
+      deliver: (profile: Profile) => source.counted(() => this.#hand(profile, (queue) => !queue.canSendNow)),
+    };
     this.#scheduler = new Scheduler({ periodMs: setup.periodMs, what, time, join });
   }
 
@@ -60,20 +74,26 @@ export class Continuous {
     this.#scheduler.stop();
   }
 
-  /** Sends a profile to wherever it is to go. Never throws. */
-  deliver(profile: Profile): void {
-    this.#each(profile, (queue, report) => queue.push(report));
+  /**
+   * Sends a profile to wherever it is to go, behind those before it. After a failure of the collector it goes nowhere, which is counted and announced. Never
+   * throws.
+   *
+   * @param before what follows at once, if it does: sendNow(), since the program is about to be replaced, which may fail, or closeSync(), since it ends. Nothing
+   *   is begun that those do anyway
+   */
+  deliver(profile: Profile, before?: 'sendNow' | 'closeSync'): void {
+    this.#scheduler.flush();
+    this.#hand(profile, () => true, before);
   }
 
-  /** The collector has failed: this profile goes nowhere, which is counted and announced. */
-  refuse(profile: Profile): void {
-    this.#each(profile, (queue, report) => queue.refuse(report));
-  }
-
-  /** After the last profile: waits for what has not arrived, up to the deadline of a stop. */
-  async close(): Promise<void> {
+  /**
+   * After the last profile: waits for what has not arrived.
+   *
+   * @param deadlineMs at most so long, from now
+   */
+  async close(deadlineMs: number): Promise<void> {
     this.#scheduler.stop();
-    await Promise.all(this.#queues.map((queue) => queue.close(this.#setup.stopTimeoutMs)));
+    await Promise.all(this.#queues.map((queue) => queue.close(deadlineMs)));
   }
 
   /** The same where nothing can be waited for: what can be written on this thread is, and the rest is given up. */
@@ -89,6 +109,12 @@ export class Continuous {
     };
   }
 
+  /** What waits for any exporter, oldest first. */
+  waiting(): Profile[] {
+    const all = new Set(this.#queues.flatMap((queue) => queue.waiting().map(({ profile }) => profile)));
+    return [...all].sort((a, b) => a.sequence - b.sequence);
+  }
+
   /** Whether anything can be sent without waiting. */
   get canSendNow(): boolean {
     return this.#queues.some((queue) => queue.canSendNow);
@@ -96,6 +122,7 @@ export class Continuous {
 
   /** What can be sent on this thread is, at once: the process is about to become another program, or to end. */
   sendNow(): void {
+    this.#scheduler.flush();
     for (const queue of this.#queues) if (queue.canSendNow) queue.sendNow();
   }
 
@@ -108,12 +135,13 @@ export class Continuous {
     return this.#queues.some((queue) => queue.place === place && queue.canSendNow);
   }
 
-  #each(profile: Profile, act: (queue: ExportQueue, report: Report) => void): void {
+  #hand(profile: Profile, to: (queue: ExportQueue) => boolean, before?: 'sendNow' | 'closeSync'): void {
     const { service, labels } = this.#setup;
-    const report = { profile, service, labels: { ...clusterLabels(), ...labels } };
-    for (const queue of this.#queues) {
+    const report: Report = { profile, service, labels: { ...clusterLabels(), ...labels } };
+    for (const queue of this.#queues.filter(to)) {
       try {
-        act(queue, report);
+        if (this.#source.isSound()) queue.push(report, { begin: before === undefined || (before === 'sendNow' && !queue.canSendNow) });
+        else queue.refuse(report);
       } catch (error) {
         publishError({ error: fromNative(error) });
       }
@@ -121,11 +149,15 @@ export class Continuous {
   }
 }
 
-/** Two exporters of one kind are told apart: "parca" and "parca 2". */
+/** Two exporters of one name are told apart, "parca" and "parca 2", also from one that is called so. */
 function uniqueNames(names: readonly string[]): string[] {
-  return names.map((name, index) => {
-    const before = names.slice(0, index).filter((other) => other === name).length;
-    return before === 0 ? name : `${name} ${before + 1}`;
+  const taken = new Set(names);
+  const given = new Set<string>();
+  return names.map((name) => {
+    let unique = name;
+    for (let number = 2; given.has(unique) || (unique !== name && taken.has(unique)); number++) unique = `${name} ${number}`;
+    given.add(unique);
+    return unique;
   });
 }
 

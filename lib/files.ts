@@ -5,7 +5,7 @@ import { accessSync, constants, existsSync, linkSync, mkdirSync, renameSync, rmS
 import { dirname, resolve } from 'node:path';
 import { PronghornError } from './errors.js';
 import { replaceFile } from './open-files.js';
-import { randomId } from './random-id.js';
+import { temporaryName } from './temporary-file.js';
 
 /**
  * The file name of one profile: `CPU.<yyyymmdd>.<hhmmss>.<pid>.<seq>.pb.gz`, in local time.
@@ -88,13 +88,14 @@ export function prepareDirectory(directory: string): string {
  * Writes beside the target and renames, off the main thread.
  *
  * @param failed makes the error that the promise rejects with
+ * @param signal ends it early: what is not whole is removed at once, in the call that aborts, since the process may be ending
  * @returns the absolute path
  */
-export function writeAtomically(path: string, data: Uint8Array, failed = asItIs): Promise<string> {
+export function writeAtomically(path: string, data: Uint8Array, failed = asItIs, signal?: AbortSignal): Promise<string> {
   try {
     const target = resolve(path);
     makeDirectory(dirname(target));
-    return replaceFile(target, temporaryName(target), data, failed);
+    return replaceFile(target, temporaryName(target), data, failed, signal);
   } catch (error) {
     return Promise.reject(failed(error));
   }
@@ -137,9 +138,4 @@ function makeDirectory(directory: string): void {
     // Another process may have been faster.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-}
-
-/** In the same folder, since a rename does not cross file systems; the name is short however long the target's is. */
-function temporaryName(target: string): string {
-  return resolve(dirname(target), `.pronghorn-${randomId()}.tmp`);
 }

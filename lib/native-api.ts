@@ -323,14 +323,16 @@ export interface NativeApi {
   findLabelStore(storage: object, wanted: number): number;
   /** The number in force on this thread will be the store of `storage`, which is `wanted` now. Returns the place, or 0 if that cannot be. */
   trackLabelStore(storage: object, wanted: number): number;
-  /** Ends one period and begins the next. Serializes in the thread pool. */
-  rotate(): Promise<NativeProfile>;
+  /** Ends one period and begins the next. Serializes in the thread pool. Null if takeFinished() has fetched the profile. */
+  rotate(): Promise<NativeProfile | null>;
   /** The same as rotate() on the calling thread, for what cannot wait. */
   rotateSync(): NativeProfile;
-  /** Switches the collector off at once, then serializes the last period in the thread pool. */
-  stop(): Promise<NativeProfile>;
+  /** Switches the collector off at once, then serializes the last period in the thread pool. Null if takeFinished() has fetched the profile. */
+  stop(): Promise<NativeProfile | null>;
   /** The same on the calling thread, for the process's `exit` event. */
   stopSync(): NativeProfile;
+  /** For the process's end: the profile of rotate() or stop() whose promise has not been settled, waited for up to a second. Null if there is none. */
+  takeFinished(): NativeProfile | null;
   /** The body of an OTLP profiles request with this pprof, gzipped or not; encoded in the thread pool. Needs no profiler that runs. */
   encodeOtlp(pprof: Uint8Array, options: OtlpOptions): Promise<Buffer>;
   /** The same on the calling thread, for what cannot wait and where there is no pool. */

@@ -52,9 +52,10 @@ export function connect(to: Surroundings): void {
  * @param target its absolute path
  * @param temporary a free name in the same folder
  * @param failed makes the error that the promise rejects with
+ * @param signal ends it early: the temporary file is gone when the abort returns, unless it has become the target just then
  * @returns the target; in a child of a fork made in the meantime the promise rejects with ERR_PRONGHORN_FORKED
  */
-export function replaceFile(target: string, temporary: string, data: Uint8Array, failed: (cause: unknown) => Error): Promise<string> {
+export function replaceFile(target: string, temporary: string, data: Uint8Array, failed: (cause: unknown) => Error, signal?: AbortSignal): Promise<string> {
   if (!surroundings.hasThreadPool()) return replaceHere(target, temporary, data).catch((error: unknown) => Promise.reject(failed(error)));
   // On this thread, so that a fork never finds a file open of which nothing is known here.
   const file = openSync(temporary, 'wx');
@@ -64,9 +65,24 @@ export function replaceFile(target: string, temporary: string, data: Uint8Array,
     resolve = onResolve;
     reject = onReject;
   });
-  const entry: Writing = { pid: realPid(), file, inode: fileIdentity(file), promise, reject, endWatch: surroundings.watch() };
+  const pid = realPid();
+  // In a child the file is the parent's, which goes on writing it.
+  const onAbort = (): void => void (realPid() === pid && removeQuietly(temporary));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const endWatch = surroundings.watch();
+  const entry: Writing = {
+    pid,
+    file,
+    inode: fileIdentity(file),
+    promise,
+    reject,
+    endWatch: () => {
+      endWatch();
+      signal?.removeEventListener('abort', onAbort);
+    },
+  };
   writing.add(entry);
-  replace(entry, temporary, target, data)
+  replace(entry, temporary, target, data, signal)
     .finally(() => {
       writing.delete(entry);
       entry.endWatch();
@@ -90,18 +106,28 @@ async function replaceHere(target: string, temporary: string, data: Uint8Array):
   }
 }
 
-async function replace(entry: Writing, temporary: string, target: string, data: Uint8Array): Promise<void> {
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Whoever looks after the folder comes upon it later.
+  }
+}
+
+async function replace(entry: Writing, temporary: string, target: string, data: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
   const { file, pid } = entry;
   // Between a fork and its reset a step that the thread pool had finished may still be delivered in the child.
   const go = <T>(step: () => Promise<T>): Promise<T> => (writing.has(entry) && realPid() === pid ? step() : new Promise<T>(() => undefined));
   try {
     try {
       for (let position = 0; position < data.length; ) {
+        signal?.throwIfAborted();
         position += await go(() => writeAt(file, data, position));
       }
     } finally {
       await go(() => closed(file));
     }
+    signal?.throwIfAborted();
     await go(() => renamed(temporary, target));
   } catch (error) {
     await go(() => removed(temporary, { force: true }).catch(() => undefined));

@@ -8,9 +8,12 @@ import { writeAtomically, writeAtomicallySync } from './files.js';
 export class ProfileFile {
   /** The profile as a gzipped pprof message: what `go tool pprof` and speedscope read. */
   readonly data: Buffer;
-  /** Start of the period, to the nanosecond, since the epoch; real-time clock. Never before the previous profile's end. */
+  /**
+   * Start of the period, to the nanosecond, since the epoch; real-time clock. The previous profile's end, unless that clock was set, or the machine slept, meanwhile:
+   * then where the clock stands.
+   */
   readonly startTimeNanos: bigint;
-  /** End of the period, in the same way. */
+  /** End of the period: the start and its length, which is that of the monotonic clock. */
   readonly endTimeNanos: bigint;
 
   constructor(file: { data: Buffer; startTimeNanos: bigint; endTimeNanos: bigint }) {

@@ -46,7 +46,8 @@ export class ProfileSequence implements ForkComponent {
    * @param nanos when it ended, since the epoch
    */
   lose(nanos: bigint): { startTimeNanos: bigint; endTimeNanos: bigint } {
-    const lost = { startTimeNanos: this.#state.lastFlushNanos, endTimeNanos: nanos };
+    // The clock may have been set back.
+    const lost = { startTimeNanos: this.#state.lastFlushNanos < nanos ? this.#state.lastFlushNanos : nanos, endTimeNanos: nanos };
     this.#state.lastFlushNanos = nanos;
     return lost;
   }

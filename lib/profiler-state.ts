@@ -8,6 +8,7 @@ import type { ResolvedOptions, TestOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { noRotations, type Rotations } from './profiler-stats.js';
 import type { Owner } from './registry.js';
+import type { Unsettled } from './unsettled.js';
 
 /** What a run is made of. */
 export interface ProfilerSetup {
@@ -15,6 +16,8 @@ export interface ProfilerSetup {
   options: ResolvedOptions;
   /** Where its profiles go by themselves, if they do. */
   continuous?: ResolvedContinuous | undefined;
+  /** Whether giveUpDelivery() is called in the end, also after a stop(). */
+  keepsUndelivered?: boolean | undefined;
   test: TestOptions;
   startedBy: string;
   /** If it is shared with nobody: whose it is. */
@@ -28,6 +31,10 @@ export interface State {
   /** When the period under way has begun, by the monotonic clock. */
   periodBeganNanos: bigint;
   rotation: Promise<Profile> | undefined;
+  /** What that rotation, or the stop, under way will bring. */
+  making: Unsettled | undefined;
+  /** Between the end of sampling by stop() and the last profile. */
+  ended: boolean;
   stopped: Promise<Profile> | undefined;
   failure: PronghornError | undefined;
   /** The failure is the collector's: what it collects is not to be trusted. */
@@ -42,6 +49,8 @@ export const fresh = (): State => ({
   running: false,
   periodBeganNanos: 0n,
   rotation: undefined,
+  making: undefined,
+  ended: false,
   stopped: undefined,
   failure: undefined,
   collectorFailed: false,

@@ -24,15 +24,24 @@ export interface Rotations {
   /** Main-thread time. */
   totalMs: number;
   maxMs: number;
+  /** That of the last one. */
+  lastMs: number;
 }
 
-export const noRotations = (): Rotations => ({ count: 0, lost: 0, totalMs: 0, maxMs: 0 });
+export const noRotations = (): Rotations => ({ count: 0, lost: 0, totalMs: 0, maxMs: 0, lastMs: 0 });
 
 /** One has ended, and has kept the main thread for so long. */
 export function count(rotations: Rotations, ms: number): void {
   rotations.count += 1;
+  rotations.lastMs = 0;
+  countMore(rotations, ms);
+}
+
+/** The last one has kept it for so long once more: its profile was delivered later. */
+export function countMore(rotations: Rotations, ms: number): void {
   rotations.totalMs += ms;
-  rotations.maxMs = Math.max(rotations.maxMs, ms);
+  rotations.lastMs += ms;
+  rotations.maxMs = Math.max(rotations.maxMs, rotations.lastMs);
 }
 
 /** All counters together. */

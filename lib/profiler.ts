@@ -11,14 +11,18 @@ import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
 import { inOwnProcess } from './fork/own-process.js';
-import type { Capabilities } from './native-api.js';
+import type { Capabilities, NativeProfile } from './native-api.js';
 import { optionsKey, type ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { fresh, type ProfilerSetup } from './profiler-state.js';
-import { count, type ProfilerStats, profilerStats } from './profiler-stats.js';
+import { count, countMore, type ProfilerStats, profilerStats } from './profiler-stats.js';
 import { Registry } from './registry.js';
 import { stallFile, tellStall } from './stalls.js';
 import { timeOf } from './time.js';
+import { Unsettled } from './unsettled.js';
+
+/** What a stop may have to wait for, one after the other: a rotation under way, the last profile, its arrival. Each may take its part of the time. */
+const MOST_WAITS = 3;
 
 /** The running profiler. `start()` makes it. */
 export class Profiler {
@@ -89,7 +93,7 @@ export class Profiler {
    * ERR_PRONGHORN_FORKED in a child that was forked off in the meantime.
    */
   rotate(): Promise<Profile> {
-    return this.#rotate((profile) => this.#deliver(profile));
+    return this.#rotate((profile) => this.#continuous?.deliver(profile));
   }
 
   /** @param hand where the profile goes besides the caller */
@@ -104,29 +108,55 @@ export class Profiler {
     }
     const began = performance.now();
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
-    const work = this.#collector.rotate();
+    const making = new Unsettled();
+    this.#state.making = making;
+    const work = this.#collector.rotate(making.arrived);
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
-        const ended = performance.now();
         this.#state.rotation = undefined;
-        const profile = this.#aware.sequence.next(native);
-        publishRotate({ profile });
-        hand(profile);
-        count(this.#state.rotations, beginningMs + performance.now() - ended);
-        return profile;
+        return making.settle(native, (made) => this.#rotated(made, hand, beginningMs));
       },
       fail: (error) => {
         this.#state.rotation = undefined;
-        this.#publishLost(error);
+        // Unless the end of the process has found that out before.
+        if (!making.isTaken) this.#publishLost(error);
       },
     });
     return this.#state.rotation;
   }
 
+  /** @param beginningMs how long its beginning has kept this thread */
+  #rotated(native: NativeProfile, hand: (profile: Profile) => void, beginningMs: number): Profile {
+    const began = performance.now();
+    const profile = this.#aware.sequence.next(native);
+    publishRotate({ profile });
+    hand(profile);
+    count(this.#state.rotations, beginningMs + performance.now() - began);
+    return profile;
+  }
+
+  /**
+   * Delivers what a rotation under way brings. For where the process ends, or becomes another program, so that its promise would come too late.
+   *
+   * @param hand where the profile goes besides listeners
+   */
+  #takeRotation(hand: (profile: Profile) => void): void {
+    const { rotation, making } = this.#state;
+    if (rotation === undefined || making === undefined || making.isTaken) return;
+    try {
+      making.take(
+        () => this.#collector.takeFinished(),
+        (native) => this.#rotated(native, hand, 0),
+      );
+    } catch (error) {
+      this.#publishLost(error);
+    }
+  }
+
   /**
    * Switches sampling off and resolves with the last period. If a rotation is under way, it comes to its end first. With exporters it resolves when all
-   * that was to be sent has arrived, or has failed for good, or `stopTimeoutMs` have passed; what has not arrived then is dropped and announced.
+   * that was to be sent has arrived, or has failed for good, or `stopTimeoutMs` have passed since the call; what has not arrived then is dropped and announced.
    * A second call gives the same promise. Rejects with ERR_PRONGHORN_SERIALIZE_FAILED if the last period could not be
    * serialized; the profiler is off all the same.
    */
@@ -139,9 +169,10 @@ export class Profiler {
     this.#markStopping();
     this.#continuous?.endRotations();
     this.#state.stopped ??= this.#afterDelivery(
+      performance.now(),
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
-        deliver: (native) => this.#finish(this.#aware.sequence.next(native)),
+        deliver: (native) => this.#state.making!.settle(native, (made) => this.#finish(this.#aware.sequence.next(made))),
         fail: (error) => {
           this.#end();
           this.#publishLost(error);
@@ -151,12 +182,16 @@ export class Profiler {
     return this.#state.stopped;
   }
 
-  /** The same profile or error, once what is to be delivered has arrived, or the deadline of a stop has passed. */
-  #afterDelivery(last: Promise<Profile>): Promise<Profile> {
-    const continuous = this.#continuous;
-    if (continuous === undefined) return last;
+  /**
+   * The same profile or error, once what is to be delivered has arrived, or the deadline of a stop has passed.
+   *
+   * @param began when the stop began: making the last profile takes from the same time as sending it
+   */
+  #afterDelivery(began: number, last: Promise<Profile>): Promise<Profile> {
+    const [continuous, { continuous: setup }] = [this.#continuous, this.#setup];
+    if (continuous === undefined || setup === undefined) return last;
     const close = async (): Promise<void> => {
-      await continuous.close();
+      await continuous.close(Math.max(0, began + setup.stopTimeoutMs - performance.now()));
       this.#collector.endWatch();
     };
     const closed = last.then(
@@ -173,36 +208,49 @@ export class Profiler {
   }
 
   /**
-   * The same without a promise, on the calling thread: for the process's `exit` event, which waits for nothing. Of the exporters only those that
+   * The same without a promise, on the calling thread: for the process's `exit` event, which waits for nothing. A rotation under way is waited for, a second at
+   * most, and goes to listeners and exporters before it. Of the exporters only those that
    * can write at once (files) get what is left; for the others it is dropped and announced.
    *
    * @throws PronghornError ERR_PRONGHORN_NOT_STARTED after stop()
    */
   stopSync(): Profile {
+    this.#requireRunning();
     return this.endSync().profile;
   }
 
   /**
-   * stopSync() for the end of a process.
+   * stopSync() for the end of a process, also where a stop() is under way. What a rotation under way brings is delivered, too.
    *
    * @internal
    * @returns the last profile, and what exporters have not got in the end; undefined if there are none
    */
   endSync(): { profile: Profile; undelivered: Undelivered | undefined } {
-    this.#requireRunning();
+    this.#requireHere();
+    if (!this.#state.running) throw notStarted();
+    const hand = (profile: Profile): void => this.#continuous?.deliver(profile, 'closeSync');
     try {
-      this.#beforeStop();
-      const profile = this.#finish(this.#aware.sequence.next(this.#collector.stopSync()));
-      this.#state.stopped = Promise.resolve(profile);
+      const profile = this.#endCollection(hand);
+      this.#state.stopped ??= Promise.resolve(profile);
       return { profile, undelivered: this.giveUpDelivery() };
     } catch (error) {
       this.#end();
       this.giveUpDelivery();
-      this.#state.stopped = Promise.reject(error);
+      this.#state.stopped ??= Promise.reject(error);
       this.#state.stopped.catch(() => undefined);
       this.#publishLost(error);
       throw error;
     }
+  }
+
+  /** The last period, on this thread, behind that of a rotation. */
+  #endCollection(hand: (profile: Profile) => void): Profile {
+    const { ended, making } = this.#state;
+    const finish = (native: NativeProfile): Profile => this.#finish(this.#aware.sequence.next(native), 'closeSync');
+    if (ended && making !== undefined) return making.take(() => this.#collector.takeFinished(), finish);
+    this.#beforeStop();
+    this.#takeRotation(hand);
+    return finish(this.#collector.stopSync());
   }
 
   /**
@@ -252,11 +300,21 @@ export class Profiler {
     const source = {
       collectedMs: () => Number(this.#setup.native.readClock().monotonicNanos - this.#state.periodBeganNanos) / 1e6,
       hasFailed: () => this.#state.failure !== undefined,
-      // The scheduler hands it over itself, a little later.
-      rotate: () => this.#rotate(() => undefined),
+      isSound: () => !this.#state.collectorFailed,
+      rotate: async () => {
+        // The scheduler hands it over itself, partly a little later; but not what was taken from this rotation.
+        let isTheirs = false;
+        const profile = await this.#rotate(() => (isTheirs = true));
+        return isTheirs ? profile : undefined;
+      },
+      counted: (act: () => void) => {
+        const began = performance.now();
+        act();
+        countMore(this.#state.rotations, performance.now() - began);
+      },
       fail: (error: PronghornError) => this.#giveUp(error),
     };
-    return new Continuous(setup, source, timeOf(chain), (component) => chain.join(component));
+    return new Continuous({ ...setup, keepsUndelivered: this.#setup.keepsUndelivered ?? false }, source, timeOf(chain), (component) => chain.join(component));
   }
 
   /** Rotations cannot go on: nobody would ever take what is collected from now on. What there is is delivered. */
@@ -264,12 +322,6 @@ export class Profiler {
     this.#failed(error);
     // What fails there is published.
     void quietly(this.stop());
-  }
-
-  /** Sends a profile to wherever profiles go by themselves; after a failure of the collector nothing goes there. */
-  #deliver(profile: Profile): void {
-    if (this.#state.collectorFailed) this.#continuous?.refuse(profile);
-    else this.#continuous?.deliver(profile);
   }
 
   #start(reset: Reset | undefined): void {
@@ -283,7 +335,7 @@ export class Profiler {
       test,
       identity,
       reading: reset?.reading,
-      patienceMs: continuous?.stopTimeoutMs,
+      patienceMs: continuous === undefined ? undefined : continuous.stopTimeoutMs / MOST_WAITS,
       onFailure,
       onFork: this.#onFork,
       stallFile: this.#stallFile,
@@ -301,7 +353,9 @@ export class Profiler {
     // In a child the rotation has rejected, and what runs there is not what was to be stopped.
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
-    const last = this.#collector.stop();
+    const making = new Unsettled();
+    const last = this.#collector.stop(making.arrived);
+    Object.assign(state, { making, ended: true });
     // While uploads go on, no child may get at their sockets.
     if (this.#continuous !== undefined) this.#watchForks();
     return last;
@@ -339,11 +393,12 @@ export class Profiler {
     if (entry?.profiler === this) entry.stopping = true;
   }
 
-  #finish(profile: Profile): Profile {
+  /** @param before what follows at once */
+  #finish(profile: Profile, before?: 'closeSync'): Profile {
     this.#state.lastStats = profile.stats;
     this.#end();
     publishStop({ profile });
-    this.#deliver(profile);
+    this.#continuous?.deliver(profile, before);
     return profile;
   }
 
@@ -388,17 +443,24 @@ export class Profiler {
   #publishLost(cause: unknown): void {
     this.#state.rotations.lost += 1;
     const error = fromNative(cause);
-    if (error.code !== 'ERR_PRONGHORN_SERIALIZE_FAILED') return publishError({ error });
+    const isOnePeriod = error.code === 'ERR_PRONGHORN_SERIALIZE_FAILED' || error.code === 'ERR_PRONGHORN_ROTATION_IN_PROGRESS';
+    if (!isOnePeriod) return publishError({ error });
     publishError({ error, lost: this.#aware.sequence.lose(this.#setup.native.readClock().realtimeNanos) });
   }
 
   /** Another program would destroy it. Made only if anybody listens. */
   #deliverBeforeExec(): void {
-    if (!execIsHeard() && this.#continuous?.canSendNow !== true) return;
-    const profile = this.#aware.sequence.next(this.#collector.rotateSync());
-    publishExec({ profile });
-    this.#deliver(profile);
-    this.#continuous?.sendNow();
+    const continuous = this.#continuous;
+    if (!execIsHeard() && continuous?.canSendNow !== true) return;
+    this.#takeRotation((profile) => continuous?.deliver(profile, 'sendNow'));
+    const native = this.#collector.rotateSync();
+    this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
+    const profile = this.#aware.sequence.next(native);
+    continuous?.deliver(profile, 'sendNow');
+    continuous?.sendNow();
+    // If nothing writes at once, all that waits is as lost as the last one.
+    const others = continuous === undefined || continuous.canSendNow ? [] : continuous.waiting().filter((one) => one !== profile);
+    publishExec({ profile }, others);
   }
 }
 

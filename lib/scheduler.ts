@@ -16,7 +16,7 @@ import type { Cancel, Time } from './time.js';
 
 const debug = debuglog('pronghorn');
 
-/** Profiles are delivered up to this much later than they were made, so that the processes of a cluster do not all upload at once. */
+/** Profiles go to servers up to this much later than they were made, so that the processes of a cluster do not all upload at once. */
 const MAX_JITTER_MS = 3_000;
 /** What has been collected for less than a second is left for the next rotation; a timer may come a few milliseconds early. */
 const SHORTEST_PERIOD_MS = 995;
@@ -27,9 +27,14 @@ export interface Scheduled {
   collectedMs(): number;
   /** Whether the collector has failed: there will be nothing to deliver any more. */
   hasFailed(): boolean;
-  /** Ends a period. Rejects if it is lost, which has been announced then, and if somebody else's rotation is under way, whose profile is delivered by that. */
-  rotate(): Promise<Profile>;
-  /** Hands a profile over. */
+  /**
+   * Ends a period. Rejects if it is lost, which has been announced then, and if somebody else's rotation is under way, whose profile is delivered by that.
+   * Undefined if the profile has been delivered otherwise meanwhile.
+   */
+  rotate(): Promise<Profile | undefined>;
+  /** Hands a profile to those that need not be spared: they write on this machine. At once. */
+  deliverHere(profile: Profile): void;
+  /** Hands it to all others. */
   deliver(profile: Profile): void;
   /** The scheduler cannot go on: the collector must not either. Must not throw. */
   fail(error: PronghornError): void;
@@ -47,11 +52,11 @@ export interface SchedulerSetup {
 interface State {
   /** Takes the timer back. */
   cancel: Cancel;
-  /** A profile that was made and waits to be delivered. */
-  held: Profile | undefined;
+  /** Delivers the profile that was made and waits for that, if there is one, and goes on. */
+  release: (() => void) | undefined;
 }
 
-const fresh = (): State => ({ cancel: nothing, held: undefined });
+const fresh = (): State => ({ cancel: nothing, release: undefined });
 const nothing = (): void => undefined;
 
 /** See the module documentation. */
@@ -75,9 +80,17 @@ export class Scheduler implements ForkComponent {
   /** Rotates no more, ever. What waits to be delivered is delivered at once, and so is what a rotation under way brings. */
   stop(): void {
     this.#leave();
-    const { held } = this.#state;
+    const { release } = this.#state;
     this.#rest();
-    if (held !== undefined) this.#setup.what.deliver(held);
+    release?.();
+  }
+
+  /** Delivers what waits for that at once: before a profile that is newer, and before the process ends. */
+  flush(): void {
+    const { release } = this.#state;
+    if (release === undefined) return;
+    this.#state.cancel();
+    this.#orFail(release);
   }
 
   hooksOff(): void {
@@ -132,7 +145,10 @@ export class Scheduler implements ForkComponent {
     if (!time.inOwnProcess()) return;
     if (this.#state !== state) {
       // Stopped meanwhile. A child has no profile of its parent's here: its promise has rejected.
-      if (profile !== undefined) what.deliver(profile);
+      if (profile !== undefined) {
+        what.deliverHere(profile);
+        what.deliver(profile);
+      }
       return;
     }
     const next = (): void => {
@@ -142,12 +158,14 @@ export class Scheduler implements ForkComponent {
     if (profile === undefined) return next();
     const jitterMs = time.random() * Math.min(MAX_JITTER_MS, periodMs);
     debug('rotation: profile %d, %d bytes, to be exported in %d ms', profile.sequence, profile.data.length, Math.round(jitterMs));
-    state.held = profile;
-    this.#wait(jitterMs, () => {
-      state.held = undefined;
+    what.deliverHere(profile);
+    const release = (): void => {
+      state.release = undefined;
       what.deliver(profile);
-      next();
-    });
+      if (this.#state === state) next();
+    };
+    state.release = release;
+    this.#wait(jitterMs, release);
   }
 
   #orFail(act: () => void): void {

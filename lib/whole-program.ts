@@ -46,7 +46,7 @@ export function profileWholeProgram(load: () => NativeApi): void {
     const writes = writesFiles(options);
     const directory = folderFor(outputDirectory, delivers && !writes);
     const when = new Date();
-    const profiler = startAs(load, STARTED_BY, options);
+    const profiler = startAs(load, STARTED_BY, options, true);
     subscribe(ERROR_CHANNEL, sayFailure);
     const { chain, identity } = forkAware(native);
     const program: WholeProgram = new WholeProgram({ native, profiler, identity, directory, delivers, writes, durationMs, quiet, time: timeOf(chain), leave: () => leave() }, when);
@@ -203,16 +203,15 @@ class WholeProgram implements ForkComponent {
     if (native.forkState().forked) return;
     this.#state.ending = true;
     try {
-      if (this.#runs()) {
-        const { profile, undelivered } = profiler.endSync();
-        if (undelivered === undefined) this.#write(profile);
-        else this.#keep(undelivered);
-      } else if (!delivers && !this.#state.timeIsOver) {
+      if (!delivers && !this.#runs() && !this.#state.timeIsOver) {
         this.#tell('the program has stopped the profiler itself, so there is no profile to write');
       } else if (this.#state.stopped) {
         this.#keep(profiler.giveUpDelivery() ?? { exporters: [], profiles: [] });
       } else {
-        say('the last profile is lost: the process ended while it was being made');
+        // Also where a stop is under way, for a natural end for example, and something ends the process before it is done.
+        const { profile, undelivered } = profiler.endSync();
+        if (undelivered === undefined) this.#write(profile);
+        else this.#keep(undelivered);
       }
     } catch {
       // A failure to serialize has been said already, by the channel. If nothing runs any more, a signal has come just before, and the native half

@@ -1,5 +1,6 @@
 // A server on 127.0.0.1 that misbehaves as a test tells it to, and keeps what it was asked.
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { eventually } from './servers.mjs';
 
 /**
@@ -34,7 +35,16 @@ const KEPT = 16 * 1024 * 1024;
  * - `connections()`: how many are open
  * - `stop()`
  */
-export async function startMisbehaving(...behaviours) {
+export function startMisbehaving(...behaviours) {
+  return startWith(undefined, behaviours);
+}
+
+/** The same over HTTPS; `tls` has its `key` and `cert`. */
+export function startMisbehavingTls(tls, ...behaviours) {
+  return startWith(tls, behaviours);
+}
+
+async function startWith(tls, behaviours) {
   const sockets = new Set();
   const requests = [];
   const timers = new Set();
@@ -131,7 +141,9 @@ export async function startMisbehaving(...behaviours) {
 
   const listen = () =>
     new Promise((resolve, reject) => {
-      server = createServer({ keepAlive: true, requestTimeout: 0, headersTimeout: 0 }, onRequest);
+      const options = { keepAlive: true, requestTimeout: 0, headersTimeout: 0 };
+      server = tls === undefined ? createServer(options, onRequest) : createTlsServer({ ...options, ...tls }, onRequest);
+      server.on('tlsClientError', () => {});
       server.on('connection', (socket) => {
         sockets.add(socket);
         socket.on('error', () => {});
@@ -154,7 +166,7 @@ export async function startMisbehaving(...behaviours) {
 
   await listen();
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     requests,
     listen,

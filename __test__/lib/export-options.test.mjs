@@ -1,13 +1,15 @@
 // The options of continuous profiling, from a program and from the environment: defaults, what is refused, and that nothing secret is ever shown.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { createApi } from '../../build/lib/api.js';
 import { readEnvironment } from '../../build/lib/environment.js';
-import { otelResource, otelService, otelTarget } from '../../build/lib/export/otel.js';
+import { otelDisabled, otelResource, otelTarget } from '../../build/lib/export/otel.js';
+import { fromCgroup, fromMounts } from '../../build/lib/export/container.js';
 import { resolveContinuous } from '../../build/lib/export/resolve.js';
 import { variableOf } from '../../build/lib/export/variables.js';
 import { selfSigned } from '../helpers/certificates.mjs';
@@ -28,7 +30,8 @@ const refusal = (act) => {
 };
 
 test('defaults', () => {
-  const { exporters, key, ...rest } = resolve({ exporters: [{ type: 'parca', url }] });
+  const { exporters, key, problems, ...rest } = resolve({ exporters: [{ type: 'parca', url }] });
+  assert.deepEqual(problems, []);
   assert.equal(exporters[0].name, 'parca');
   assert.ok(key.length > 0);
   assert.deepEqual(rest, {
@@ -80,6 +83,11 @@ test('what is refused names the option', () => {
     [{ exporters: [{ ...server, basicAuth: { user: 'a' } }] }, 'exporters[0].basicAuth.password'],
     [{ exporters: [{ ...server, basicAuth: SECRET }] }, 'exporters[0].basicAuth'],
     [{ exporters: [{ ...server, basicAuth: { user: 'a', password: SECRET }, bearerToken: SECRET }] }, 'exporters[0].bearerToken'],
+    [{ exporters: [{ ...server, basicAuth: { user: 'a', password: SECRET }, headers: { authorization: SECRET } }] }, 'exporters[0].headers.authorization'],
+    [{ exporters: [{ ...server, bearerToken: SECRET, headers: { Authorization: SECRET } }] }, 'exporters[0].headers.Authorization'],
+    [{ exporters: [{ ...server, url: `http://u:${SECRET}@host`, headers: { Authorization: SECRET } }] }, 'exporters[0].headers.Authorization'],
+    [{ exporters: [{ ...server, headers: { 'content-type': 'text/plain' } }] }, 'exporters[0].headers.content-type'],
+    [{ exporters: [{ ...server, headers: { 'Content-Encoding': 'br' } }] }, 'exporters[0].headers.Content-Encoding'],
     [{ exporters: [{ ...server, url: `htp://u:${SECRET}@host` }] }, 'exporters[0].url'],
     [{ exporters: [{ ...server, url: `http//u:${SECRET}@host` }] }, 'exporters[0].url'],
     [{ exporters: [{ ...server, url: `http://u:${SECRET}%zz@host` }] }, 'exporters[0].url'],
@@ -87,6 +95,13 @@ test('what is refused names the option', () => {
     [{ exporters: `http://u:${SECRET}@host` }, 'exporters'],
   ];
   for (const [given, option] of cases) assert.equal(refusal(() => resolve(given)).option, option, JSON.stringify(given));
+});
+
+test('a secret that is no text is not shown either', () => {
+  const number = 4711471147;
+  const server = { type: 'http', url };
+  const cases = [{ headers: { 'X-Key': number } }, { headers: { 'X-Key': BigInt(number) } }, { headers: number }, { basicAuth: { user: 'u', password: number } }, { basicAuth: { user: number, password: 'x' } }, { bearerToken: number }, { tenant: number }, { url: number }];
+  for (const more of cases) for (const type of ['http', 'otlp']) assert.ok(!inspect(refusal(() => resolve({ exporters: [{ ...server, ...more, type }] })), { depth: 9 }).includes('4711'), JSON.stringify(Object.keys(more)));
 });
 
 test('start() takes them, shares a profiler with equal ones, and refuses others', () => {
@@ -126,8 +141,94 @@ test('OTEL_*: the addresses, the headers and the timeout of both kinds', () => {
     OTEL_EXPORTER_OTLP_PROFILES_PROTOCOL: 'http/protobuf',
   };
   assert.deepEqual(otelTarget(env), { url: 'http://own/as/it/is', headers: { a: 'own', b: 'two words', c: 'x=y' }, timeoutMs: 700, gzip: false });
-  assert.deepEqual(otelResource({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=x,deployment.environment.name=prod%2C1' }), { 'deployment.environment.name': 'prod,1' });
-  assert.equal(otelService({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=x' }), 'x');
+  assert.deepEqual(otelResource({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=x,deployment.environment.name=prod%2C1' }), { service: 'x', attributes: { 'deployment.environment.name': 'prod,1' }, problem: undefined });
+  assert.equal(otelResource({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=x', OTEL_SERVICE_NAME: 'y' }).service, 'y');
+});
+
+test('OTEL_RESOURCE_ATTRIBUTES with an error in it is discarded as a whole, and reported: profiling goes on', (t) => {
+  for (const value of ['discount=100%', 'a=1,broken', '=x', `a=%zz${SECRET}`]) {
+    const env = { OTEL_RESOURCE_ATTRIBUTES: `service.name=shop,${value}` };
+    assert.deepEqual(otelResource(env).attributes, {});
+    const { service, problems, exporters } = resolve({ exporters: [{ type: 'otlp' }] }, env);
+    assert.notEqual(service, 'shop');
+    assert.deepEqual([problems.length, exporters.length], [1, 1]);
+    assert.match(problems[0], /^OTEL_RESOURCE_ATTRIBUTES is ignored: /);
+    assert.ok(!problems[0].includes(SECRET));
+  }
+  assert.equal(resolve({ exporters: [{ type: 'otlp' }] }, { OTEL_RESOURCE_ATTRIBUTES: 'discount=100%', OTEL_SERVICE_NAME: 'named' }).service, 'named');
+  // Said where it starts, once.
+  const lines = said(t);
+  const { start } = createApi(() => native);
+  const native = fakeNative();
+  process.env['OTEL_RESOURCE_ATTRIBUTES'] = 'discount=100%';
+  t.after(() => delete process.env['OTEL_RESOURCE_ATTRIBUTES']);
+  const options = { exporters: [{ type: 'otlp', url }] };
+  assert.equal(start(options), start(options));
+  assert.deepEqual(lines, ['pronghorn: OTEL_RESOURCE_ATTRIBUTES is ignored: it must be a list key=value,key=value with percent-encoded values\n']);
+});
+
+/** What is written to standard error by us. */
+function said(t) {
+  const lines = [];
+  t.mock.method(fs, 'writeSync', (fd, text) => (assert.equal(fd, 2), lines.push(text)));
+  syncBuiltinESMExports();
+  t.after(() => (t.mock.restoreAll(), syncBuiltinESMExports()));
+  return lines;
+}
+
+test('OTEL_SDK_DISABLED: nothing goes to OpenTelemetry, the others go on', () => {
+  for (const [value, off] of [['true', true], [' TRUE ', true], ['false', false], ['1', false], ['', false], [undefined, false]]) {
+    const env = value === undefined ? {} : { OTEL_SDK_DISABLED: value };
+    assert.equal(otelDisabled(env), off, value);
+    const { exporters, problems } = resolve({ exporters: [{ type: 'otlp' }, { type: 'parca', url }] }, env);
+    assert.deepEqual(exporters.map(({ name }) => name), off ? ['parca'] : ['otlp', 'parca']);
+    assert.deepEqual(problems, off ? ['the otlp exporter sends nothing, since OTEL_SDK_DISABLED is true'] : []);
+  }
+  assert.deepEqual(resolve({ exporters: [{ type: 'parca', url }] }, { OTEL_SDK_DISABLED: 'true' }).problems, []);
+});
+
+test('the id of a container, from what the kernel shows of it', () => {
+  const id = '0123456789abcdef'.repeat(4);
+  const groups = [`12:pids:/docker/${id}\n0::/`, `0::/system.slice/docker-${id}.scope`, `1:name=systemd:/kubepods.slice/kubepods-pod1.slice/cri-containerd-${id}.scope`, `0::/kubepods/burstable/pod4b1d0bd5-7a33/${id}`, `0::/machine.slice/libpod-${id}.scope`];
+  for (const text of groups) assert.equal(fromCgroup(text), id, text);
+  const mounts = [`700 650 254:1 /docker/containers/${id}/hostname /etc/hostname rw,relatime - ext4 /dev/vda1 rw`, `700 650 254:1 /var/lib/docker/containers/${id}/resolv.conf /etc/resolv.conf rw - ext4 /dev/vda1 rw`, `1 2 0:3 /containers/overlay-containers/${id}/userdata/hostname /etc/hostname rw - tmpfs tmpfs rw`];
+  for (const text of mounts) assert.equal(fromMounts(text), id, text);
+  for (const text of ['', '0::/', '4:memory:/process_api/d24c249ed3eee3ba85b38771665905ed', '0::/user.slice/user-1000.slice', `0::/docker/${id}/init.scope/x`]) assert.equal(fromCgroup(text), undefined, text);
+  // A sandbox of a pod, which all of its containers share.
+  assert.equal(fromMounts(`1 2 0:3 /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/${id}/hostname /etc/hostname rw - ext4 x rw`), undefined);
+});
+
+test('what a server would refuse with each profile is refused at the start', () => {
+  const labels = (count) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`l${index}`, 'x']));
+  const cases = [
+    [{ labels: { 'a.b': '1', a_b: '2' } }, 'labels', ['pyroscope', 'parca']],
+    [{ labels: { 'é': '1', 'ü': '2' } }, 'labels', ['pyroscope', 'parca']],
+    [{ labels: labels(24) }, 'labels', ['pyroscope']],
+    [{ periodMs: 3_600_000 }, 'periodMs', ['pyroscope']],
+    [{ labels: labels(23), periodMs: 3_540_000 }, undefined, []],
+  ];
+  for (const [given, option, types] of cases) {
+    for (const type of ['pyroscope', 'parca', 'http', 'otlp']) {
+      const all = { exporters: [{ type, url }], ...given };
+      if (types.includes(type)) assert.equal(refusal(() => resolve(all)).option, option, type);
+      else resolve(all);
+    }
+  }
+});
+
+test('half a character is refused at the start, wherever it stands', () => {
+  const half = 'a\ud800';
+  const cases = [
+    [{ exporters: [{ type: 'http', url }], service: half }, 'service'],
+    [{ exporters: [{ type: 'http', url }], labels: { a: half } }, 'labels.a'],
+    [{ exporters: [{ type: 'http', url }], labels: { [half]: 'a' } }, 'labels'],
+    [{ exporters: [{ type: 'otlp', url, resource: { a: half } }] }, 'exporters[0].resource.a'],
+    [{ exporters: [{ type: 'http', url, tenant: half }] }, 'exporters[0].tenant'],
+    [{ exporters: [{ type: 'http', url, basicAuth: { user: half, password: 'x' } }] }, 'exporters[0].basicAuth.user'],
+    [{ exporters: [{ type: 'file', directory: half }] }, 'exporters[0].directory'],
+  ];
+  for (const [given, option] of cases) assert.equal(refusal(() => resolve(given)).option, option);
+  resolve({ exporters: [{ type: 'http', url }], service: '\ud83d\ude00' });
 });
 
 test('OTEL_*: what cannot be is said, and shows no secret', () => {
@@ -229,7 +330,10 @@ test('PRONGHORN_*: each exporter with its own variables', () => {
 
 test('PRONGHORN_*: what cannot be names the variable, and shows no secret', () => {
   const cases = [
-    [{ PRONGHORN_EXPORTERS: 'file,datadog' }, 'PRONGHORN_EXPORTERS', /must be a list of file, pyroscope/],
+    [{ PRONGHORN_EXPORTERS: 'file,datadog' }, 'PRONGHORN_EXPORTERS', /must be a list of file, pyroscope.*it is "datadog"/],
+    [{ PRONGHORN_EXPORTERS: `https://me:${SECRET}@host` }, 'PRONGHORN_EXPORTERS', /must be a list of file, pyroscope.*\(hidden\)/],
+    [{ PRONGHORN_EXPORTERS: 'parca', PRONGHORN_PARCA_METHOD: 'PUT' }, 'PRONGHORN_PARCA_METHOD', /only PRONGHORN_HTTP_METHOD/],
+    [{ PRONGHORN_EXPORTERS: 'otlp', PRONGHORN_OTLP_METHOD: 'PUT' }, 'PRONGHORN_OTLP_METHOD', /PRONGHORN_HTTP_METHOD/],
     [{ PRONGHORN_PARCA_URL: url }, 'PRONGHORN_PARCA_URL', /no effect without PRONGHORN_EXPORTERS/],
     [{ PRONGHORN_PERIOD_MS: '5000' }, 'PRONGHORN_PERIOD_MS', /no effect without/],
     [{ PRONGHORN_EXPORTERS: 'http' }, 'PRONGHORN_HTTP_URL', /must be/],

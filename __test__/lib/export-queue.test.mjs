@@ -12,7 +12,7 @@ const report = (sequence, bytes = 10) => ({ profile: { sequence, data: Buffer.al
 const down = (more = {}) => new ExportError('down', { retry: true, ...more });
 
 /** A queue for an exporter that answers as `answers` say: a value, an error, a function, or undefined, which is never. */
-function setup(t, { limits = {}, sendSync } = {}) {
+function setup(t, { limits = {}, sendSync, keepsLeft = false, longestAgeMs } = {}) {
   const time = fakeTime();
   time.chance = 1;
   const sent = [];
@@ -21,6 +21,7 @@ function setup(t, { limits = {}, sendSync } = {}) {
   const world = { answer: () => ({ bytes: 7 }), joined: true };
   const exporter = {
     name: 'x',
+    ...(longestAgeMs === undefined ? {} : { longestAgeMs }),
     send({ profile: { sequence } }, signal) {
       sent.push([time.now(), sequence]);
       signals.push(signal);
@@ -32,7 +33,7 @@ function setup(t, { limits = {}, sendSync } = {}) {
   const listener = ({ profile: { sequence }, outcome, reason, attempts, exporter: place }) => heard.push([place, sequence, outcome, reason ?? attempts]);
   subscribe('pronghorn:export', listener);
   t.after(() => unsubscribe('pronghorn:export', listener));
-  const queue = new ExportQueue({ exporter, place: 'x', limits: { ...LIMITS, ...limits }, time, join: () => () => (world.joined = false) });
+  const queue = new ExportQueue({ exporter, place: 'x', limits: { ...LIMITS, ...limits }, keepsLeft, time, join: () => () => (world.joined = false) });
   return { time, sent, heard, signals, world, queue };
 }
 
@@ -90,6 +91,83 @@ test('an exporter that throws instead of rejecting is no different', async (t) =
   queue.push(report(0));
   await time.pass(0);
   assert.deepEqual(heard, [['x', 0, 'dropped', 'refused']]);
+});
+
+test('what an exporter of the application’s resolves with may be anything: the profile has arrived, and nothing is thrown where nobody is', async (t) => {
+  const unhandled = [];
+  const note = (error) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  t.after(() => process.off('unhandledRejection', note));
+  const hostile = { get bytes() { throw new Error('not for you'); } };
+  const nothings = [undefined, null, 7, 'done', {}, { bytes: Number.NaN }, { bytes: '5' }, hostile];
+  const { time, heard, world, queue } = setup(t, { limits: { maxProfiles: 20 } });
+  world.answer = (sequence) => Promise.resolve(nothings[sequence]);
+  nothings.forEach((_, sequence) => queue.push(report(sequence)));
+  await time.pass(0);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([queue.stats().exported, queue.stats().exportedBytes, queue.stats().waiting], [8, 80, 0]);
+  world.answer = () => Promise.resolve({ bytes: 3, status: 204, path: '/x' });
+  queue.push(report(8));
+  await time.pass(0);
+  // Thrown: what has no message, no text, and is no error.
+  for (const thrown of [undefined, Object.create(null), Object.assign(down(), { retryAfterMs: Number.NaN })]) {
+    world.answer = (_sequence, attempt) => (attempt > 12 ? { bytes: 0 } : Promise.reject(thrown));
+    queue.push(report(9));
+    await time.pass(100_000);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
+  assert.deepEqual([queue.stats().exportedBytes, queue.stats().dropped, queue.stats().waiting, heard.length > 9], [83, 2, 0, true]);
+});
+
+test('nor does sendSync() have to say how much it was', (t) => {
+  const { queue, heard } = setup(t, { sendSync: () => undefined });
+  queue.push(report(0), { begin: false });
+  queue.sendNow();
+  assert.deepEqual([heard, queue.stats().exportedBytes], [[['x', 0, 'exported', 1]], 10]);
+});
+
+test('a sendSync() that returns a promise has not sent anything, and its rejection ends no program', async (t) => {
+  const unhandled = [];
+  const note = (error) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  t.after(() => process.off('unhandledRejection', note));
+  const { queue, heard } = setup(t, { sendSync: async () => { throw new Error('too late'); } });
+  queue.push(report(0), { begin: false });
+  queue.sendNow();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([heard, unhandled], [[['x', 0, 'dropped', 'refused']], []]);
+});
+
+test('at the end of a process nothing is begun that sendNow() does anyway', async (t) => {
+  const { time, sent, queue } = setup(t);
+  queue.push(report(0), { begin: false });
+  await time.pass(10_000);
+  assert.deepEqual([sent, queue.stats().waiting], [[], 1]);
+});
+
+test('a place that is down is down for every profile: the pauses go on growing until it answers', async (t) => {
+  const { time, sent, world, queue } = setup(t, { limits: { maxAgeMs: 10_000 } });
+  world.answer = (sequence) => (sequence < 2 ? down() : sequence === 2 ? new ExportError('no', { retry: false }) : down());
+  for (const sequence of [0, 1]) queue.push(report(sequence));
+  await time.pass(10_000);
+  // 0 at 0, 1, 3, 7 and 10 s, where its time is over, and so is that of 1.
+  assert.deepEqual(sent, [[0, 0], [1_000, 0], [3_000, 0], [7_000, 0], [10_000, 0], [10_000, 1]]);
+  sent.length = 0;
+  queue.push(report(2));
+  queue.push(report(3));
+  await time.pass(0);
+  await time.pass(1_000);
+  assert.deepEqual(sent, [[10_000, 2], [10_000, 3], [11_000, 3]], 'a refusal is an answer');
+  const other = setup(t, { limits: { maxProfiles: 1 } });
+  other.world.answer = () => down();
+  other.queue.push(report(0));
+  await other.time.pass(7_000);
+  other.queue.push(report(1));
+  assert.deepEqual(other.heard.at(-1), ['x', 0, 'dropped', 'full']);
+  other.sent.length = 0;
+  await other.time.pass(30_000);
+  assert.deepEqual(other.sent, [[15_000, 1], [31_000, 1]]);
 });
 
 test('Retry-After is honoured, and capped by the age limit', async (t) => {
@@ -181,6 +259,38 @@ test('close() cuts a pause short, and goes on trying as long as there is time', 
   assert.equal(heard.at(-1)[2], 'exported');
 });
 
+test('close() keeps to a pause that the place has asked for: nothing is sent before it ends', async (t) => {
+  const { time, sent, heard, world, queue } = setup(t);
+  world.answer = (_sequence, attempt) => (attempt < 2 ? down({ retryAfterMs: 3_000 }) : { bytes: 1 });
+  for (const sequence of [0, 1, 2]) queue.push(report(sequence));
+  await time.pass(1_000);
+  const closing = queue.close(5_000);
+  await time.pass(1_999);
+  assert.equal(sent.length, 1);
+  await time.pass(1);
+  await closing;
+  assert.deepEqual(sent, [[0, 0], [3_000, 0], [3_000, 1], [3_000, 2]]);
+  assert.deepEqual(heard.slice(1).map(([, , outcome]) => outcome), ['exported', 'exported', 'exported']);
+});
+
+test('close() gives up everything at once where the place wants to be left alone for longer, and asks it nothing more', async (t) => {
+  for (const moment of ['before', 'meanwhile']) {
+    const { time, sent, heard, world, queue } = setup(t, { limits: { maxProfiles: 9, maxAgeMs: 100_000 } });
+    world.answer = () => down({ retryAfterMs: 3_600_000 });
+    queue.push(report(0));
+    if (moment === 'before') await settle();
+    for (const sequence of [1, 2, 3, 4]) queue.push(report(sequence));
+    let closed = false;
+    const closing = queue.close(5_000).then(() => (closed = true));
+    await time.pass(0);
+    assert.equal(closed, true);
+    await closing;
+    assert.deepEqual(sent, [[0, 0]]);
+    assert.deepEqual(heard.filter(([, , outcome]) => outcome === 'dropped').map(([, sequence, , reason]) => [sequence, reason]), [0, 1, 2, 3, 4].map((sequence) => [sequence, 'stopped']));
+    assert.deepEqual([queue.stats().dropped, world.joined, time.waits()], [5, false, []]);
+  }
+});
+
 test('close() gives up at its deadline what hangs and what waits behind it, and announces each', async (t) => {
   const { time, heard, signals, world, queue } = setup(t);
   world.answer = () => undefined;
@@ -238,6 +348,30 @@ test('sendNow() sends all that waits on this thread, the one under way too; what
   assert.deepEqual(written, [0, 1, 2]);
 });
 
+test('what close() gave up is told by closeSync() only if it was to be kept, and then once', async (t) => {
+  for (const keepsLeft of [true, false]) {
+    const { time, world, queue } = setup(t, { keepsLeft });
+    world.answer = () => undefined;
+    queue.push(report(0));
+    queue.push(report(1));
+    const closing = queue.close(5_000);
+    await time.pass(5_000);
+    await closing;
+    assert.deepEqual(queue.closeSync().map(({ profile }) => profile.sequence), keepsLeft ? [0, 1] : []);
+    assert.deepEqual(queue.closeSync(), []);
+  }
+});
+
+test('a place that counts the age from the start of a profile: its own length is a part of it', async (t) => {
+  const { time, sent, heard, world, queue } = setup(t, { longestAgeMs: 3_600_000 });
+  world.answer = () => down({ retryAfterMs: 1_200_000 });
+  const long = report(0);
+  Object.assign(long.profile, { startTimeNanos: 0n, endTimeNanos: 3_000_000_000_000n });
+  queue.push(long);
+  await time.pass(3_600_000);
+  assert.deepEqual([sent, heard.at(-1)], [[[0, 0], [600_000, 0]], ['x', 0, 'dropped', 'too old']]);
+});
+
 test('a profile of a collector that has failed is counted and announced', (t) => {
   const { heard, sent, queue } = setup(t);
   queue.refuse(report(4));
@@ -289,7 +423,13 @@ test('Retry-After: seconds, dates, and everything else', () => {
     ['1.5', undefined],
     ['', undefined],
     [undefined, undefined],
-    ['99999999999', undefined],
+    ['9999999999', 31_536_000_000],
+    ['99999999999999999999', 31_536_000_000],
+    ['Thu Nov 26 10:00:30 2026', 30_000],
+    ['Sun Dec  6 10:00:00 2026', 864_000_000],
+    ['Sun Nov  6 08:49:37 1994', 0],
+    ['Thu, 26 Nov 2999 10:00:30 GMT', 31_536_000_000],
+    ['Sun Nov', undefined],
   ];
   for (const [text, expected] of cases) assert.equal(retryAfterMs(text, now), expected, String(text));
 });

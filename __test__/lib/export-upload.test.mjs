@@ -1,17 +1,23 @@
 // Single uploads and the exporters over HTTP, against a server that misbehaves: what counts as arrived, what is tried again, and what is told of it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer } from 'node:http';
+import net from 'node:net';
 import { test } from 'node:test';
 import { ExportError } from '../../build/lib/export/exporter.js';
 import { HttpExporter } from '../../build/lib/export/http.js';
 import { OtlpExporter } from '../../build/lib/export/otlp.js';
 import { ParcaExporter } from '../../build/lib/export/parca.js';
+import { ExportQueue } from '../../build/lib/export/queue.js';
 import { PyroscopeExporter } from '../../build/lib/export/pyroscope.js';
 import { Secrets } from '../../build/lib/export/secrets.js';
 import { base64Slices, slices } from '../../build/lib/export/slices.js';
-import { freePort } from '../helpers/servers.mjs';
+import { timeOf } from '../../build/lib/time.js';
+import { eventually, freePort } from '../helpers/servers.mjs';
+import { buildProfile } from './build-profile.mjs';
 import { startMisbehaving } from '../helpers/misbehaving.mjs';
+import { startPyroscope } from '../helpers/pyroscope.mjs';
 
 const report = (bytes = 300_000) => ({
   profile: { data: Buffer.alloc(bytes, 'p'), sequence: 3, processId: 42, runtimeId: 'run-time', startTime: new Date(0), endTime: new Date(1_000), startTimeNanos: 0n, endTimeNanos: 1_000_000_000n },
@@ -103,6 +109,96 @@ test('a refusal counts also where its words do not arrive, or never end', async 
   assert.deepEqual(await http(place.url).send(report(), never()), { bytes: 300_000, status: 200 });
 });
 
+/** A server of bare sockets: `act` once the first bytes of a request are there. */
+async function bare(t, act) {
+  const place = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => act(socket));
+  });
+  await new Promise((resolve) => place.listen(0, '127.0.0.1', resolve));
+  t.after(() => place.close());
+  return `http://127.0.0.1:${place.address().port}`;
+}
+
+test('a server that answers before it has read the body, and closes the connection: its answer decides', async (t) => {
+  for (const status of [200, 401, 413, 503]) {
+    // As plain Node servers do.
+    const place = createServer((_request, response) => {
+      response.statusCode = status;
+      response.end('no');
+    });
+    await new Promise((resolve) => place.listen(0, '127.0.0.1', resolve));
+    t.after(() => (place.close(), place.closeAllConnections()));
+    for (const bytes of [10_000, 100_000, 200_000, 300_000, 1_000_000, 8_000_000]) {
+      const sent = http(`http://127.0.0.1:${place.address().port}`).send(report(bytes), never());
+      if (status === 200) assert.deepEqual(await sent, { bytes, status });
+      else assert.deepEqual(await failure(sent).then((error) => [error.status, error.retry]), [status, status === 503], `${status} ${bytes}`);
+    }
+  }
+});
+
+test('so it does where the answer breaks off, or the connection is reset behind it', async (t) => {
+  const head = (length) => `HTTP/1.1 413 Too Large\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\ntoo large`;
+  const acts = {
+    'the answer, then a reset': (socket) => (socket.pause(), socket.write(head(9)), setTimeout(() => socket.resetAndDestroy(), 50)),
+    'half the answer, then a reset': (socket) => (socket.pause(), socket.write(head(900)), setTimeout(() => socket.resetAndDestroy(), 50)),
+    'half the answer, then an end': (socket) => (socket.pause(), socket.write(head(900)), setTimeout(() => socket.end(), 50)),
+  };
+  for (const [what, act] of Object.entries(acts)) {
+    const url = await bare(t, act);
+    for (const bytes of [1_000, 300_000, 8_000_000]) {
+      const error = await failure(http(url).send(report(bytes), never()));
+      assert.deepEqual([error.status, error.retry], [413, false], `${what}, ${bytes}`);
+    }
+  }
+});
+
+test('a change of the protocol that nobody has asked for is a refusal, at once', async (t) => {
+  const url = await bare(t, (socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'));
+  assert.deepEqual(await failure(http(url, { timeoutMs: 3_600_000 }).send(report(10), never())).then(({ status, retry }) => [status, retry]), [101, false]);
+});
+
+for (const attempts of ['one', 'two']) {
+  test(`an upload does not keep the process alive, also where ${attempts} address${attempts === 'one' ? '' : 'es'} had to be tried`, async (t) => {
+    const place = await server(t, { kind: 'hang' });
+    const source = `import dns from 'node:dns';
+const addresses = [${attempts === 'two' ? "{ address: '127.0.0.2', family: 4 }, " : ''}{ address: '127.0.0.1', family: 4 }];
+dns.lookup = (_host, _options, done) => setImmediate(() => done(null, addresses));
+const { HttpExporter } = await import(${JSON.stringify(new URL('../../build/lib/export/http.js', import.meta.url).href)});
+const exporter = new HttpExporter({ url: new URL('http://name.test:${place.port}'), headers: {}, timeoutMs: 3_600_000, method: 'POST' });
+exporter.send({ profile: { data: Buffer.alloc(10), sequence: 0, processId: 1, runtimeId: 'x', startTime: new Date(), endTime: new Date() }, service: 's', labels: {} }, new AbortController().signal).catch(console.log);
+// Until the request is there.
+process.once('message', () => process.disconnect());`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    t.after(() => child.kill('SIGKILL'));
+    await place.received(1);
+    const ended = new Promise((resolve) => child.on('exit', (code) => resolve(code)));
+    child.send('go');
+    assert.equal(await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 15_000, 'it lives on').unref())]), 0);
+  });
+}
+
+test('a collector that goes down and comes back: what was made meanwhile arrives, in order, once', async (t) => {
+  const place = await server(t, {});
+  const time = { ...timeOf({ resetAfterFork: () => false }), random: () => 0.05 };
+  const heard = [];
+  const queue = new ExportQueue({ exporter: http(place.url), place: 'http', limits: { maxProfiles: 60, maxBytes: 1e9, maxAgeMs: 3_600_000 }, keepsLeft: false, time, join: () => () => undefined });
+  const push = (sequence) => queue.push({ ...report(50_000), profile: { ...report(50_000).profile, sequence } });
+  const listener = ({ outcome, profile: { sequence } }) => heard.push(`${sequence} ${outcome}`);
+  subscribe('pronghorn:export', listener);
+  t.after(() => unsubscribe('pronghorn:export', listener));
+  push(0);
+  await place.received(1);
+  await place.refuse();
+  for (const sequence of [1, 2, 3]) push(sequence);
+  await eventually(() => queue.stats().failures >= 3, { deadlineMs: 20_000, what: 'three failures' });
+  await place.listen();
+  await eventually(() => queue.stats().waiting === 0, { deadlineMs: 30_000, what: 'nothing that waits' });
+  assert.deepEqual(place.requests.map(({ headers }) => headers['x-pronghorn-sequence']), ['0', '1', '2', '3']);
+  assert.deepEqual(heard.filter((line) => line.endsWith('exported')), ['0 exported', '1 exported', '2 exported', '3 exported']);
+  assert.deepEqual([queue.stats().exported, queue.stats().dropped], [4, 0]);
+});
+
 test('an attempt that is aborted ends at once', async (t) => {
   const place = await server(t, { kind: 'hang' });
   const controller = new AbortController();
@@ -144,6 +240,54 @@ test('OTLP: a partial success is reported and not tried again; what is no such m
       assert.match(outcome.message, expected);
       assert.equal(outcome.retry, false);
     }
+  }
+});
+
+test('OTLP: a partial success is one however long its reason is', async (t) => {
+  const varint = (number) => (number < 128 ? [number] : [(number & 127) | 128, ...varint(number >> 7)]);
+  const field = (key, bytes) => Buffer.from([key, ...varint(bytes.length), ...bytes]);
+  for (const length of [5_000, 60_000, 70_000, 2_000_000]) {
+    const body = field(0x0a, Buffer.concat([Buffer.from([0x08, 3]), field(0x12, Buffer.alloc(length, 'e'))]));
+    const place = await server(t, { body });
+    const error = await failure(new OtlpExporter({ ...settings(place.url), resource: {}, gzip: false }, async (data) => data).send(report(10), never()));
+    assert.match(error.message, length < 65_000 ? /has not taken all of it: 3 profiles rejected: eee/ : /has not taken all of it: the reason is longer than 65,536 bytes/);
+    assert.deepEqual([error.retry, error.status, error.message.length < 400], [false, 200, true]);
+  }
+  for (const body of ['words '.repeat(20_000), '\n<html>']) {
+    const place = await server(t, { body });
+    assert.equal((await new OtlpExporter({ ...settings(place.url), resource: {}, gzip: false }, async (data) => data).send(report(10), never())).status, 200);
+  }
+});
+
+test('what a server repeats of credentials that stand in a header, or in a query, is not shown either', async (t) => {
+  const password = 'pass:word/+é';
+  const basic = Buffer.from(`someone:${password}`).toString('base64');
+  const cases = [
+    [{ headers: { Authorization: 'Bearer geheim4711token' } }, '', ['geheim4711token']],
+    [{ headers: { authorization: `Basic ${basic}` } }, '', [basic, password, 'someone', `someone:${password}`]],
+    [{ headers: { 'X-Api-Key': 'Token   geheim4711' } }, '', ['geheim4711']],
+    [{ headers: { Cookie: 'a=geheim4711geheim; session=session4711session' } }, '', ['geheim4711geheim', 'session4711session']],
+    [{ basicAuth: { user: 'someone', password } }, '', [basic, password, `someone:${password}`]],
+    [{}, '?key=p@ss!+w(ord)~x', ['p@ss! w(ord)~x', 'p@ss!+w(ord)~x', 'p%40ss%21+w%28ord%29%7Ex', 'p%40ss!%20w(ord)~x']],
+    [{}, '?key=ab%2fcd%2Fef', ['ab%2fcd%2fef', 'ab%2Fcd%2Fef', 'ab/cd/ef', 'ab%2fcd%2Fef']],
+    [{}, '?key=ab%2fcd%2Fef%e4', ['ab%2fcd%2Fef%e4']],
+  ];
+  const place = await server(t);
+  for (const [how, query, secrets] of cases) {
+    for (const secret of secrets) {
+      place.behave({ status: 401, body: `no: ${secret}, really` });
+      for (const exporter of [http(`${place.url}/${query}`, how), new PyroscopeExporter(settings(`${place.url}/${query}`, how))]) {
+        const { message } = await failure(exporter.send(report(10), never()));
+        assert.match(message, /: no: \*\*\*, really$/, `${secret} ${JSON.stringify(how)}`);
+      }
+    }
+    // As the request has them.
+    place.behave({ status: 401, body: 'x' });
+    await failure(new PyroscopeExporter(settings(`${place.url}/${query}`, how)).send(report(10), never()));
+    const { path, headers } = place.requests.at(-1);
+    place.behave({ status: 401, body: `${path.replace(/&name=.*/, '')} ${headers.authorization ?? ''}` });
+    const { message } = await failure(new PyroscopeExporter(settings(`${place.url}/${query}`, how)).send(report(10), never()));
+    for (const secret of secrets) assert.ok(!message.includes(secret), message);
   }
 });
 
@@ -199,6 +343,24 @@ test('pyroscope: the series, the seconds, and the form', async (t) => {
   });
   assert.equal(headers['x-scope-orgid'], 'me');
   assert.ok(body.includes('name="profile"') && body.length > 300_000);
+});
+
+test('a server that asks for a token or a password takes who has it, and nobody else is tried again', async (t) => {
+  const data = buildProfile({ stacks: [{ stack: ['work /a.js:1'], values: [1, 10, 10] }], timeNanos: BigInt(Date.now() - 1_000) * 1_000_000n, periodType: ['cpu', 'nanoseconds'], period: 1e6 });
+  const one = report();
+  const whole = { ...one, profile: { ...one.profile, data, startTimeNanos: BigInt(Date.now() - 1_000) * 1_000_000n, endTimeNanos: BigInt(Date.now()) * 1_000_000n } };
+  for (const [guard, right, wrong] of [
+    [{ bearer: 'only-for-servers-4711' }, { bearerToken: 'only-for-servers-4711' }, { bearerToken: 'another' }],
+    [{ bearer: 'only-for-servers-4711' }, { headers: { authorization: 'Bearer only-for-servers-4711' } }, {}],
+    [{ basic: 'me:pass%word:x@y' }, { basicAuth: { user: 'me', password: 'pass%word:x@y' } }, { basicAuth: { user: 'me', password: 'other' } }],
+  ]) {
+    const place = await startPyroscope(guard);
+    t.after(() => place.stop());
+    const error = await failure(new PyroscopeExporter(settings(place.url, wrong)).send(whole, never()));
+    assert.deepEqual([error.status, error.retry, place.pushes.length], [401, false, 0]);
+    assert.equal((await new PyroscopeExporter(settings(place.url, right)).send(whole, never())).status, 200);
+    assert.equal(place.pushes.length, 1);
+  }
 });
 
 test('large bodies come in slices, and the event loop has its turn between those that are encoded', async () => {

@@ -15,6 +15,8 @@ export function fakeNative(beside = undefined) {
   const shared = beside?.registry() ?? {};
   const calls = [];
   let running = false;
+  /** What the pool has made and nobody has fetched. */
+  let finished;
   let clock = 1_700_000_000_000_000_000n;
   let fork = { forked: false, generation: 0, pid: 4_000, parentPid: 1, late: false, worker: false, forkingThread: false, forkedAtMonotonicNanos: 0n };
   let done = [];
@@ -78,7 +80,15 @@ export function fakeNative(beside = undefined) {
     async rotate() {
       here();
       calls.push(['rotate']);
-      return fake.serialize();
+      return fake.inPool();
+    },
+    takeFinished() {
+      here();
+      calls.push(['takeFinished']);
+      const taken = finished;
+      finished = undefined;
+      if (taken?.failure) throw taken.failure;
+      return taken?.profile ?? null;
     },
     rotateSync() {
       here();
@@ -91,7 +101,7 @@ export function fakeNative(beside = undefined) {
       calls.push(['stop']);
       if (!running) throw nativeError('ERR_PRONGHORN_NOT_STARTED');
       running = false;
-      return fake.serialize();
+      return fake.inPool();
     },
     stopSync() {
       here();
@@ -100,12 +110,16 @@ export function fakeNative(beside = undefined) {
       if (fake.nextFailure) throw fake.nextFailure;
       return fake.profile();
     },
-    async serialize() {
-      const failure = fake.nextFailure;
+    /** The work is done at once; its promise waits for the gate. */
+    async inPool() {
+      const mine = fake.nextFailure ? { failure: fake.nextFailure } : { profile: fake.profile() };
       fake.nextFailure = undefined;
+      finished = mine;
       await fake.gate;
-      if (failure) throw failure;
-      return fake.profile();
+      if (finished !== mine) return null;
+      finished = undefined;
+      if (mine.failure) throw mine.failure;
+      return mine.profile;
     },
     profile() {
       const startTimeNanos = clock;

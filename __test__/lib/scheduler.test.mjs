@@ -12,6 +12,7 @@ function setup({ periodMs = 60_000, chance = 0, tookMs = 0 } = {}) {
   const time = fakeTime();
   time.chance = chance;
   const log = [];
+  const here = [];
   const world = { failed: false, collectedSince: 0, failRotation: false, throwing: undefined, tookMs, joined: true };
   let sequence = 0;
   let rotating = 0;
@@ -29,12 +30,13 @@ function setup({ periodMs = 60_000, chance = 0, tookMs = 0 } = {}) {
         const end = () => {
           rotating -= 1;
           if (world.failRotation) reject(new Error('lost'));
-          else resolve(profile);
+          else resolve(world.taken ? undefined : profile);
         };
         if (world.tookMs > 0) time.after(world.tookMs, end);
         else end();
       });
     },
+    deliverHere: (profile) => here.push(`${time.now()} ${profile.sequence}`),
     deliver(profile) {
       if (world.throwing === 'deliver') throw new Error('cannot deliver');
       log.push(`${time.now()} deliver ${profile.sequence}`);
@@ -42,7 +44,7 @@ function setup({ periodMs = 60_000, chance = 0, tookMs = 0 } = {}) {
     fail: (error) => log.push(`fail ${error.message}`),
   };
   const scheduler = new Scheduler({ periodMs, what, time, join: () => () => (world.joined = false) });
-  return { time, log, world, scheduler };
+  return { time, log, here, world, scheduler };
 }
 
 test('the first rotation comes after one period, the others one period after each other', async () => {
@@ -126,6 +128,37 @@ test('stop() delivers what waits at once, without a jitter, and leaves no timer'
   assert.deepEqual([time.waits(), world.joined], [[], false]);
   await time.pass(200_000);
   assert.equal(log.length, 2);
+});
+
+test('the jitter is for servers: others have a profile at once, and each has it once', async () => {
+  const { time, log, here, scheduler } = setup({ chance: 0.5, tookMs: 700 });
+  scheduler.begin();
+  await time.pass(61_000);
+  assert.deepEqual([here, log], [['60700 0'], ['60000 rotate']]);
+  await time.pass(60_000);
+  scheduler.stop();
+  assert.deepEqual(here, ['60700 0', '120700 1']);
+});
+
+test('flush() delivers what waits, once, and the next rotation comes when it would have come', async () => {
+  const { time, log, scheduler } = setup({ chance: 0.9 });
+  scheduler.flush();
+  scheduler.begin();
+  scheduler.flush();
+  await time.pass(61_000);
+  scheduler.flush();
+  scheduler.flush();
+  assert.deepEqual(log, ['60000 rotate', '61000 deliver 0']);
+  await time.pass(59_000);
+  assert.deepEqual(log.slice(2), ['120000 rotate']);
+});
+
+test('a profile that was delivered otherwise, at the end of a process, is not delivered again', async () => {
+  const { time, log, here, world, scheduler } = setup();
+  world.taken = true;
+  scheduler.begin();
+  await time.pass(130_000);
+  assert.deepEqual([here, log], [[], ['60000 rotate', '120000 rotate']]);
 });
 
 test('stop() during a rotation: its profile is delivered when it comes, at once', async () => {

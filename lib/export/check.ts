@@ -19,9 +19,17 @@ export function record(path: string, value: unknown, known: readonly string[]): 
   return value as Record<string, unknown>;
 }
 
-export function text(path: string, value: unknown): string | undefined {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
-  throw new InvalidOptionError(path, value, 'a string that is not empty');
+/** @param shown what an error shows in its place */
+export function text(path: string, value: unknown, shown = value): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string' || value === '') throw new InvalidOptionError(path, value === '' ? value : shown, 'a string that is not empty');
+  return wellFormed(path, value, shown);
+}
+
+/** Half of a character cannot be sent to anybody. */
+function wellFormed(path: string, value: string, shown: unknown): string {
+  if (/\p{Surrogate}/u.test(value)) throw new InvalidOptionError(path, shown, 'well-formed text, without lone surrogates');
+  return value;
 }
 
 export function required<T>(path: string, value: T | undefined, allowed: string): T {
@@ -35,21 +43,29 @@ export function integer(path: string, value: unknown, min: number, max: number, 
   throw new InvalidOptionError(path, value, `an integer from ${min.toLocaleString('en-US')} to ${max.toLocaleString('en-US')}`);
 }
 
-/** Names with texts. */
-export function texts(path: string, value: unknown): Record<string, string> {
+/**
+ * Names with texts.
+ *
+ * @param shows whether errors may show what stands there
+ */
+export function texts(path: string, value: unknown, { shows = true } = {}): Record<string, string> {
   if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InvalidOptionError(path, typeof value === 'string' ? HIDDEN : value, 'an object of strings');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InvalidOptionError(path, typeof value === 'object' ? value : HIDDEN, 'an object of strings');
   for (const [name, one] of Object.entries(value)) {
-    if (typeof one !== 'string') throw new InvalidOptionError(`${path}.${name}`, one, 'a string');
+    const shown = shows ? one : HIDDEN;
+    if (typeof one !== 'string') throw new InvalidOptionError(`${path}.${name}`, shown, 'a string');
+    wellFormed(path, name, HIDDEN);
+    wellFormed(`${path}.${name}`, one, shown);
   }
   return { ...(value as Record<string, string>) };
 }
 
 export function headers(path: string, value: unknown): Record<string, string> {
-  const all = texts(path, value);
+  const all = texts(path, value, { shows: false });
   for (const [name, one] of Object.entries(all)) {
     if (!/^[!#$%&'*+.^_`|~0-9a-zA-Z-]+$/.test(name)) throw new InvalidOptionError(path, HIDDEN, 'an object whose names are those of headers');
-    if (/^(content-length|transfer-encoding|connection|host)$/i.test(name)) throw new InvalidOptionError(`${path}.${name}`, HIDDEN, 'left to the exporter');
+    // The body is the exporter's, so what it is, and how it is packed, is, too.
+    if (/^(content-length|content-type|content-encoding|transfer-encoding|connection|host|expect|upgrade)$/i.test(name)) throw new InvalidOptionError(`${path}.${name}`, HIDDEN, 'left to the exporter');
     headerText(`${path}.${name}`, one);
   }
   return all;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { profileName, writeAtomically, writeAtomicallySync } from '../files.js';
 import type { Profile } from '../profile.js';
+import { isAbandoned, isTemporary } from '../temporary-file.js';
 import { ExportError, type Exporter, type Report, type Sent } from './exporter.js';
 
 /** How a folder is used. */
@@ -21,18 +22,23 @@ export interface FileSettings {
   readonly maxBytes: number;
 }
 
-/** Ours, and those that `register` writes. */
-const OURS = /^CPU\.\d{8}\.\d{6}\.\d+\.(\d+)(?:\.[0-9a-f]{8})?\.pb\.gz$/;
+/** Ours, and those that `register` writes: those have no runtime id, and their number is only the first that was free. */
+const OURS = /^CPU\.\d{8}\.\d{6}\.\d+\.(\d+)(?:\.([0-9a-f]{8}))?\.pb\.gz$/;
 
 interface Stored {
   readonly path: string;
   /** When it was written, in milliseconds since the epoch: names are in local time, which repeats an hour every autumn. */
   readonly when: number;
+  /** Whose it is; undefined if its number says nothing. */
+  readonly runtimeId: string | undefined;
   readonly sequence: number;
   readonly bytes: number;
 }
 
-const writtenAt = promisify(stat);
+/** What stat(2) tells of a file; nothing if somebody has deleted it in between. */
+type Found = { readonly size: number; readonly mtimeMs: number } | undefined;
+
+const look = promisify(stat);
 const list = promisify(readdir);
 const remove = promisify(rm);
 
@@ -48,35 +54,44 @@ export class FileExporter implements Exporter {
     this.#hasThreadPool = hasThreadPool;
   }
 
-  async send(report: Report): Promise<Sent> {
+  async send(report: Report, signal: AbortSignal): Promise<Sent> {
     const { profile } = report;
     if (!this.#hasThreadPool()) return this.sendSync(report);
-    const path = await writeAtomically(this.#pathOf(profile), profile.data, cannotWrite);
-    await this.#tidy();
+    const path = await writeAtomically(this.#pathOf(profile), profile.data, cannotWrite, signal);
+    await this.#tidy(path);
     return { bytes: profile.data.length, path };
   }
 
   sendSync({ profile }: Report): Sent {
-    const { directory } = this.#settings;
     try {
       const path = writeAtomicallySync(this.#pathOf(profile), profile.data);
-      const names = readdirSync(directory).filter((name) => OURS.test(name));
-      const all = names.map((name) => stored(directory, name, statSync(join(directory, name), { throwIfNoEntry: false })));
-      for (const old of this.#surplus(all)) rmSync(old.path, { force: true });
+      this.#tidySync(path);
       return { bytes: profile.data.length, path };
     } catch (error) {
       throw cannotWrite(error);
     }
   }
 
-  /** One file after the other: a thousand at once would keep the application's own files waiting. What cannot be looked at or removed is left to the next time. */
-  async #tidy(): Promise<void> {
+  #tidySync(written: string): void {
     const { directory } = this.#settings;
-    const all: (Stored | undefined)[] = [];
-    for (const name of await list(directory).catch(() => [])) {
-      if (OURS.test(name)) all.push(stored(directory, name, await writtenAt(join(directory, name)).catch(() => undefined)));
+    try {
+      const found = readdirSync(directory)
+        .filter(concernsUs)
+        .map((name): [string, Found] => [name, statSync(join(directory, name), { throwIfNoEntry: false })]);
+      for (const old of this.#surplus(found, written)) rmSync(old, { force: true });
+    } catch {
+      // The profile is there. What cannot be looked at or removed is left to the next time.
     }
-    for (const old of this.#surplus(all)) await remove(old.path, { force: true }).catch(() => undefined);
+  }
+
+  /** One file after the other: a thousand at once would keep the application's own files waiting. What cannot be looked at or removed is left to the next time. */
+  async #tidy(written: string): Promise<void> {
+    const { directory } = this.#settings;
+    const found: [string, Found][] = [];
+    for (const name of await list(directory).catch(() => [])) {
+      if (concernsUs(name)) found.push([name, await look(join(directory, name)).catch(() => undefined)]);
+    }
+    for (const old of this.#surplus(found, written)) await remove(old, { force: true }).catch(() => undefined);
   }
 
   #pathOf({ startTime, processId, sequence, runtimeId }: Profile): string {
@@ -84,16 +99,25 @@ export class FileExporter implements Exporter {
     return join(this.#settings.directory, name.replace(/\.pb\.gz$/, `.${runtimeId.slice(0, 8)}.pb.gz`));
   }
 
-  /** The oldest, as many as are too many. The newest stays whatever its size. */
-  #surplus(all: readonly (Stored | undefined)[]): Stored[] {
-    const { maxFiles, maxBytes } = this.#settings;
-    const sorted = all.filter((one) => one !== undefined).sort((a, b) => a.when - b.when || a.sequence - b.sequence);
-    let bytes = sorted.reduce((sum, one) => sum + one.bytes, 0);
-    let count = sorted.length;
+  /** Paths: the oldest, as many as are too many, but never `written`, and what processes that are gone have left unfinished. */
+  #surplus(found: readonly [string, Found][], written: string): string[] {
+    const { directory, maxFiles, maxBytes } = this.#settings;
+    const now = Date.now();
     const surplus = [];
-    for (const one of sorted) {
-      if (count <= 1 || (count <= maxFiles && bytes <= maxBytes)) break;
-      surplus.push(one);
+    const whole: Stored[] = [];
+    for (const [name, file] of found) {
+      if (file === undefined) continue;
+      const path = join(directory, name);
+      const [, sequence, runtimeId] = OURS.exec(name) ?? [];
+      if (sequence !== undefined) whole.push({ path, when: file.mtimeMs, runtimeId, sequence: Number(sequence), bytes: file.size });
+      else if (isAbandoned(name, now - file.mtimeMs)) surplus.push(path);
+    }
+    let bytes = whole.reduce((sum, one) => sum + one.bytes, 0);
+    let count = whole.length;
+    for (const one of oldestFirst(whole)) {
+      if (count <= maxFiles && bytes <= maxBytes) break;
+      if (one.path === written) continue;
+      surplus.push(one.path);
       count -= 1;
       bytes -= one.bytes;
     }
@@ -101,11 +125,24 @@ export class FileExporter implements Exporter {
   }
 }
 
-/** @param found undefined if another process has deleted it in between */
-function stored(directory: string, name: string, found: { size: number; mtimeMs: number } | undefined): Stored | undefined {
-  const sequence = OURS.exec(name)?.[1];
-  if (sequence === undefined || found === undefined) return undefined;
-  return { path: join(directory, name), when: found.mtimeMs, sequence: Number(sequence), bytes: found.size };
+function concernsUs(name: string): boolean {
+  return OURS.test(name) || isTemporary(name);
+}
+
+/**
+ * By the time that they were written; but of one process by their numbers, since the clock may have been set back between two of them: what is dated later than
+ * a later profile of its process counts as old as that one.
+ */
+function oldestFirst(all: readonly Stored[]): Stored[] {
+  const ofProcess = new Map<string, number>();
+  const written = new Map<Stored, number>();
+  for (const one of [...all].sort((a, b) => b.sequence - a.sequence)) {
+    const later = one.runtimeId === undefined ? undefined : ofProcess.get(one.runtimeId);
+    const when = Math.min(one.when, later ?? one.when);
+    if (one.runtimeId !== undefined) ofProcess.set(one.runtimeId, when);
+    written.set(one, when);
+  }
+  return [...all].sort((a, b) => written.get(a)! - written.get(b)! || a.sequence - b.sequence);
 }
 
 /** A full disk may have room again; a folder that is no folder stays one. */

@@ -57,15 +57,30 @@ function certificates(env: Env): CertificateFiles {
   return files;
 }
 
-/** Names of the resource: OTEL_RESOURCE_ATTRIBUTES without service.name, which is the service's. */
-export function otelResource(env: Env): Record<string, string> {
-  const { 'service.name': _, ...others } = pairs('OTEL_RESOURCE_ATTRIBUTES', env);
-  return others;
+/** What OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say. */
+export interface OtelResource {
+  /** What the service is called. */
+  readonly service: string | undefined;
+  /** All others. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Why nothing of OTEL_RESOURCE_ATTRIBUTES counts: a sentence for people. */
+  readonly problem: string | undefined;
 }
 
-/** What the service is called by them. */
-export function otelService(env: Env): string | undefined {
-  return env['OTEL_SERVICE_NAME'] || pairs('OTEL_RESOURCE_ATTRIBUTES', env)['service.name'] || undefined;
+/** Reads them. A list with an error in it is discarded as a whole, and reported, as the specification of the resource demands: nobody's profiling is to fail by it. */
+export function otelResource(env: Env): OtelResource {
+  const named = env['OTEL_SERVICE_NAME'] || undefined;
+  try {
+    const { 'service.name': service, ...attributes } = pairs('OTEL_RESOURCE_ATTRIBUTES', env);
+    return { service: named ?? (service || undefined), attributes, problem: undefined };
+  } catch {
+    return { service: named, attributes: {}, problem: 'OTEL_RESOURCE_ATTRIBUTES is ignored: it must be a list key=value,key=value with percent-encoded values' };
+  }
+}
+
+/** Whether OTEL_SDK_DISABLED says that nothing is to be sent. Any other value than "true" means no, as the specification says. */
+export function otelDisabled(env: Env): boolean {
+  return env['OTEL_SDK_DISABLED']?.trim().toLowerCase() === 'true';
 }
 
 /**

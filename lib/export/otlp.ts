@@ -63,18 +63,24 @@ export class OtlpExporter implements Exporter {
 /**
  * What a partial success says: `ExportProfilesServiceResponse { partial_success = 1 { rejected_profiles = 1; error_message = 2 } }`. The protocol forbids to send
  * it again. A server that has no objection answers with an empty message, or warns without rejecting anything.
+ *
+ * @param isCut whether it is only the beginning of the answer
  */
-function rejection(answer: Buffer): string | undefined {
+function rejection(answer: Buffer, isCut: boolean): string | undefined {
   try {
     for (const response = new MessageReader(answer); response.next(); ) {
       if (response.field !== 1) response.skip();
       else return rejected(response.message());
     }
   } catch {
-    // No such message: some proxies answer in words.
+    // A message that is longer than anybody reads can only be an objection. Anything else is none: some proxies answer in words.
+    if (isCut && answer[0] === PARTIAL_SUCCESS) return `the reason is longer than ${answer.length.toLocaleString('en-US')} bytes`;
   }
   return undefined;
 }
+
+/** The first byte of an answer with a partial success: field 1, with its length. No text begins with it but an empty line. */
+const PARTIAL_SUCCESS = 0x0a;
 
 function rejected(partial: MessageReader): string | undefined {
   let [count, message]: [number, string] = [0, ''];

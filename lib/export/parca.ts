@@ -5,8 +5,9 @@
  * Parca drops the labels of samples, so what tells processes apart stands in the series. Threads are not told apart there.
  */
 import type { Exporter, Report, Sent } from './exporter.js';
+import { seriesLabels } from './series.js';
 import { base64Slices } from './slices.js';
-import { type HttpSettings, HttpTarget, seriesLabels } from './target.js';
+import { type HttpSettings, HttpTarget } from './target.js';
 
 /** What stands in the JSON where the profile goes. */
 const PLACE = '@';

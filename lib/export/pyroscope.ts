@@ -4,12 +4,14 @@
  */
 import type { Exporter, Report, Sent } from './exporter.js';
 import { randomId } from '../random-id.js';
+import { PYROSCOPE_AGE_MS, seriesLabels } from './series.js';
 import { slices } from './slices.js';
-import { type HttpSettings, HttpTarget, seriesLabels, unixSeconds } from './target.js';
+import { type HttpSettings, HttpTarget, unixSeconds } from './target.js';
 
 /** See the module documentation. */
 export class PyroscopeExporter implements Exporter {
   readonly name = 'pyroscope';
+  readonly longestAgeMs = PYROSCOPE_AGE_MS;
   readonly #target: HttpTarget;
 
   constructor(settings: HttpSettings) {

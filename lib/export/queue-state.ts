@@ -37,8 +37,16 @@ export interface QueueStats {
 /** One profile that waits. */
 export interface Entry {
   readonly report: Report;
-  readonly since: number;
+  /** When nobody will want it any more, on the clock of the queue. */
+  readonly until: number;
   failures: number;
+}
+
+/** A pause after a failure. */
+export interface Pause {
+  readonly cancel: Cancel;
+  /** Until when the place has asked to be left alone, on the clock of the queue; undefined if it has not. */
+  readonly askedUntil: number | undefined;
 }
 
 export interface State {
@@ -46,8 +54,10 @@ export interface State {
   readonly counters: Omit<QueueStats, 'waiting' | 'waitingBytes'>;
   /** The attempt under way. */
   attempt: AbortController | undefined;
-  /** The end of the pause after a failure. */
-  pause: Cancel | undefined;
+  /** The pause after a failure. */
+  pause: Pause | undefined;
+  /** Attempts that have failed since the place last answered in any other way: what the pauses grow by, since a place that is down is down for every profile. */
+  failuresInARow: number;
   /** The end of the patience with an attempt. */
   patience: Cancel;
   /** Once it is being closed: until when, and what to do when nothing is left. */
@@ -66,8 +76,14 @@ export const fresh = (): State => ({
   counters: { exported: 0, exportedBytes: 0, failures: 0, retries: 0, dropped: 0, sendMaxNanos: 0 },
   attempt: undefined,
   pause: undefined,
+  failuresInARow: 0,
   patience: nothing,
   closing: undefined,
   closed: nothing,
   left: [],
 });
+
+/** The size of their data. */
+export function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.report.profile.data.length, 0);
+}

@@ -6,11 +6,12 @@
  * finds that its state is not the current one and does nothing. In a child nothing is queued, and nothing of the parent's is sent.
  */
 import { debuglog } from 'node:util';
-import { type DropReason, type ExportMessage, publishExport } from '../channels.js';
+import { type DropReason, type ExportMessage, publishError, publishExport } from '../channels.js';
+import { fromNative } from '../errors.js';
 import type { ForkComponent, Reset } from '../fork/component.js';
 import type { Time } from '../time.js';
-import { type Exporter, type ExportError, exportError, type Report, type Sent } from './exporter.js';
-import { type Entry, fresh, type Limits, type QueueStats, type State } from './queue-state.js';
+import { type Exporter, type ExportError, exportError, type Report, type Sent, sentNow, sentOf } from './exporter.js';
+import { bytesOf, type Entry, fresh, type Limits, type QueueStats, type State } from './queue-state.js';
 import { backoffMs } from './retry.js';
 
 const debug = debuglog('pronghorn');
@@ -21,6 +22,8 @@ export interface QueueSetup {
   /** What events and statistics call it. */
   readonly place: string;
   readonly limits: Limits;
+  /** Whether closeSync() is to tell what an earlier close() has given up, too. Else that would be kept for nobody. */
+  readonly keepsLeft: boolean;
   readonly time: Time;
   /** Takes it into the chain; returns a function that takes it out. */
   join(component: ForkComponent): () => void;
@@ -47,25 +50,30 @@ export class ExportQueue implements ForkComponent {
     return { ...counters, waiting: entries.length, waitingBytes: bytesOf(entries) };
   }
 
-  /** Takes a profile in; what there is no room for any more, the oldest first, is dropped. */
-  push(report: Report): void {
+  /**
+   * Takes a profile in; what there is no room for any more, the oldest first, is dropped.
+   *
+   * @param begin whether to begin sending it; not at the end of a process, where an attempt comes to nothing and sendNow() follows
+   */
+  push(report: Report, { begin = true } = {}): void {
     const { entries, attempt } = this.#state;
-    entries.push({ report, since: this.#setup.time.now(), failures: 0 });
+    entries.push(this.#entry(report));
     // One that is on its way may have arrived by the time it would be dropped, so it is not counted.
     const first = attempt === undefined ? 0 : 1;
     while (entries.length - first > 1 && this.#isFull(entries.slice(first))) this.#drop(first, 'full', undefined);
-    this.#next();
+    if (begin) this.#next();
   }
 
   /** Counts and announces a profile that nobody is to have. */
   refuse(report: Report): void {
-    this.#state.entries.push({ report, since: this.#setup.time.now(), failures: 0 });
+    this.#state.entries.push(this.#entry(report));
     this.#drop(this.#state.entries.length - 1, 'collector failed', undefined);
   }
 
   /**
-   * Waits until nothing waits any more, at most until the deadline; then gives up what is left. A pause after failures is cut short, and there are
-   * further attempts as long as there is time for them. The queue has left the chain then.
+   * Waits until nothing waits any more, at most until the deadline; then gives up what is left. A pause of our own after failures is cut short, and there are
+   * further attempts as long as there is time for them. A pause that the place has asked for is kept; where it ends after the deadline, all that waits is given
+   * up at once. The queue has left the chain then.
    *
    * @param deadlineMs from now
    */
@@ -77,18 +85,23 @@ export class ExportQueue implements ForkComponent {
         state.closing = { until: time.now() + deadlineMs, end: resolve };
         // Keeps the process alive: the last profile is what people wait for.
         state.closed = time.deadline(deadlineMs, resolve);
-        state.pause?.();
-        state.pause = undefined;
-        this.#next();
+        this.#cutPause(state, state.closing.until);
       });
     }
     if (this.#state === state) this.#end();
   }
 
-  /** Gives up what is left, at once, and leaves the chain. Returns all that was given up so, also by an earlier close(). */
+  /** Gives up what is left, at once, and leaves the chain. Returns all that was given up so: also by an earlier close(), if it was to be kept, but once. */
   closeSync(): readonly Report[] {
+    const all = [...this.#state.left, ...this.waiting()];
     this.#end();
-    return this.#state.left;
+    this.#state.left.length = 0;
+    return all;
+  }
+
+  /** What waits now, the one being sent included. */
+  waiting(): readonly Report[] {
+    return this.#state.entries.map(({ report }) => report);
   }
 
   /** Whether this exporter can send on the calling thread. */
@@ -104,7 +117,7 @@ export class ExportQueue implements ForkComponent {
       const entry = entries[0]!;
       const began = this.#setup.time.now();
       try {
-        this.#arrived(entry, this.#setup.exporter.sendSync!(entry.report), began);
+        this.#arrived(entry, sentNow(this.#setup.exporter.sendSync!(entry.report), entry.report), began);
       } catch (error) {
         this.#failed(entry, exportError(this.place, error));
         // It waits, and those behind it wait for it.
@@ -129,9 +142,9 @@ export class ExportQueue implements ForkComponent {
 
   #end(): void {
     this.#interrupt();
-    const { closing, closed, entries } = this.#state;
+    const { closing, closed } = this.#state;
     closed();
-    while (entries.length > 0) this.#drop(0, 'stopped', undefined);
+    this.#giveUpAll();
     closing?.end();
     this.#leave();
   }
@@ -139,12 +152,21 @@ export class ExportQueue implements ForkComponent {
   /** Ends what is under way; it begins again, if it does, with the next attempt. */
   #interrupt(): void {
     const state = this.#state;
-    state.pause?.();
+    state.pause?.cancel();
     state.pause = undefined;
     state.patience();
     const { attempt } = state;
     state.attempt = undefined;
     attempt?.abort();
+  }
+
+  /** A period's own length is a part of its age where the place counts from its start. */
+  #entry(report: Report): Entry {
+    const { exporter, limits, time } = this.#setup;
+    const { longestAgeMs } = exporter;
+    const { profile } = report;
+    const most = longestAgeMs === undefined ? Infinity : longestAgeMs - Number(profile.endTimeNanos - profile.startTimeNanos) / 1e6;
+    return { report, until: time.now() + Math.min(limits.maxAgeMs, most), failures: 0 };
   }
 
   #isFull(waiting: readonly Entry[]): boolean {
@@ -170,7 +192,7 @@ export class ExportQueue implements ForkComponent {
     const sent = new Promise<Sent>((resolve) => resolve(exporter.send(entry.report, attempt.signal)));
     state.counters.sendMaxNanos = Math.max(state.counters.sendMaxNanos, Math.round((time.now() - began) * 1e6));
     sent.then(
-      (how) => this.#over(state, attempt, () => this.#arrived(entry, how, began)),
+      (how) => this.#over(state, attempt, () => this.#arrived(entry, sentOf(how, entry.report), began)),
       (error: unknown) => this.#over(state, attempt, () => this.#failed(entry, exportError(this.place, error))),
     );
   }
@@ -180,8 +202,13 @@ export class ExportQueue implements ForkComponent {
     if (!this.#setup.time.inOwnProcess() || this.#state !== state || state.attempt !== attempt) return;
     state.attempt = undefined;
     state.patience();
-    goOn();
-    this.#next();
+    try {
+      goOn();
+      this.#next();
+    } catch (error) {
+      // Nobody waits for this promise: what is thrown here would end the program.
+      publishError({ error: fromNative(error) });
+    }
   }
 
   #giveUp(entry: Entry): void {
@@ -195,6 +222,7 @@ export class ExportQueue implements ForkComponent {
   #arrived(entry: Entry, sent: Sent, began: number): void {
     const { entries, counters } = this.#state;
     entries.shift();
+    this.#state.failuresInARow = 0;
     counters.exported += 1;
     counters.exportedBytes += sent.bytes;
     const durationMs = this.#setup.time.now() - began;
@@ -202,23 +230,58 @@ export class ExportQueue implements ForkComponent {
   }
 
   #failed(entry: Entry, error: ExportError): void {
-    const { time, limits } = this.#setup;
+    const { time } = this.#setup;
     const state = this.#state;
     entry.failures += 1;
     state.counters.failures += 1;
-    if (!error.retry) return this.#drop(0, 'refused', error);
+    if (!error.retry) {
+      state.failuresInARow = 0;
+      return this.#drop(0, 'refused', error);
+    }
+    state.failuresInARow += 1;
     const now = time.now();
-    const left = entry.since + limits.maxAgeMs - now;
-    if (left <= 0) return this.#drop(0, 'too old', error);
+    const left = entry.until - now;
+    const askedMs = Math.max(0, Number(error.retryAfterMs) || 0);
+    if (left <= 0) {
+      this.#drop(0, 'too old', error);
+      const [next] = state.entries;
+      if (askedMs > 0 && next !== undefined) this.#pause(state, Math.max(0, Math.min(askedMs, next.until - now)), askedMs);
+      return;
+    }
     // A server that asks for more than the queue's patience is asked once more at the end of it.
-    const pauseMs = Math.min(Math.max(backoffMs(entry.failures, time.random()), error.retryAfterMs ?? 0), left);
-    if (state.closing !== undefined && now + pauseMs >= state.closing.until) return this.#drop(0, 'stopped', error);
-    state.pause = time.after(pauseMs, () => {
+    const pauseMs = Math.min(Math.max(backoffMs(state.failuresInARow, time.random()), askedMs), left);
+    if (state.closing !== undefined && now + pauseMs >= state.closing.until) {
+      this.#drop(0, 'stopped', error);
+      // One that wants to be left alone is not asked to take the others either.
+      if (now + askedMs >= state.closing.until) this.#giveUpAll();
+      return;
+    }
+    this.#pause(state, pauseMs, askedMs);
+    this.#tell(entry, { outcome: 'failed', attempts: entry.failures, error, retryInMs: pauseMs });
+  }
+
+  #cutPause(state: State, until: number): void {
+    const { pause } = state;
+    const askedMs = (pause?.askedUntil ?? 0) - this.#setup.time.now();
+    pause?.cancel();
+    state.pause = undefined;
+    if (askedMs > 0 && pause!.askedUntil! >= until) this.#giveUpAll();
+    if (askedMs > 0 && state.entries.length > 0) this.#pause(state, askedMs, askedMs);
+    else this.#next();
+  }
+
+  /** @param askedMs how long the place has asked for */
+  #pause(state: State, pauseMs: number, askedMs: number): void {
+    const cancel = this.#setup.time.after(pauseMs, () => {
       if (this.#state !== state) return;
       state.pause = undefined;
       this.#next();
     });
-    this.#tell(entry, { outcome: 'failed', attempts: entry.failures, error, retryInMs: pauseMs });
+    state.pause = { cancel, askedUntil: askedMs > 0 ? this.#setup.time.now() + askedMs : undefined };
+  }
+
+  #giveUpAll(): void {
+    while (this.#state.entries.length > 0) this.#drop(0, 'stopped', undefined);
   }
 
   #drop(index: number, reason: DropReason, error: ExportError | undefined): void {
@@ -226,7 +289,7 @@ export class ExportQueue implements ForkComponent {
     const [entry] = entries.splice(index, 1);
     if (entry === undefined) return;
     counters.dropped += 1;
-    if (reason === 'stopped') left.push(entry.report);
+    if (reason === 'stopped' && this.#setup.keepsLeft) left.push(entry.report);
     this.#tell(entry, { outcome: 'dropped', attempts: entry.failures, reason, error });
   }
 
@@ -237,8 +300,4 @@ export class ExportQueue implements ForkComponent {
     debug('export to %s: profile %d %s, attempts: %d%s', this.place, profile.sequence, outcome, attempts, more);
     publishExport({ exporter: this.place, profile, ...how, ...(error?.status === undefined ? {} : { status: error.status }) });
   }
-}
-
-function bytesOf(entries: readonly Entry[]): number {
-  return entries.reduce((sum, entry) => sum + entry.report.profile.data.length, 0);
 }

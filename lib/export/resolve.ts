@@ -6,14 +6,16 @@ import { resolve } from 'node:path';
 import { InvalidOptionError } from '../errors.js';
 import { numberOf } from '../object-numbers.js';
 import { HIDDEN, HOUR_MS, integer, record, required, text, texts } from './check.js';
+import { containerId } from './container.js';
 import type { Exporter } from './exporter.js';
 import { FileExporter } from './file.js';
 import { HttpExporter } from './http.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions, DEFAULT_PERIOD_MS } from './options.js';
-import { type Env, otelResource, otelService, otelTarget } from './otel.js';
+import { type Env, otelDisabled, type OtelResource, otelResource, otelTarget } from './otel.js';
 import { OtlpExporter, type OtlpEncoder } from './otlp.js';
 import { ParcaExporter } from './parca.js';
 import { PyroscopeExporter } from './pyroscope.js';
+import { checkSeries } from './series.js';
 import { serverOf } from './server.js';
 
 /** The options, checked and with defaults. */
@@ -26,6 +28,8 @@ export interface ResolvedContinuous {
   readonly stopTimeoutMs: number;
   /** Two are equal if these are. Only ever compared: secrets stand in it. */
   readonly key: readonly unknown[];
+  /** What does not keep it from running, and people should know: sentences. */
+  readonly problems: readonly string[];
 }
 
 /** What exporters need of the process. */
@@ -55,10 +59,11 @@ export function resolveContinuous(given: ContinuousOptions, tools: ExporterTools
     return undefined;
   }
   if (!Array.isArray(exporters)) throw new InvalidOptionError('exporters', typeof exporters === 'string' ? HIDDEN : exporters, 'an array');
+  const otel = otelResource(tools.env);
   const bounds = record('queue', queue ?? {}, ['maxProfiles', 'maxBytes', 'maxAgeMs']);
   const rest = {
     periodMs: integer('periodMs', given.periodMs, 1_000, HOUR_MS, DEFAULT_PERIOD_MS),
-    service: text('service', given.service) ?? otelService(tools.env) ?? programName(),
+    service: text('service', given.service) ?? otel.service ?? programName(),
     labels: labelsOf(given.labels),
     limits: {
       maxProfiles: integer('queue.maxProfiles', bounds['maxProfiles'], 1, 10_000, 60),
@@ -67,10 +72,17 @@ export function resolveContinuous(given: ContinuousOptions, tools: ExporterTools
     },
     stopTimeoutMs: integer('stopTimeoutMs', given.stopTimeoutMs, 0, HOUR_MS, 5_000),
   };
+  const made = exporters.map((one: unknown, index) => ({ one, exporter: exporterOf(one, `exporters[${index}]`, tools, otel) }));
+  for (const { one } of made) checkSeries(typeOf(one), rest);
+  const isOff = otelDisabled(tools.env) && made.some(({ one }) => typeOf(one) === 'otlp');
   return {
-    exporters: exporters.map((one: unknown, index) => exporterOf(one, `exporters[${index}]`, tools)),
+    exporters: made.filter(({ one }) => !isOff || typeOf(one) !== 'otlp').map(({ exporter }) => exporter),
     ...rest,
     key: [exporters.map(keyOf), sorted(rest)],
+    problems: [
+      ...(otel.problem === undefined ? [] : [otel.problem]),
+      ...(isOff ? ['the otlp exporter sends nothing, since OTEL_SDK_DISABLED is true'] : []),
+    ],
   };
 }
 
@@ -89,9 +101,14 @@ function labelsOf(value: unknown): Record<string, string> {
   return labels;
 }
 
-function exporterOf(given: unknown, path: string, tools: ExporterTools): Exporter {
+/** The kind of an exporter of ours; undefined of any other. */
+function typeOf(given: unknown): unknown {
+  return typeof given === 'object' && given !== null && !isExporter(given) ? (given as { type?: unknown }).type : undefined;
+}
+
+function exporterOf(given: unknown, path: string, tools: ExporterTools, otel: OtelResource): Exporter {
   if (isExporter(given)) return given;
-  const type = typeof given === 'object' && given !== null ? (given as { type?: unknown }).type : undefined;
+  const type = typeOf(given);
   switch (type) {
     case 'file':
       return fileOf(path, given, tools);
@@ -100,7 +117,7 @@ function exporterOf(given: unknown, path: string, tools: ExporterTools): Exporte
     case 'parca':
       return new ParcaExporter(serverOf(path, given));
     case 'otlp':
-      return otlpOf(path, given as Record<string, unknown>, tools);
+      return otlpOf(path, given as Record<string, unknown>, tools, otel);
     case 'http': {
       const { method = 'POST' } = given as { method?: unknown };
       if (method !== 'POST' && method !== 'PUT') throw new InvalidOptionError(`${path}.method`, method, 'one of "POST", "PUT"');
@@ -130,12 +147,13 @@ function fileOf(path: string, given: unknown, { hasThreadPool }: ExporterTools):
 }
 
 /** An address of its own stands for itself: nothing that is meant for another server, a token least of all, goes there. */
-function otlpOf(path: string, given: Record<string, unknown>, { env, encodeOtlp }: ExporterTools): Exporter {
+function otlpOf(path: string, given: Record<string, unknown>, { env, encodeOtlp }: ExporterTools, otel: OtelResource): Exporter {
   const { gzip, ...target } = given['url'] === undefined ? otelTarget(env) : { gzip: true };
-  const headers = { ...('headers' in target ? target.headers : {}), ...texts(`${path}.headers`, given['headers']) };
+  const headers = { ...('headers' in target ? target.headers : {}), ...texts(`${path}.headers`, given['headers'], { shows: false }) };
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const server = serverOf(path, { ...target, ...defined, headers }, ['resource']);
-  const resource = { 'host.name': hostname(), ...otelResource(env), ...texts(`${path}.resource`, given['resource']) };
+  const id = containerId();
+  const resource = { 'host.name': hostname(), ...(id === undefined ? {} : { 'container.id': id }), ...otel.attributes, ...texts(`${path}.resource`, given['resource']) };
   return new OtlpExporter({ ...server, resource, gzip }, encodeOtlp);
 }
 

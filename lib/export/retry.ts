@@ -19,20 +19,25 @@ export function backoffMs(failures: number, random: number): number {
   return random * Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 30));
 }
 
+/** More than anybody waits, and less than a timer can hold. */
+const MOST_ASKED_MS = 365 * 86_400_000;
+/** The dates of RFC 9110, section 5.6.7, but for the last, which has no zone and means GMT. Date.parse() takes numbers and much else for a date. */
+const WITH_ZONE = /^[A-Z][a-z]+, \d.* GMT$/;
+const ASCTIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/;
+
 /**
- * Reads a Retry-After header: a number of seconds, or a date (RFC 9110, section 10.2.3).
+ * Reads a Retry-After header: a number of seconds, or a date in any of the three forms that recipients have to take (RFC 9110, sections 10.2.3 and 5.6.7).
  *
  * @param value the header's value
  * @param nowMs the time since the epoch
- * @returns milliseconds from now, or undefined if it says nothing
+ * @returns milliseconds from now, at most a year, or undefined if it says nothing
  */
 export function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
   const text = value?.trim();
   if (text === undefined || text === '') return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
-  // Only what looks like a date: Date.parse takes numbers and much else for one.
-  const at = /^[A-Z][a-z]+, /.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
+  if (/^\d+$/.test(text)) return Math.min(MOST_ASKED_MS, Number(text) * 1_000);
+  const at = WITH_ZONE.test(text) ? Date.parse(text) : ASCTIME.test(text) ? Date.parse(`${text} GMT`) : Number.NaN;
+  return Number.isNaN(at) ? undefined : Math.min(MOST_ASKED_MS, Math.max(0, at - nowMs));
 }
 
 /** Whether an answer is worth another attempt: too many requests, and a server's own failures. Never another 4xx. */

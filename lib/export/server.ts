@@ -21,16 +21,21 @@ export function serverOf(path: string, given: unknown, extra: readonly string[] 
   const basic = basicOf(`${path}.basicAuth`, basicAuth) ?? userOf(`${path}.url`, parsed);
   const token = secret(`${path}.bearerToken`, bearerToken);
   if (basic !== undefined && token !== undefined) throw new InvalidOptionError(`${path}.bearerToken`, HIDDEN, 'absent where there is a user and a password');
+  const callers = headers(`${path}.headers`, further);
+  const own = Object.keys(callers).find((name) => name.toLowerCase() === 'authorization');
+  if (own !== undefined && (basic !== undefined || token !== undefined)) {
+    throw new InvalidOptionError(`${path}.headers.${own}`, HIDDEN, 'absent where there is a bearerToken, or a user and a password');
+  }
   parsed.username = '';
   parsed.password = '';
   parsed.hash = '';
   return {
     url: parsed,
     timeoutMs: integer(`${path}.timeoutMs`, timeoutMs, 1, HOUR_MS, 10_000),
-    headers: headers(`${path}.headers`, further),
+    headers: callers,
     basicAuth: basic,
     bearerToken: token,
-    tenant: headerText(`${path}.tenant`, text(`${path}.tenant`, tenant)),
+    tenant: headerText(`${path}.tenant`, text(`${path}.tenant`, tenant, HIDDEN)),
     secureContext: secureContext(certificatesOf(path, files, parsed), (name) => `${path}.${name}`),
   };
 }
@@ -46,7 +51,7 @@ function certificatesOf(path: string, given: Record<string, unknown>, { protocol
 function urlOf(path: string, value: unknown): URL {
   const allowed = 'an http: or https: URL';
   // Not shown: there may be a password in it.
-  if (!(value instanceof URL) && (typeof value !== 'string' || !URL.canParse(value))) throw new InvalidOptionError(path, typeof value === 'string' ? HIDDEN : value, allowed);
+  if (!(value instanceof URL) && (typeof value !== 'string' || !URL.canParse(value))) throw new InvalidOptionError(path, value === undefined || typeof value === 'object' ? value : HIDDEN, allowed);
   const url = new URL(value);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new InvalidOptionError(path, HIDDEN, allowed);
   return url;
@@ -63,7 +68,7 @@ function userOf(path: string, { username, password }: URL): { user: string; pass
 function basicOf(path: string, value: unknown): { user: string; password: string } | undefined {
   if (value === undefined) return undefined;
   const { user, password } = record(path, value, ['user', 'password']);
-  const name = required(`${path}.user`, text(`${path}.user`, user), 'a string');
+  const name = required(`${path}.user`, text(`${path}.user`, user, HIDDEN), 'a string');
   if (name.includes(':')) throw new InvalidOptionError(`${path}.user`, HIDDEN, 'a string without a colon');
   return { user: name, password: required(`${path}.password`, secret(`${path}.password`, password), 'a string') };
 }

@@ -3,9 +3,9 @@
  */
 import type { SecureContext } from 'node:tls';
 import { realPid } from '../real-pid.js';
-import { ExportError, type Report, type Sent } from './exporter.js';
+import { ExportError, type Sent } from './exporter.js';
 import { mayRetry, retryAfterMs } from './retry.js';
-import { Secrets } from './secrets.js';
+import { Secrets, secretsOfHeader, secretsOfQuery, secretsOfUser } from './secrets.js';
 import { nextTurn } from './slices.js';
 import { type Answer, moduleFor, shown, upload } from './upload.js';
 
@@ -37,7 +37,7 @@ export interface Protocol {
   /** Which refusals are worth another attempt. By default 429 and all from 500 on. */
   mayRetry?(status: number): boolean;
   /** Why an answer that accepts the request does not accept all of it. */
-  rejection?(body: Buffer): string | undefined;
+  rejection?(body: Buffer, isCut: boolean): string | undefined;
 }
 
 /** Sends requests to one server. */
@@ -56,7 +56,8 @@ export class HttpTarget {
     this.#settings = settings;
     this.#protocol = protocol;
     const basic = basicAuth === undefined ? undefined : encodeBasic(basicAuth);
-    this.#secrets = new Secrets([...Object.values(headers), ...url.searchParams.values(), bearerToken, basicAuth?.password, basic]);
+    const ofUser = basicAuth === undefined ? [] : [...secretsOfUser(basicAuth.user), basicAuth.password, `${basicAuth.user}:${basicAuth.password}`, basic];
+    this.#secrets = new Secrets([...Object.values(headers).flatMap(secretsOfHeader), ...secretsOfQuery(url), bearerToken, ...ofUser]);
   }
 
   /** A URL below the server's own: its path and query stay. */
@@ -79,7 +80,7 @@ export class HttpTarget {
     const bytes = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal, secureContext });
     if (answer.status < 200 || answer.status >= 300) throw this.#refused(url, answer, bytes);
-    const rejection = this.#protocol.rejection?.(answer.body);
+    const rejection = this.#protocol.rejection?.(answer.body, answer.isCut);
     if (rejection === undefined) return { bytes, status: answer.status };
     const why = this.#secrets.hideIn(rejection);
     throw new ExportError(`${this.#name}: ${shown(url)} has not taken all of it: ${why}`, { status: answer.status, retry: false, bytes });
@@ -111,15 +112,4 @@ function encodeBasic({ user, password }: { user: string; password: string }): st
 /** A moment in whole seconds since the epoch. */
 export function unixSeconds(nanos: bigint): string {
   return String(nanos / 1_000_000_000n);
-}
-
-/** Labels that every profile of a process carries to its server, by names that it takes: which process it is, and the caller's, which come last and win. */
-export function seriesLabels({ labels, profile }: Report): Record<string, string> {
-  const all = { process_id: String(profile.processId), runtime_id: profile.runtimeId, ...labels };
-  return Object.fromEntries(Object.entries(all).map(([name, value]) => [labelName(name), value]));
-}
-
-/** What Prometheus takes for the name of a label. Those that begin with two underscores are the servers' own. */
-function labelName(name: string): string {
-  return name.replace(/[^a-zA-Z0-9_]/g, '_').replace(/^_{2,}/, '_').replace(/^(?=\d)|^$/, '_');
 }

@@ -39,10 +39,12 @@ export interface Answer {
   readonly retryAfter: string | undefined;
   /** The beginning of the body. */
   readonly body: Buffer;
+  /** Whether there was more of it. */
+  readonly isCut: boolean;
 }
 
 /** Most of an answer that is read. */
-const MAX_ANSWER_BYTES = 4_096;
+const MAX_ANSWER_BYTES = 65_536;
 
 /** A request under way. */
 interface Open {
@@ -106,12 +108,14 @@ export function upload({ url, method, headers, body, timeoutMs, signal, secureCo
     };
     const answered = (response: IncomingMessage, bytes: Buffer): void => {
       if (!end()) return;
-      resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], body: bytes });
+      resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], body: bytes.subarray(0, MAX_ANSWER_BYTES), isCut: bytes.length > MAX_ANSWER_BYTES });
       request.destroy();
     };
     open.add(entry);
     signal.addEventListener('abort', onAbort, { once: true });
+    const answer: { begun?: IncomingMessage } = {};
     request.on('response', (response) => {
+      answer.begun = response;
       read(response).then(
         (bytes) => answered(response, bytes),
         // A refusal counts also if its reason does not arrive; what was accepted may not have been, so it is sent again.
@@ -121,7 +125,16 @@ export function upload({ url, method, headers, body, timeoutMs, signal, secureCo
         },
       );
     });
-    request.on('error', (error) => fail(new ExportError(`${place} cannot be reached: ${reasonOf(error)}`, { retry: true }, { cause: error })));
+    // To another protocol: an answer that nobody has asked for, and without a body.
+    request.on('upgrade', (response, socket) => {
+      socket.destroy();
+      answered(response, Buffer.alloc(0));
+    });
+    request.on('error', (error) => {
+      // A server that refuses a request before it has read all of it closes the connection, and what is still being written fails. Its answer counts; reading
+      // that comes to its end with the connection.
+      if (answer.begun === undefined) fail(new ExportError(`${place} cannot be reached: ${reasonOf(error)}`, { retry: true }, { cause: error }));
+    });
     const goesOn = (): boolean => realPid() === pid && open.has(entry);
     // Connecting is enough for one turn.
     setImmediate(() => void (goesOn() && write(request, body, goesOn)));
@@ -145,8 +158,12 @@ function make(url: URL, how: Pick<RequestOptions, 'method' | 'headers'> & Secure
   const { hostname, port, pathname, search, protocol } = url;
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   const request = makeRequest({ protocol, hostname: host, port, path: `${pathname}${search}`, agent, ...how });
-  // An upload does not keep the process alive; whoever waits for it does.
-  request.on('socket', (socket) => socket.unref());
+  // An upload does not keep the process alive; whoever waits for it does. Where a name has several addresses each attempt to connect has a handle of its own.
+  request.on('socket', (socket) => {
+    const letGo = (): void => void socket.unref();
+    letGo();
+    for (const event of ['connectionAttempt', 'connect', 'secureConnect']) socket.on(event, letGo);
+  });
   return request;
 }
 
@@ -159,20 +176,22 @@ function write(request: ClientRequest, body: readonly Uint8Array[], goesOn: () =
   }
   request.write(first, (error) => {
     // A request that has ended otherwise reports its error by itself.
-    if (!error) setImmediate(() => void (goesOn() && write(request, others, goesOn)));
+    // Twice, so that the loop polls before more is written: a server that refuses a request early closes the connection right behind its answer, and a write
+    // into a closed connection ends it before anybody has read the answer.
+    if (!error) setImmediate(() => setImmediate(() => void (goesOn() && write(request, others, goesOn))));
   });
 }
 
-/** The beginning of an answer's body. The rest is not waited for. */
+/** The beginning of an answer's body, and a little more if there is more. The rest is not waited for. */
 async function read(response: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response) {
     chunks.push(chunk as Buffer);
     length += (chunk as Buffer).length;
-    if (length >= MAX_ANSWER_BYTES) break;
+    if (length > MAX_ANSWER_BYTES) break;
   }
-  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES);
+  return Buffer.concat(chunks);
 }
 
 /** A URL without what is secret in it: user, password, and the query, where some services want a key. */

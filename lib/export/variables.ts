@@ -96,7 +96,8 @@ export function variableOf(path: string, env: Env): string {
 function list(text: string | undefined): Kind[] {
   const words = (text ?? '').split(',').map((word) => word.trim()).filter((word) => word !== '');
   for (const word of words) {
-    if (!KINDS.includes(word as Kind)) throw new InvalidOptionError('PRONGHORN_EXPORTERS', text, `a list of ${KINDS.join(', ')}`);
+    // A slip may have put an address there, with a password in it: only what looks like a kind is shown.
+    if (!KINDS.includes(word as Kind)) throw new InvalidOptionError('PRONGHORN_EXPORTERS', /^[a-z-]{1,20}$/i.test(word) ? word : HIDDEN, `a list of ${KINDS.join(', ')}`);
   }
   return [...new Set(words)] as Kind[];
 }
@@ -111,6 +112,7 @@ function exporterOf(kind: Kind, env: Env, directory: string): ExporterOptions {
     const [missing, there] = user === undefined ? ['USER', 'PASSWORD'] : ['PASSWORD', 'USER'];
     throw new InvalidOptionError(prefix(kind) + missing, undefined, `set where ${prefix(kind)}${there} is`);
   }
+  if (kind !== 'http' && of('METHOD') !== undefined) throw new InvalidOptionError(`${prefix(kind)}METHOD`, HIDDEN, 'absent', `unknown variable ${prefix(kind)}METHOD: only ${prefix('http')}METHOD has a meaning`);
   const url = of('URL') ?? DEFAULT_URLS[kind];
   if (kind === 'http' && url === undefined) throw new InvalidOptionError('PRONGHORN_HTTP_URL', undefined, 'an http: or https: URL');
   return present({

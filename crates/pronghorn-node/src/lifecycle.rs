@@ -24,13 +24,12 @@ use crate::claim::{self, Claim};
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
 use crate::options::StartOptions;
-use crate::own_work::OwnWork;
-use crate::rotation::{Flush, Flushed, NativeProfile};
+use crate::rotation::{Flush, Flushed, InPool, NativeProfile};
 use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
 
 /// How long an entry that cannot wait for a promise waits for a rotation that is under way.
-const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
+pub(crate) const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
 
 type FailureListener = FunctionRef<FnArgs<(String, String)>, ()>;
 
@@ -310,21 +309,17 @@ fn tell_failure(slot: &ThreadSlot) {
 }
 
 /// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
-/// thread pool.
-#[napi(ts_return_type = "Promise<NativeProfile>")]
-pub fn rotate() -> Result<AsyncTask<OwnWork<Flush>>> {
+/// thread pool. The promise's null: `takeFinished()` has fetched the profile.
+#[napi(ts_return_type = "Promise<NativeProfile | null>")]
+pub fn rotate() -> Result<AsyncTask<InPool>> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new(process)?;
         let waiting = settle::settle();
         process.check()?;
-        Ok(AsyncTask::new(Flush::rotation(
-            claim,
-            session,
-            waiting,
-            Patience::IN_POOL,
-        )))
+        let flush = Flush::rotation(claim, session, waiting, Patience::IN_POOL);
+        Ok(AsyncTask::new(flush.in_pool()))
     })
     .map_err(Into::into)
 }
@@ -343,18 +338,15 @@ pub fn rotate_sync() -> Result<NativeProfile> {
     .map_err(Into::into)
 }
 
-/// Switches the sampler off, then ends the last period; serialized in libuv's thread pool.
-#[napi(ts_return_type = "Promise<NativeProfile>")]
-pub fn stop() -> Result<AsyncTask<OwnWork<Flush>>> {
+/// Switches the sampler off, then ends the last period; serialized in libuv's thread pool. The promise's null: `takeFinished()` has fetched the profile.
+#[napi(ts_return_type = "Promise<NativeProfile | null>")]
+pub fn stop() -> Result<AsyncTask<InPool>> {
     guarded(|| {
         let process = in_own_process()?;
         let claim = Claim::new(process)?;
         let session = end_session(process)?;
-        Ok(AsyncTask::new(Flush::last(
-            claim,
-            session,
-            Patience::IN_POOL,
-        )))
+        let flush = Flush::last(claim, session, Patience::IN_POOL);
+        Ok(AsyncTask::new(flush.in_pool()))
     })
     .map_err(Into::into)
 }

@@ -54,6 +54,11 @@ impl<W: Work> OwnWork<W> {
         &mut self.kept.work
     }
 
+    /// Whose it is.
+    pub(crate) fn process(&self) -> OwnProcess {
+        self.process
+    }
+
     /// On the calling thread.
     pub(crate) fn run(&mut self) -> Result<W::Done, Failure> {
         self.process.check()?;

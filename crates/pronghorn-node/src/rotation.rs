@@ -1,15 +1,16 @@
 //! The part of a rotation that takes time: waiting for other threads, the flip, names for native addresses, encoding and
-//! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends.
+//! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends. What the pool has made is kept until its promise, or the
+//! process's end, fetches it: whichever comes first.
 //!
 //! Fork: a rotation of the parent's is abandoned in the child (own_work.rs).
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{BigInt, Buffer};
+use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
 use napi_derive::napi;
 use pronghorn_recorder::{
-    MappedScript, MappingInfo, NativeLocation, Original, Position, ProfileTime, SerializedProfile,
-    Symbolizer,
+    MappedScript, MappingInfo, NativeLocation, Original, Position, SerializedProfile, Symbolizer,
 };
 use pronghorn_sampler::clock;
 use pronghorn_sampler::settle::Waiting;
@@ -18,8 +19,8 @@ use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 
 use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
-use crate::fork::OwnProcess;
-use crate::lifecycle::Session;
+use crate::fork::{OwnProcess, in_own_process};
+use crate::lifecycle::{LONGEST_ROTATION_NS, Session};
 use crate::own_work::{OwnWork, Work};
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
@@ -27,26 +28,37 @@ use crate::statistics::Stats;
 /// How long a rotation waits for threads that are blocked in native code.
 pub(crate) const PATIENCE_NS: u64 = 50_000_000;
 
-/// Names found for earlier profiles; only ever used by one rotation at a time.
+/// Where the thread pool puts what has come of a rotation, until somebody fetches it.
+type Outcome = Arc<Guarded<Option<Result<Flushed, Failure>>>>;
+
 struct State {
+    /// Names found for earlier profiles; only ever used by one rotation at a time.
     symbolizer: Guarded<Option<ImageSymbolizer>>,
+    /// Of the last rotation in the thread pool. Its promise fetches it, or, where the event loop does not come to that any more, [`take_finished`].
+    outcome: Guarded<Option<Outcome>>,
 }
 
 impl State {
     const fn new() -> Self {
         Self {
             symbolizer: Guarded::new(None),
+            outcome: Guarded::new(None),
         }
     }
 
-    /// What a child starts with. Names of addresses are the same there, but only if nobody was at work on them.
+    /// What a child starts with. Names of addresses are the same there, but only if nobody was at work on them. A profile that nobody has fetched is the
+    /// parent's.
     fn inherited(&self) -> Self {
-        let Self { symbolizer } = self;
+        let Self {
+            symbolizer,
+            outcome: _,
+        } = self;
         let known = symbolizer
             .try_lock()
             .and_then(|mut guard| guard.with(Option::take));
         Self {
             symbolizer: Guarded::new(known),
+            ..Self::new()
         }
     }
 }
@@ -135,7 +147,7 @@ impl Flush {
         process.check()?;
         let fresh = recorder.prepare();
         let period = recorder
-            .flip(fresh, ProfileTime::now())
+            .flip(fresh, clock::Reading::now())
             .map_err(|error| Failure::new(Code::RotationInProgress, error.to_string()))?;
         process.check()?;
         let profile = STATE.get().symbolizer.lock().with(|place| {
@@ -228,6 +240,88 @@ impl Flushed {
     }
 }
 
+/// A rotation, or the flush after a stop, for the thread pool: what comes of it is kept until its promise or [`take_finished`] fetches it.
+pub struct InPool {
+    flush: OwnWork<Flush>,
+    outcome: ManuallyDrop<Outcome>,
+}
+
+impl OwnWork<Flush> {
+    /// [`take_finished`] finds what comes of it, from the moment when the next rotation may begin.
+    pub(crate) fn in_pool(self) -> InPool {
+        let outcome: Outcome = Arc::new(Guarded::new(None));
+        let place = Arc::clone(&outcome);
+        STATE.get().outcome.lock().with(|last| *last = Some(place));
+        InPool {
+            flush: self,
+            outcome: ManuallyDrop::new(outcome),
+        }
+    }
+}
+
+impl Task for InPool {
+    type Output = ();
+    type JsValue = Option<NativeProfile>;
+
+    fn compute(&mut self) -> napi::Result<()> {
+        let claim = self.flush.work().claim.take();
+        let result = self.flush.run();
+        if self.flush.process().is_here() {
+            self.outcome.lock().with(|place| *place = Some(result));
+            // Only now: whoever waits for the end of this rotation looks for its profile then.
+            drop(claim);
+        } else {
+            std::mem::forget((claim, result));
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, env: Env, (): ()) -> napi::Result<Option<NativeProfile>> {
+        self.flush
+            .process()
+            .check()
+            .and_then(|()| self.outcome.lock().with(Option::take).transpose())
+            .map(|flushed| flushed.map(Flushed::into_profile))
+            .map_err(|failure| failure.into_rejection(env))
+    }
+}
+
+impl Drop for InPool {
+    fn drop(&mut self) {
+        if self.flush.process().is_here() {
+            // SAFETY: this is the one place that drops it, once.
+            unsafe { ManuallyDrop::drop(&mut self.outcome) };
+        }
+    }
+}
+
+/// For the watcher of signals, which has claimed the rotation for good: the bytes of the one before, if its promise will not come to fetch them.
+pub(crate) fn take_unfetched() -> Option<Result<Vec<u8>, Failure>> {
+    let outcome = STATE.get().outcome.lock().with(Option::take)?;
+    let result = outcome.lock().with(Option::take)?;
+    Some(result.map(|flushed| flushed.profile.data))
+}
+
+/// The profile of a rotation or a stop that the thread pool is at work on, or has made, and whose promise has not been settled: for the process's end, when the
+/// event loop turns no more. Waits for it, for a second at most, which then waits for no source map. The promise resolves with null then. Null if there is none.
+#[napi]
+pub fn take_finished() -> crate::error::Result<Option<NativeProfile>> {
+    guarded(|| {
+        let process = in_own_process()?;
+        let Some(outcome) = STATE.get().outcome.lock().with(|place| place.clone()) else {
+            return Ok(None);
+        };
+        // Held until it is given back at once: nothing is at work then.
+        drop(Claim::new_by(
+            process,
+            clock::monotonic_ns() + LONGEST_ROTATION_NS,
+        )?);
+        let flushed = outcome.lock().with(Option::take).transpose()?;
+        Ok(flushed.map(Flushed::into_profile))
+    })
+    .map_err(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,10 +329,18 @@ mod tests {
     #[test]
     fn a_fork_leaves_the_names_only_if_nobody_was_at_work_on_them() {
         let keeps = |state: &State| {
-            let State { symbolizer } = state.inherited();
+            let State {
+                symbolizer,
+                outcome,
+            } = state.inherited();
+            assert!(outcome.lock().with(|place| place.is_none()));
             symbolizer.lock().with(|place| place.is_some())
         };
         let state = State::new();
+        state
+            .outcome
+            .lock()
+            .with(|place| *place = Some(Arc::new(Guarded::new(None))));
         let names = |place: &mut Option<_>| *place = Some(ImageSymbolizer::new());
         state.symbolizer.lock().with(names);
         assert!(keeps(&state));

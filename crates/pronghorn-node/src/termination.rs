@@ -3,7 +3,8 @@
 //! A JavaScript listener would keep a program alive that is busy, so the handler is native: it notes the signal and wakes
 //! a thread of ours, which asks the JavaScript threads for what they have, writes the file, puts the handler that was
 //! there before back (Node's own restores the terminal), and sends the signal again. A listener that the application adds
-//! later replaces the handler, and then nothing of this happens.
+//! later replaces the handler, and then nothing of this happens. A rotation that is under way then has a profile that the main thread will not deliver any
+//! more: it is written beside the last one.
 //!
 //! A signal that comes while the main thread ends the profile itself, and writes it, waits for that: whoever armed disarms when the profile is
 //! where it belongs.
@@ -18,7 +19,7 @@
 
 use std::ffi::c_void;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
@@ -32,12 +33,14 @@ use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::in_own_process;
-use crate::lifecycle;
+use crate::{lifecycle, rotation};
 
 /// How long the JavaScript threads have to resolve what they have.
 const PATIENCE_NS: u64 = 200_000_000;
 /// How long the last profile may take to collect and write.
 const LONGEST_FLUSH: Duration = Duration::from_millis(800);
+/// How many names a second profile is tried under.
+const MOST_NUMBERS: u64 = 100;
 /// How long the end of the program waits for the watcher to end it.
 const DEATH_NS: u64 = 1_000_000_000;
 
@@ -297,11 +300,49 @@ fn write_last_profile() {
         Err(failure) if failure.code == Code::NotStarted => return wait_until_disarmed(by),
         Err(failure) => Err(failure.message),
     };
-    if let Err(reason) = written {
+    // A file of the caller's has room for one.
+    let unfetched = match existing {
+        Some(_) => Ok(()),
+        None => write_unfetched(&path),
+    };
+    for reason in [written, unfetched]
+        .into_iter()
+        .filter_map(std::result::Result::err)
+    {
         eprintln!(
             "pronghorn: the profile could not be written to {}: {reason}",
             path.display()
         );
+    }
+}
+
+/// A rotation that was under way has a profile, too, which the main thread will not deliver any more: it goes under the next number that is free.
+fn write_unfetched(path: &Path) -> std::result::Result<(), String> {
+    let Some(data) = rotation::take_unfetched() else {
+        return Ok(());
+    };
+    let data = data.map_err(|failure| failure.message)?;
+    let mut outcome = Ok(());
+    for further in 1..MOST_NUMBERS {
+        outcome = write_new(&numbered(path, further), &data);
+        let is_taken = matches!(&outcome, Err(error) if error.kind() == ErrorKind::AlreadyExists);
+        if !is_taken {
+            break;
+        }
+    }
+    outcome.map_err(|error| error.to_string())
+}
+
+/// The path of a profile, `….<number>.pb.gz`, with a higher number; another path with the number behind it.
+fn numbered(path: &Path, further: u64) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let parts = name
+        .strip_suffix(".pb.gz")
+        .and_then(|stem| stem.rsplit_once('.'))
+        .and_then(|(head, number)| Some((head, number.parse::<u64>().ok()?)));
+    match parts {
+        Some((head, number)) => path.with_file_name(format!("{head}.{}.pb.gz", number + further)),
+        None => path.with_file_name(format!("{name}.{further}")),
     }
 }
 
@@ -370,6 +411,14 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
+
+    #[test]
+    fn a_second_profile_has_the_next_number() {
+        let of = |path: &str, further| numbered(Path::new(path), further);
+        let name = "/out/CPU.20260101.000000.7.0.pb.gz";
+        assert_eq!(of(name, 1), Path::new("/out/CPU.20260101.000000.7.1.pb.gz"));
+        assert_eq!(of("/out/mine", 2), Path::new("/out/mine.2"));
+    }
 
     #[test]
     fn a_fork_leaves_nothing_of_what_was_set() {

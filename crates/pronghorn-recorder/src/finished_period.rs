@@ -65,7 +65,7 @@ impl FinishedPeriod {
         self.start
     }
 
-    /// When it ended; the next one begins at the same time.
+    /// When it ended; the next one begins at the same time, unless the real-time clock was set meanwhile.
     #[must_use]
     pub fn finish(&self) -> ProfileTime {
         self.finish

@@ -27,7 +27,7 @@ mod slot;
 mod statistics;
 mod symbolizer;
 
-pub use clock::ProfileTime;
+pub use clock::{Moment, ProfileTime};
 pub use encode::ProfileInfo;
 pub use error::{RecordError, RotationInProgress, SerializeError};
 pub use finished_period::{FinishedPeriod, SerializedProfile};

@@ -28,8 +28,9 @@
 //!
 //! # Times
 //! A flip has one boundary: the finish of the old period and the start of the new one, so profiles neither overlap
-//! nor leave a gap. It is the caller's reading of the real-time clock, or the old period's start if that clock was set back
-//! behind it. A slot gets its start when it becomes active and not when the one before is serialized.
+//! nor leave a gap. A period's length is that of the monotonic clock, so its finish is its start and that; only where the real-time clock has jumped
+//! meanwhile the new period starts at the caller's reading of it instead ([`Moment`]). A slot gets its start when it becomes active and not when the one before
+//! is serialized.
 //!
 //! # Locks and their order
 //! `rotation`, then a slot; never two slots at once. Recording threads take one slot and nothing else. Only
@@ -51,7 +52,7 @@ use pronghorn_sync::{Guard, Guarded, OwnedGuard, Resettable, failpoint, fork};
 use crate::finished_period::FinishedPeriod;
 use crate::slot::{Capacity, HashedSample, SlotData};
 use crate::statistics::Statistics;
-use crate::{ProfileTime, RecordError, RotationInProgress, Sample, StatisticsSnapshot};
+use crate::{Moment, ProfileTime, RecordError, RotationInProgress, Sample, StatisticsSnapshot};
 
 /// How many samples are recorded each time a slot is taken: it bounds the time the lock is held.
 const BATCH: usize = 16;
@@ -87,7 +88,7 @@ pub(crate) struct Rotation {
     /// The slot that is open.
     active: usize,
     /// When the active slot's period began.
-    start: ProfileTime,
+    start: Moment,
 }
 
 /// How large the last period was, for preparing the next. Only a hint: a wrong number costs time, nothing else.
@@ -100,9 +101,10 @@ struct PreparedCapacity {
 impl Recorder {
     /// A recorder whose first period starts `now`: slot one open and active, slot two closed.
     #[must_use]
-    pub fn new(now: ProfileTime) -> Arc<Self> {
-        let first = Guarded::new(Period::first(now));
-        let (second, inactive) = Guarded::new_locked(Period::closed(now));
+    pub fn new(now: impl Into<Moment>) -> Arc<Self> {
+        let now = now.into();
+        let first = Guarded::new(Period::first(now.real()));
+        let (second, inactive) = Guarded::new_locked(Period::closed(now.real()));
         Arc::new(Self {
             slots: [Arc::new(first), second],
             rotation: Arc::new(Guarded::new(Rotation::first(inactive, now))),
@@ -172,7 +174,7 @@ impl Recorder {
 
     /// Ends the current period and begins the next one, off the main thread.
     ///
-    /// `fresh` comes from [`Recorder::prepare`]; `now` is the real-time clock, read just before. Waits for a thread that is
+    /// `fresh` comes from [`Recorder::prepare`]; `now` are the clocks, read just before. Waits for a thread that is
     /// recording a batch: microseconds, unless it is preempted.
     ///
     /// # Errors
@@ -180,7 +182,7 @@ impl Recorder {
     pub fn flip(
         self: &Arc<Self>,
         fresh: SlotData,
-        now: ProfileTime,
+        now: impl Into<Moment>,
     ) -> Result<FinishedPeriod, RotationInProgress> {
         let mut rotation = self.rotation.try_lock_owned().ok_or(RotationInProgress)?;
         let fresh = if fresh.is_inherited() {
@@ -188,11 +190,12 @@ impl Recorder {
         } else {
             fresh
         };
-        let (finished, boundary) = rotation.with(|rotation| {
-            let boundary = now.max(rotation.start);
+        let now = now.into();
+        let (finished, finish) = rotation.with(|rotation| {
+            let (finish, next) = rotation.start.period_until(now);
             // 1. The inactive slot is closed, and ours. What is left in it is the placeholder of an earlier flip.
             let opened = Period {
-                start: boundary,
+                start: next.real(),
                 data: fresh,
             };
             rotation.inactive.with(|period| *period = opened);
@@ -202,10 +205,10 @@ impl Recorder {
             // 4. What it collected is taken out; it stays closed until the next flip.
             let finished = rotation
                 .inactive
-                .with(|period| std::mem::replace(period, Period::closed(boundary)));
+                .with(|period| std::mem::replace(period, Period::closed(next.real())));
             rotation.active = 1 - rotation.active;
-            rotation.start = boundary;
-            (finished, boundary)
+            rotation.start = next;
+            (finished, finish)
         });
         self.capacity.get().set(finished.data.used());
         Ok(FinishedPeriod::new(
@@ -213,7 +216,7 @@ impl Recorder {
             rotation,
             finished.data,
             finished.start,
-            boundary,
+            finish,
         ))
     }
 
@@ -249,7 +252,7 @@ impl Period {
 
 impl Rotation {
     /// Slot one is active; `inactive` holds slot two.
-    fn first(inactive: OwnedGuard<Period>, start: ProfileTime) -> Self {
+    fn first(inactive: OwnedGuard<Period>, start: Moment) -> Self {
         Self {
             inactive,
             active: 0,

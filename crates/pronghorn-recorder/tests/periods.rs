@@ -14,7 +14,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use pronghorn_recorder::{
-    Frame, Marker, NoSymbols, ProfileInfo, ProfileTime, Recorder, RotationInProgress, Values,
+    Frame, Marker, Moment, NoSymbols, ProfileInfo, ProfileTime, Recorder, RotationInProgress,
+    Values,
 };
 use support::{decode, sample, thread, time, values};
 
@@ -78,8 +79,40 @@ fn the_time_until_a_period_is_serialized_belongs_to_the_next_one_only() {
     assert_eq!(flip(&recorder, 190), (time(150), time(190), 0));
 }
 
+/// Ends a period while the real-time clock and the monotonic one stand there, in milliseconds; when it began and ended.
+fn flip_at(recorder: &Arc<Recorder>, real: u64, monotonic: u64) -> (u64, u64) {
+    let now = Moment::new(time(real * 1_000_000), monotonic * 1_000_000);
+    let period = recorder.flip(recorder.prepare(), now).expect("no other");
+    let millis = |time: ProfileTime| time.nanos_since_epoch() / 1_000_000;
+    (millis(period.start()), millis(period.finish()))
+}
+
 #[test]
-fn a_clock_set_back_never_puts_a_start_before_the_previous_finish() {
+fn a_period_is_as_long_as_it_was_whatever_happens_to_the_clock() {
+    const HOUR: u64 = 3_600_000;
+    const NOON: u64 = 12 * HOUR;
+    let recorder = Recorder::new(Moment::new(time(NOON * 1_000_000), 5_000_000));
+    assert_eq!(flip_at(&recorder, NOON + 100, 105), (NOON, NOON + 100));
+    // Slewed a little: no gap, no overlap.
+    let start = NOON + 100;
+    assert_eq!(flip_at(&recorder, NOON + 350, 305), (start, start + 200));
+    // Set back by an hour in the middle of a period, and then left alone.
+    let start = NOON + 300;
+    assert_eq!(flip_at(&recorder, NOON - HOUR, 605), (start, start + 300));
+    let start = NOON - HOUR;
+    assert_eq!(flip_at(&recorder, start + 301, 905), (start, start + 300));
+    assert_eq!(
+        flip_at(&recorder, start + 600, 1_205),
+        (start + 300, start + 600)
+    );
+    // Set forward again, or asleep for an hour, in which the monotonic clock stands still.
+    let start = start + 600;
+    assert_eq!(flip_at(&recorder, NOON, 1_505), (start, start + 300));
+    assert_eq!(flip_at(&recorder, NOON + 50, 1_555), (NOON, NOON + 50));
+}
+
+#[test]
+fn a_monotonic_clock_that_goes_back_a_little_makes_no_period_negative() {
     let recorder = Recorder::new(time(1_000));
     assert_eq!(flip(&recorder, 400), (time(1_000), time(1_000), 0));
     assert_eq!(flip(&recorder, 500), (time(1_000), time(1_000), 0));

@@ -4,6 +4,8 @@
 //! by the clock id that the kernel derives from its thread id (`kernel/time/posix-cpu-timers.c`: the id's complement
 //! shifted by three, plus the per-thread bit and the scheduler clock's number).
 
+use pronghorn_recorder::{Moment, ProfileTime};
+
 /// The kernel's number for "time the scheduler gave to this one thread".
 const PER_THREAD_SCHEDULER_CLOCK: libc::clockid_t = 0b110;
 
@@ -56,6 +58,13 @@ impl Reading {
             monotonic_ns: monotonic_ns(),
             cpu_ns: own_cpu_ns(),
         }
+    }
+}
+
+impl From<Reading> for Moment {
+    fn from(reading: Reading) -> Self {
+        let real = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
+        Self::new(real, reading.monotonic_ns)
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
-use pronghorn_recorder::{ProfileTime, Recorder};
+use pronghorn_recorder::Recorder;
 use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, V8, Version};
 
@@ -140,12 +140,11 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     });
     statistics::clear();
     let reading = options.reading.unwrap_or_else(Reading::now);
-    let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
     // In a forked process the recorder that the reset has made ready goes on; it begins at the same reading.
     let limbo = fork::forked();
     let recorder = match recorder() {
         Some(recorder) if limbo => recorder,
-        _ => Recorder::new(start),
+        _ => Recorder::new(reading),
     };
     session::begin(recorder);
     thread::begin(slot, reading.monotonic_ns, reading.cpu_ns);

@@ -5,7 +5,6 @@
 //! acknowledged no hook or handler of ours does anything, see [`pronghorn_sync::fork`]; the proof that a step takes says that
 //! nobody else is there.
 
-use pronghorn_recorder::ProfileTime;
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
 use pronghorn_sync::{Alone, fork};
 
@@ -63,9 +62,8 @@ pub fn reset_after_fork(alone: &Alone) {
 
 /// In a forked process, step three: the recorder begins at `reading`, with nothing in either slot.
 pub fn reset_recorder(alone: &Alone, reading: Reading) {
-    let start = ProfileTime::from_nanos_since_epoch(reading.real_time_ns);
     match recorder() {
-        Some(recorder) => recorder.reset_after_fork(alone, start),
+        Some(recorder) => recorder.reset_after_fork(alone, reading),
         None => {
             // That of a session which was stopped in the parent.
             unmap_inherited(Kind::Slot, alone);

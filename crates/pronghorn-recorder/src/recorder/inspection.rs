@@ -80,7 +80,7 @@ impl Recorder {
                     active: open,
                     start: began,
                 } = rotation;
-                (active, start) = (Some(*open), Some(*began));
+                (active, start) = (Some(*open), Some(began.real()));
                 contents[1 - *open] = Some(inactive.with(SlotInspection::of));
             });
         }

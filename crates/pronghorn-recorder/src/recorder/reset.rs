@@ -19,7 +19,7 @@ use pronghorn_sync::mapping::{Kind, unmap_inherited};
 use pronghorn_sync::{Alone, fork};
 
 use super::{Period, PreparedCapacity, Recorder, Rotation};
-use crate::ProfileTime;
+use crate::Moment;
 use crate::slot::SlotData;
 use crate::statistics::Statistics;
 
@@ -30,7 +30,8 @@ impl Recorder {
     ///
     /// May be repeated, when a later step of the reset has failed: then what the earlier call put there is given back. The
     /// parents' slots are unmapped for all recorders of the process, so none of them may be used without a reset of its own.
-    pub fn reset_after_fork(&self, alone: &Alone, reading: ProfileTime) {
+    pub fn reset_after_fork(&self, alone: &Alone, reading: impl Into<Moment>) {
+        let reading = reading.into();
         self.give_back();
         unmap_inherited(Kind::Slot, alone);
         let Self {
@@ -40,8 +41,8 @@ impl Recorder {
             statistics,
             generation,
         } = self;
-        one.reset(alone, Period::first(reading));
-        let inactive = two.reset_locked(alone, Period::closed(reading));
+        one.reset(alone, Period::first(reading.real()));
+        let inactive = two.reset_locked(alone, Period::closed(reading.real()));
         rotation.reset(alone, Rotation::first(inactive, reading));
         capacity.reset(alone, PreparedCapacity::new());
         statistics.reset(alone, Statistics::new());

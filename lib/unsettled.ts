@@ -1,0 +1,56 @@
+/**
+ * A profile in the making, whose promise has not settled. The promise gets it, unless the process ends, or becomes another program, before its turn comes: then whoever
+ * cannot wait takes it, and the promise, should it still settle, has the same to say.
+ *
+ * Fork: lives in the state of the profiler's run, which a child replaces.
+ */
+import { PronghornError } from './errors.js';
+import type { NativeProfile } from './native-api.js';
+import type { Profile } from './profile.js';
+
+/** What is made of it, once. */
+type Make = (native: NativeProfile) => Profile;
+
+/** See the module documentation. */
+export class Unsettled {
+  /** What there is already, a moment before the promise settles. */
+  #arrived: NativeProfile | undefined;
+  #taken: (() => Profile) | undefined;
+
+  /** For the collector, which knows first. */
+  readonly arrived = (native: NativeProfile): void => {
+    this.#arrived = native;
+  };
+
+  /** Whether somebody was faster than the promise, with success or without. */
+  get isTaken(): boolean {
+    return this.#taken !== undefined;
+  }
+
+  /** The promise's turn. @param native null if the native half has given it away */
+  settle(native: NativeProfile | null, make: Make): Profile {
+    if (this.#taken !== undefined) return this.#taken();
+    if (native === null) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'another copy of pronghorn has taken this profile');
+    return make(native);
+  }
+
+  /**
+   * Whoever cannot wait for the promise.
+   *
+   * @param fetch asks the native half, which waits until there is something
+   * @throws PronghornError if there is none, and never will be: the promise rejects with the same
+   */
+  take(fetch: () => NativeProfile | undefined, make: Make): Profile {
+    try {
+      const native = this.#arrived ?? fetch();
+      if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'a period is lost: nobody has what was made of it');
+      const profile = make(native);
+      this.#taken = () => profile;
+    } catch (error) {
+      this.#taken = () => {
+        throw error;
+      };
+    }
+    return this.#taken();
+  }
+}
