@@ -65,7 +65,10 @@ test('every variable that is read stands in the table, and no other', () => {
   const { options } = readEnvironment(env);
   resolveContinuous(options, { env, encodeOtlp: async () => Buffer.alloc(0), hasThreadPool: () => true });
   const inTable = sorted(rows.flatMap(({ variables }) => variables));
-  assert.deepEqual(inTable, sorted(read));
+  // Read to be refused: only the http exporter has a method.
+  const refused = ['PYROSCOPE', 'PARCA', 'OTLP'].map((server) => `PRONGHORN_${server}_METHOD`);
+  for (const name of refused) assert.throws(() => resolveContinuous(readEnvironment({ ...values, [name]: 'PUT' }).options, { env: { ...values, [name]: 'PUT' } }), new RegExp(name));
+  assert.deepEqual(inTable, sorted(read).filter((name) => !refused.includes(name)));
   // Reading is no check of names: those are what slips of the pen are compared with.
   assert.deepEqual(inTable.filter((name) => name.startsWith('PRONGHORN_')), sorted(KNOWN));
 });
