@@ -7,6 +7,7 @@ import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError }
 import { forkAware } from './fork/aware.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
 import { resolveContinuous } from './export/resolve.js';
+import { grouped } from './grouped.js';
 import type { NativeApi } from './native-api.js';
 import { encodeOtlp } from './otlp-encoder.js';
 import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOptions, testOptions, validateOptions } from './options.js';
@@ -212,7 +213,7 @@ function whyNotShared(current: Entry): string {
 /** @throws InvalidOptionError */
 export function checkDuration(value: unknown): number {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LONGEST_TIMER) return value as number;
-  throw new InvalidOptionError('durationMs', value, `an integer from 1 to ${LONGEST_TIMER.toLocaleString('en-US')}`);
+  throw new InvalidOptionError('durationMs', value, `an integer from 1 to ${grouped(LONGEST_TIMER)}`);
 }
 
 /** @throws InvalidOptionError */

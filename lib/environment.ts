@@ -5,6 +5,7 @@ import { InvalidOptionError } from './errors.js';
 import type { ContinuousOptions } from './export/options.js';
 import { HIDDEN } from './export/check.js';
 import { continuousFrom, VARIABLES } from './export/variables.js';
+import { grouped } from './grouped.js';
 import { nearest, OPTIONS, parseOption, type ResolvedOptions, type SamplingOptions } from './options.js';
 import { LONGEST_TIMER } from './time.js';
 
@@ -65,7 +66,7 @@ function durationOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const ms = /^\d{1,15}$/.test(text.trim()) ? Number(text) : 0;
   if (ms >= 1 && ms <= LONGEST_TIMER) return ms;
-  throw new InvalidOptionError(DURATION_MS, text, `an integer from 1 to ${LONGEST_TIMER.toLocaleString('en-US')}`);
+  throw new InvalidOptionError(DURATION_MS, text, `an integer from 1 to ${grouped(LONGEST_TIMER)}`);
 }
 
 function quietOf(text = ''): boolean {

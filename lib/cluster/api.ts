@@ -4,6 +4,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { checkDuration, checkSignal, sleep, startExclusively } from '../api.js';
 import { callerOf } from '../caller.js';
+import { grouped } from '../grouped.js';
 import { hookCluster } from './hook.js';
 import type { ClusterProfile } from './profile.js';
 import { ClusterSession } from './session.js';
@@ -110,5 +111,5 @@ function profileSession(load: () => NativeApi, startedBy: string, options: Profi
 function checkTimeout(value: unknown): number {
   if (value === undefined) return DEFAULT_WORKER_TIMEOUT_MS;
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LONGEST_TIMER) return value as number;
-  throw new InvalidOptionError('workerTimeoutMs', value, `an integer from 1 to ${LONGEST_TIMER.toLocaleString('en-US')}`);
+  throw new InvalidOptionError('workerTimeoutMs', value, `an integer from 1 to ${grouped(LONGEST_TIMER)}`);
 }

@@ -3,6 +3,7 @@
  * errors, its value nowhere.
  */
 import { InvalidOptionError } from '../errors.js';
+import { grouped } from '../grouped.js';
 import { unknownOption } from '../options.js';
 
 /** In the place of a value that an error must not show. */
@@ -40,7 +41,7 @@ export function required<T>(path: string, value: T | undefined, allowed: string)
 export function integer(path: string, value: unknown, min: number, max: number, fallback: number): number {
   if (value === undefined) return fallback;
   if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
-  throw new InvalidOptionError(path, value, `an integer from ${min.toLocaleString('en-US')} to ${max.toLocaleString('en-US')}`);
+  throw new InvalidOptionError(path, value, `an integer from ${grouped(min)} to ${grouped(max)}`);
 }
 
 /**

@@ -3,6 +3,7 @@
  * signals, and one for profiles, which wins. An empty one counts as not set.
  */
 import { InvalidOptionError } from '../errors.js';
+import { grouped } from '../grouped.js';
 import { CERTIFICATE_NAMES, type CertificateFiles, secureContext } from './certificates.js';
 import { HIDDEN, HOUR_MS } from './check.js';
 
@@ -124,5 +125,5 @@ function ofProfiles(env: Env, what: string): [string | undefined, string] {
 function milliseconds(name: string, value: string): number {
   const number = /^\d{1,9}$/.test(value.trim()) ? Number(value) : 0;
   if (number >= 1 && number <= HOUR_MS) return number;
-  throw new InvalidOptionError(name, value, `milliseconds: an integer from 1 to ${HOUR_MS.toLocaleString('en-US')}`);
+  throw new InvalidOptionError(name, value, `milliseconds: an integer from 1 to ${grouped(HOUR_MS)}`);
 }

@@ -1,6 +1,7 @@
 /**
  * Sends profiles as OpenTelemetry profiles over HTTP. The body is encoded in Rust, off this thread (lib/otlp-encoder.ts).
  */
+import { grouped } from '../grouped.js';
 import type { OtlpAttribute, OtlpOptions } from '../native-api.js';
 import { MessageReader } from '../pprof/protobuf.js';
 import type { Exporter, Report, Sent } from './exporter.js';
@@ -74,7 +75,7 @@ function rejection(answer: Buffer, isCut: boolean): string | undefined {
     }
   } catch {
     // A message that is longer than anybody reads can only be an objection. Anything else is none: some proxies answer in words.
-    if (isCut && answer[0] === PARTIAL_SUCCESS) return `the reason is longer than ${answer.length.toLocaleString('en-US')} bytes`;
+    if (isCut && answer[0] === PARTIAL_SUCCESS) return `the reason is longer than ${grouped(answer.length)} bytes`;
   }
   return undefined;
 }

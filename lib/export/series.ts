@@ -2,6 +2,7 @@
  * The labels of a series, by which Pyroscope and Parca tell processes apart: which process a profile is from, and those of the caller, by names that Prometheus takes.
  */
 import { InvalidOptionError } from '../errors.js';
+import { grouped } from '../grouped.js';
 import type { Report } from './exporter.js';
 
 /** How old a profile may be for Pyroscope, counted from its start, in milliseconds. */
@@ -36,7 +37,7 @@ export function checkSeries(type: unknown, { labels, periodMs }: { readonly labe
   if (type !== 'pyroscope') return;
   const most = PYROSCOPE_NAMES - OTHER_NAMES;
   if (taken.size > most) throw new InvalidOptionError('labels', `${taken.size} labels`, `at most ${most} for pyroscope`);
-  if (periodMs > PYROSCOPE_PERIOD_MS) throw new InvalidOptionError('periodMs', periodMs, `at most ${PYROSCOPE_PERIOD_MS.toLocaleString('en-US')} for pyroscope, which refuses what has begun more than an hour ago`);
+  if (periodMs > PYROSCOPE_PERIOD_MS) throw new InvalidOptionError('periodMs', periodMs, `at most ${grouped(PYROSCOPE_PERIOD_MS)} for pyroscope, which refuses what has begun more than an hour ago`);
 }
 
 /** What Prometheus takes for the name of a label. Those that begin with two underscores are the servers' own. */
