@@ -14,6 +14,7 @@
 )]
 
 pub mod account;
+pub mod bare_thread;
 pub mod breaker;
 pub mod buffer;
 pub mod capabilities;

@@ -23,20 +23,21 @@
 //! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
 //! sampling one, which only ends its sleep.
 //!
-//! It is a [`spawn::bare`] thread: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
+//! It is a [`bare_thread`]: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
 //!
 //! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
 //! a fork waits for. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle.
 
+use crate::bare_thread::{self, Bare, Body};
 use crate::discovery::{self, Discovery};
 use crate::handler::on_sampling_signal;
 use crate::park::{Parking, Sleep};
 use crate::slot::{self, ThreadSlot};
 use crate::stall::Watcher;
 use crate::waker::Waker;
-use crate::{buffer, clock, failure, interrupt, session, signal, spawn, statistics};
+use crate::{buffer, clock, failure, interrupt, session, signal, statistics};
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
 use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, Wiped, failpoint, fork};
 use std::sync::atomic::{
@@ -60,7 +61,7 @@ struct State {
     /// The ticker's own thread id; 0 while it does not run.
     tid: AtomicI32,
     /// Only the controlling thread takes this lock.
-    handle: Guarded<Option<spawn::Bare>>,
+    handle: Guarded<Option<Bare>>,
 }
 
 impl State {
@@ -89,7 +90,7 @@ static STATE: Resettable<State> = Resettable::new(State::new());
 static PARKING: Wiped<Parking> = Wiped::new(Parking::new());
 
 // Fork: kept, it says what a thread would run.
-static BODY: spawn::Body = spawn::Body {
+static BODY: Body = Body {
     name: c"pronghorn",
     work: tick,
 };
@@ -108,7 +109,7 @@ pub fn start() -> std::io::Result<()> {
         // Where the kernel wipes nothing it stays where it is.
         PARKING.install();
         state.stopping.store(false, Release);
-        *handle = Some(spawn::bare(&BODY)?);
+        *handle = Some(bare_thread::spawn(&BODY)?);
         Ok(())
     })
 }
@@ -483,11 +484,11 @@ mod tests {
         state.stopping.store(true, Relaxed);
         state.tid.store(7, Relaxed);
         extern "C" fn nothing() {}
-        static NOTHING: spawn::Body = spawn::Body {
+        static NOTHING: Body = Body {
             name: c"nothing",
             work: nothing,
         };
-        let thread = spawn::bare(&NOTHING).unwrap();
+        let thread = bare_thread::spawn(&NOTHING).unwrap();
         state.handle.lock().with(|handle| *handle = Some(thread));
         // Held by a thread that is gone.
         std::mem::forget(state.handle.lock());
