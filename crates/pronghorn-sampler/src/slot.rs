@@ -27,6 +27,7 @@ use pronghorn_native::unwind::UnwindCache;
 use pronghorn_sync::{Alone, RawLock, RawLockGuard, Resettable, fork};
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -65,7 +66,9 @@ pub struct ThreadSlot {
     pub thread: AtomicPtr<JsThread>,
     /// What changes with every sample, and the memory for it; null until the slot is first taken.
     memory: AtomicPtr<SlotMemory>,
-    context: UnsafeCell<Option<WalkContext>>,
+    has_context: AtomicBool,
+    /// Written before `has_context` says so. No `Option`, whose `None` is not all zeroes: the table of slots is to cost the binary nothing.
+    context: UnsafeCell<MaybeUninit<WalkContext>>,
 }
 
 // SAFETY: all fields but `context` are atomics; `context` is written only while `armed` is false and no handler runs
@@ -98,7 +101,8 @@ impl ThreadSlot {
             isolate: AtomicPtr::new(std::ptr::null_mut()),
             thread: AtomicPtr::new(std::ptr::null_mut()),
             memory: AtomicPtr::new(std::ptr::null_mut()),
-            context: UnsafeCell::new(None),
+            has_context: AtomicBool::new(false),
+            context: UnsafeCell::new(MaybeUninit::zeroed()),
         }
     }
 
@@ -116,6 +120,7 @@ impl ThreadSlot {
             isolate,
             thread,
             memory,
+            has_context: _,
             context: _,
         } = self;
         let own = tid != 0;
@@ -170,15 +175,19 @@ impl ThreadSlot {
         if !self.armed.load(Acquire) {
             return None;
         }
-        // SAFETY: `armed` was stored with release after the context was written, and is cleared before it is rewritten.
-        unsafe { (*self.context.get()).as_ref() }
+        if !self.has_context.load(Relaxed) {
+            return None;
+        }
+        // SAFETY: `armed` was stored with release after the context was written, which the flag says it was; it is cleared before the context is rewritten.
+        Some(unsafe { (*self.context.get()).assume_init_ref() })
     }
 
     /// Fills in what the handler needs. Only on the slot's own thread, while it is not armed.
     pub fn set_context(&self, context: WalkContext) {
         debug_assert!(!self.armed.load(Relaxed));
         // SAFETY: not armed, so no handler reads it; one writer, the thread itself.
-        unsafe { *self.context.get() = Some(context) };
+        unsafe { (*self.context.get()).write(context) };
+        self.has_context.store(true, Relaxed);
     }
 
     /// Whether a signal to the thread is under way.
