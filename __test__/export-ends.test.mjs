@@ -46,6 +46,25 @@ async function withServer(behaviours, run) {
 
 for (const major of majors) {
   describe(`ends at bad moments, Node ${major}`, { concurrency: 2 }, () => {
+    for (const [name, exit] of [
+      ['at once', '() => process.exit(0)'],
+      ['a moment later', 'async () => { await null; process.exit(0); }'],
+    ]) {
+      it(`a listener that ends the process ${name} takes no profile with it (Node ${major})`, async () => {
+        const source = `const { subscribe } = await import('node:diagnostics_channel');
+subscribe('pronghorn:profile', ${exit});
+const timer = setInterval(() => early(20), 30);`;
+        const continuous = await program(major, source, { PRONGHORN_EXPORTERS: 'file', PRONGHORN_PERIOD_MS: '1000' });
+        assert.equal(continuous.code, 0, continuous.stderr);
+        // That of the period, and the last one.
+        assert.ok(continuous.names.length === 2 && continuous.names.every((file) => exported.test(file)), `${continuous.names.join()} ${continuous.stderr}`);
+        assert.ok(timeIn(continuous.profiles, 'early') > 100, `${timeIn(continuous.profiles, 'early')} ms`);
+        const limited = await program(major, source, { PRONGHORN_DURATION_MS: '500' });
+        assert.deepEqual([limited.code, limited.names.length, limited.stderr], [0, 1, '']);
+        assert.ok(timeIn(limited.profiles, 'early') > 50, `${timeIn(limited.profiles, 'early')} ms`);
+      });
+    }
+
     for (const end of ['process.exit()', "throw new Error('on purpose')"]) {
       it(`${end} while a rotation is under way: its period is in a file, and so is the last one (Node ${major})`, async () => {
         // register's own profiler, which this shares.

@@ -108,10 +108,10 @@ export function publishRotate(message: ProfileMessage): void {
   if (rotate.hasSubscribers) rotate.publish(message);
 }
 
-/** The profiler has stopped; the last period. */
+/** The profiler has stopped; the last period. This channel first: register keeps the profile, before a listener of the other can end the process. */
 export function publishStop(message: ProfileMessage): void {
-  publishProfile(message);
   if (stop.hasSubscribers) stop.publish(message);
+  publishProfile(message);
 }
 
 /** A profile was made, whatever has ended its period. */

@@ -115,7 +115,10 @@ export class Profiler {
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
         this.#state.rotation = undefined;
-        return making.settle(native, (made) => this.#rotated(made, hand, beginningMs));
+        const profile = making.settle(native, (made) => this.#rotated(made, hand, beginningMs));
+        // Behind that: a listener may end the process.
+        if (!making.isTaken) publishRotate({ profile });
+        return profile;
       },
       fail: (error) => {
         this.#state.rotation = undefined;
@@ -130,7 +133,6 @@ export class Profiler {
   #rotated(native: NativeProfile, hand: (profile: Profile) => void, beginningMs: number): Profile {
     const began = performance.now();
     const profile = this.#aware.sequence.next(native);
-    publishRotate({ profile });
     hand(profile);
     count(this.#state.rotations, beginningMs + performance.now() - began);
     return profile;
@@ -140,15 +142,17 @@ export class Profiler {
    * Delivers what a rotation under way brings. For where the process ends, or becomes another program, so that its promise would come too late.
    *
    * @param hand where the profile goes besides listeners
+   * @param unpublished gets what tells listeners of it
    */
-  #takeRotation(hand: (profile: Profile) => void): void {
+  #takeRotation(hand: (profile: Profile) => void, unpublished: (() => void)[]): void {
     const { rotation, making } = this.#state;
     if (rotation === undefined || making === undefined || making.isTaken) return;
     try {
-      making.take(
+      const profile = making.take(
         () => this.#collector.takeFinished(),
         (native) => this.#rotated(native, hand, 0),
       );
+      unpublished.push(() => publishRotate({ profile }));
     } catch (error) {
       this.#publishLost(error);
     }
@@ -172,7 +176,13 @@ export class Profiler {
       performance.now(),
       this.#aware.promises.track(this.#stop(), {
         unwatched: true,
-        deliver: (native) => this.#state.making!.settle(native, (made) => this.#finish(this.#aware.sequence.next(made))),
+        deliver: (native) => {
+          const making = this.#state.making!;
+          const profile = making.settle(native, (made) => this.#ended(made));
+          // Behind that: a listener may end the process.
+          if (!making.isTaken) publishStop({ profile });
+          return profile;
+        },
         fail: (error) => {
           this.#end();
           this.#publishLost(error);
@@ -223,16 +233,21 @@ export class Profiler {
    * stopSync() for the end of a process, also where a stop() is under way. What a rotation under way brings is delivered, too.
    *
    * @internal
+   * @param take gets the same before listeners hear of anything: one that ends the process in the middle of its end ends it at once
    * @returns the last profile, and what exporters have not got in the end; undefined if there are none
    */
-  endSync(): { profile: Profile; undelivered: Undelivered | undefined } {
+  endSync(take?: (profile: Profile, undelivered: Undelivered | undefined) => void): { profile: Profile; undelivered: Undelivered | undefined } {
     this.#requireHere();
     if (!this.#state.running) throw notStarted();
     const hand = (profile: Profile): void => this.#continuous?.deliver(profile, 'closeSync');
+    const unpublished: (() => void)[] = [];
     try {
-      const profile = this.#endCollection(hand);
+      const profile = this.#endCollection(hand, unpublished);
       this.#state.stopped ??= Promise.resolve(profile);
-      return { profile, undelivered: this.giveUpDelivery() };
+      const undelivered = this.giveUpDelivery();
+      take?.(profile, undelivered);
+      for (const publish of unpublished) publish();
+      return { profile, undelivered };
     } catch (error) {
       this.#end();
       this.giveUpDelivery();
@@ -244,12 +259,16 @@ export class Profiler {
   }
 
   /** The last period, on this thread, behind that of a rotation. */
-  #endCollection(hand: (profile: Profile) => void): Profile {
+  #endCollection(hand: (profile: Profile) => void, unpublished: (() => void)[]): Profile {
     const { ended, making } = this.#state;
-    const finish = (native: NativeProfile): Profile => this.#finish(this.#aware.sequence.next(native), 'closeSync');
+    const finish = (native: NativeProfile): Profile => {
+      const profile = this.#ended(native, 'closeSync');
+      unpublished.push(() => publishStop({ profile }));
+      return profile;
+    };
     if (ended && making !== undefined) return making.take(() => this.#collector.takeFinished(), finish);
     this.#beforeStop();
-    this.#takeRotation(hand);
+    this.#takeRotation(hand, unpublished);
     return finish(this.#collector.stopSync());
   }
 
@@ -301,12 +320,7 @@ export class Profiler {
       collectedMs: () => Number(this.#setup.native.readClock().monotonicNanos - this.#state.periodBeganNanos) / 1e6,
       hasFailed: () => this.#state.failure !== undefined,
       isSound: () => !this.#state.collectorFailed,
-      rotate: async () => {
-        // The scheduler hands it over itself, partly a little later; but not what was taken from this rotation.
-        let isTheirs = false;
-        const profile = await this.#rotate(() => (isTheirs = true));
-        return isTheirs ? profile : undefined;
-      },
+      rotate: (hand: (profile: Profile) => void) => this.#rotate(hand),
       counted: (act: () => void) => {
         const began = performance.now();
         act();
@@ -393,11 +407,11 @@ export class Profiler {
     if (entry?.profiler === this) entry.stopping = true;
   }
 
-  /** @param before what follows at once */
-  #finish(profile: Profile, before?: 'closeSync'): Profile {
+  /** The last profile is there, and goes where it is to go. @param before what follows at once */
+  #ended(native: NativeProfile, before?: 'closeSync'): Profile {
+    const profile = this.#aware.sequence.next(native);
     this.#state.lastStats = profile.stats;
     this.#end();
-    publishStop({ profile });
     this.#continuous?.deliver(profile, before);
     return profile;
   }
@@ -452,12 +466,14 @@ export class Profiler {
   #deliverBeforeExec(): void {
     const continuous = this.#continuous;
     if (!execIsHeard() && continuous?.canSendNow !== true) return;
-    this.#takeRotation((profile) => continuous?.deliver(profile, 'sendNow'));
+    const unpublished: (() => void)[] = [];
+    this.#takeRotation((profile) => continuous?.deliver(profile, 'sendNow'), unpublished);
     const native = this.#collector.rotateSync();
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
     const profile = this.#aware.sequence.next(native);
     continuous?.deliver(profile, 'sendNow');
     continuous?.sendNow();
+    for (const publish of unpublished) publish();
     // If nothing writes at once, all that waits is as lost as the last one.
     const others = continuous === undefined || continuous.canSendNow ? [] : continuous.waiting().filter((one) => one !== profile);
     publishExec({ profile }, others);

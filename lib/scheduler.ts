@@ -29,9 +29,10 @@ export interface Scheduled {
   hasFailed(): boolean;
   /**
    * Ends a period. Rejects if it is lost, which has been announced then, and if somebody else's rotation is under way, whose profile is delivered by that.
-   * Undefined if the profile has been delivered otherwise meanwhile.
+   *
+   * @param hand gets the profile before anybody hears of it, unless it has been delivered otherwise meanwhile
    */
-  rotate(): Promise<Profile | undefined>;
+  rotate(hand: (profile: Profile) => void): Promise<unknown>;
   /** Hands a profile to those that need not be spared: they write on this machine. At once. */
   deliverHere(profile: Profile): void;
   /** Hands it to all others. */
@@ -136,8 +137,14 @@ export class Scheduler implements ForkComponent {
       debug('no rotation after %d ms: that is left for the next one', Math.round(collectedMs));
       return this.#wait(periodMs, () => this.#rotate());
     }
-    const rotated = (profile: Profile | undefined): void => this.#orFail(() => this.#rotated(state, began, profile));
-    what.rotate().then(rotated, () => rotated(undefined));
+    let isHanded = false;
+    const rotated = (profile: Profile | undefined): void => {
+      if (isHanded) return;
+      isHanded = true;
+      this.#orFail(() => this.#rotated(state, began, profile));
+    };
+    const without = (): void => rotated(undefined);
+    what.rotate(rotated).then(without, without);
   }
 
   #rotated(state: State, began: number, profile: Profile | undefined): void {

@@ -111,11 +111,13 @@ interface State {
   ending: boolean;
   /** The profiler has been stopped, by whomever, and its last profile has been made. */
   stopped: boolean;
+  /** The profile of a duration that is over, until its file is there. */
+  inHand: Profile | undefined;
   /** Exporters whose trouble has been said; it is said again after a success. */
   readonly troubled: Set<string>;
 }
 
-const fresh = (when: Date): State => ({ when, cancel: nothing, timeIsOver: false, ending: false, stopped: false, troubled: new Set() });
+const fresh = (when: Date): State => ({ when, cancel: nothing, timeIsOver: false, ending: false, stopped: false, inHand: undefined, troubled: new Set() });
 
 const nothing = (): void => undefined;
 
@@ -125,7 +127,7 @@ class WholeProgram implements ForkComponent {
   readonly #setup: Setup;
   readonly #onBeforeExit = (): void => this.#deliverBeforeExit();
   readonly #onExit = (): void => this.#writeAtExit();
-  readonly #onStop = (): void => this.#stopped();
+  readonly #onStop = (message: unknown): void => this.#stopped((message as ProfileMessage).profile);
   readonly #onExec = (message: unknown): void => this.#writeBeforeExec((message as ProfileMessage).profile);
   readonly #onExport = (message: unknown): void => this.#sayTrouble(message as ExportMessage);
   #state: State;
@@ -187,12 +189,12 @@ class WholeProgram implements ForkComponent {
     const state = this.#state;
     if (!this.#runs()) return;
     state.timeIsOver = true;
-    const profile = await profiler.stop().catch(() => undefined);
+    // A failure is published, and said.
+    await profiler.stop().catch(() => undefined);
     // The process has ended meanwhile, and this was done then; or it is a child that was forked off meanwhile, which has a state of its own.
     if (this.#state !== state || state.ending) return;
-    // What has failed was said by the channel.
     if (delivers) this.#keep(profiler.giveUpDelivery() ?? { exporters: [], profiles: [] });
-    else if (profile !== undefined) this.#write(profile);
+    else this.#writeInHand();
     this.hooksOff();
     leave();
   }
@@ -205,13 +207,16 @@ class WholeProgram implements ForkComponent {
     try {
       if (!delivers && !this.#runs() && !this.#state.timeIsOver) {
         this.#tell('the program has stopped the profiler itself, so there is no profile to write');
+      } else if (this.#state.inHand !== undefined) {
+        this.#writeInHand();
       } else if (this.#state.stopped) {
         this.#keep(profiler.giveUpDelivery() ?? { exporters: [], profiles: [] });
       } else {
         // Also where a stop is under way, for a natural end for example, and something ends the process before it is done.
-        const { profile, undelivered } = profiler.endSync();
-        if (undelivered === undefined) this.#write(profile);
-        else this.#keep(undelivered);
+        profiler.endSync((profile, undelivered) => {
+          if (undelivered === undefined) this.#write(profile);
+          else this.#keep(undelivered);
+        });
       }
     } catch {
       // A failure to serialize has been said already, by the channel. If nothing runs any more, a signal has come just before, and the native half
@@ -250,9 +255,13 @@ class WholeProgram implements ForkComponent {
     if (paths.length > 0) say(`${what}; ${profiles.length === 1 ? 'the last is' : `the last ${profiles.length} are`} in ${paths.join(', ')}`);
   }
 
-  /** The program has stopped the profiler, and has the profile, or exporters have: nothing is left to be written when a signal ends it. */
-  #stopped(): void {
+  /**
+   * The program has stopped the profiler, and has the profile, or exporters have: nothing is left to be written when a signal ends it. Or the duration is over, and
+   * whoever hears of the profile after this may end the process.
+   */
+  #stopped(profile: Profile): void {
     this.#state.stopped = true;
+    if (this.#state.timeIsOver && !this.#setup.delivers) this.#state.inHand = profile;
     if (!this.#state.ending) disarm(this.#setup.native);
   }
 
@@ -269,6 +278,12 @@ class WholeProgram implements ForkComponent {
   /** What loses nobody a profile. */
   #tell(text: string): void {
     if (!this.#setup.quiet) say(text);
+  }
+
+  #writeInHand(): void {
+    const { inHand } = this.#state;
+    this.#state.inHand = undefined;
+    if (inHand !== undefined) this.#write(inHand);
   }
 
   /** @returns where it is, unless that has been said, or it is nowhere */

@@ -116,7 +116,7 @@ test('whole program: the child’s file is named after the reset', (t) => {
   });
   for (const reset of [restart, stay]) {
     const { cancel, ...after } = afterReset(program, reset).after;
-    assert.deepEqual(after, { when: new Date(1_800_000_000_123), timeIsOver: false, ending: false, stopped: false, troubled: new Set() });
+    assert.deepEqual(after, { when: new Date(1_800_000_000_123), timeIsOver: false, ending: false, stopped: false, inHand: undefined, troubled: new Set() });
     assert.equal(cancel.name, 'nothing');
   }
 });

@@ -19,7 +19,7 @@ function setup({ periodMs = 60_000, chance = 0, tookMs = 0 } = {}) {
   const what = {
     collectedMs: () => time.now() - world.collectedSince,
     hasFailed: () => world.failed,
-    rotate() {
+    rotate(hand) {
       if (world.throwing === 'rotate') throw new Error('cannot rotate');
       rotating += 1;
       assert.equal(rotating, 1, 'two rotations at once');
@@ -30,7 +30,7 @@ function setup({ periodMs = 60_000, chance = 0, tookMs = 0 } = {}) {
         const end = () => {
           rotating -= 1;
           if (world.failRotation) reject(new Error('lost'));
-          else resolve(world.taken ? undefined : profile);
+          else resolve(world.taken || hand(profile));
         };
         if (world.tookMs > 0) time.after(world.tookMs, end);
         else end();

@@ -215,7 +215,10 @@ function parse(args: readonly string[], options: Record<string, { type: 'string'
 /** parseArgs explains at length how to pass dashes; what a user needs is the name that he meant. */
 function explain(error: unknown, args: readonly string[], known: readonly string[]): string {
   const message = error instanceof Error ? error.message : String(error);
-  if ((error as { code?: unknown } | null)?.code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return message;
+  const code = (error as { code?: unknown } | null)?.code;
+  // The next word is an option, or there is none.
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && /argument (?:missing|is ambiguous)/.test(message)) return `${/--[\w-]+/.exec(message)?.[0] ?? 'the option'} needs a value`;
+  if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return message;
   const unknown = /'(-[^']*)'/.exec(message)?.[1] ?? args.find((arg) => arg.startsWith('-')) ?? '';
   const meant = nearest(unknown.replace(/^-+/, ''), known);
   return `unknown option ${unknown}${meant === undefined ? '' : `; did you mean --${meant}?`}`;

@@ -123,16 +123,19 @@ export function helpText(of: Extract<Command, { name: 'help' }>['of']): string {
   }
 }
 
+/** What a value is where it is none of a few words. */
+const KINDS_OF_VALUE: Readonly<Record<string, string>> = { 'stall-output': 'FILE', exporters: 'LIST', service: 'NAME', labels: 'LIST' };
+
 function runHelp(): string {
   const rows: [flag: string, text: string][] = [
     ['--output-dir DIR', 'folder for the profile, created if missing (default: the working directory)'],
     ['-d, --duration TIME', 'profile for that long, in seconds or with ms, s, m or h behind the number; the program goes on (default: until it ends)'],
     ['-q, --quiet', 'say nothing but errors'],
     ...Object.values(OPTIONS).map((row): [string, string] => [
-      `--${row.flag} ${typeof row.fallback === 'number' ? 'N' : 'WHICH'}`,
+      `--${row.flag} ${typeof row.fallback === 'number' ? 'N' : (KINDS_OF_VALUE[row.flag] ?? 'WHICH')}`,
       `${row.help} (default: ${row.fallback.toLocaleString('en-US')})`,
     ]),
-    ...COMMON.flatMap(({ flag, help }): [string, string][] => (flag === undefined ? [] : [[`--${flag} ${flag.endsWith('-ms') ? 'N' : 'WHICH'}`, help]])),
+    ...COMMON.flatMap(({ flag, help }): [string, string][] => (flag === undefined ? [] : [[`--${flag} ${flag.endsWith('-ms') ? 'N' : (KINDS_OF_VALUE[flag] ?? 'WHICH')}`, help]])),
     ['-h, --help', 'print this'],
   ];
   const width = Math.max(...rows.map(([flag]) => flag.length));

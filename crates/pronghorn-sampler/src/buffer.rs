@@ -148,6 +148,10 @@ impl SampleBuffer {
         }
         compiler_fence(std::sync::atomic::Ordering::Acquire);
         let base = self.base.load(Relaxed);
+        if base.is_null() {
+            // A signal handler of somebody's has forked since: this is a child, and the memory is wiped.
+            return None;
+        }
         // SAFETY: records between head and tail were completed by `commit` within the mapping; headers and frames have
         // sizes that are multiples of 8, so both are aligned; the writer appends behind the tail and does not change them.
         unsafe {
@@ -304,6 +308,17 @@ mod tests {
         assert!(buffer.is_empty());
         write(&buffer, 2);
         assert_eq!(buffer.records(), 1);
+    }
+
+    #[test]
+    fn a_reader_whose_memory_was_wiped_meanwhile_finds_nothing() {
+        let buffer = buffer();
+        write(&buffer, 2);
+        // As a fork in a signal handler leaves it, between two loads of the reader's.
+        buffer.base.store(std::ptr::null_mut(), Relaxed);
+        assert!(buffer.peek().is_none());
+        buffer.consume();
+        assert!(buffer.begin().is_none());
     }
 
     #[test]

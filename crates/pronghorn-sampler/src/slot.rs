@@ -297,7 +297,7 @@ pub(crate) fn reset_after_fork(alone: &Alone, own: &'static ThreadSlot, tid: i32
         let slot = place.get();
         let is_own = std::ptr::from_ref(slot) == own;
         if let Some(memory) = slot.memory() {
-            memory.reset(alone, is_own);
+            memory.reset(alone);
         }
         let fresh = slot.inherited(if is_own { tid } else { 0 });
         place.reset(alone, fresh);

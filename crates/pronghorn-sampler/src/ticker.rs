@@ -121,12 +121,15 @@ pub fn stop() {
     state.stopping.store(true, SeqCst);
     PARKING.get().wake();
     if let Some(mut handle) = handle {
-        while let Err(running) = handle.try_join() {
+        loop {
             if fork::forked() {
-                // A handler of this very thread forked while it waited: the thread does not exist here.
+                // A handler of this very thread forked while it waited: the thread does not exist here, and its record belongs to the C library.
                 return;
             }
-            handle = running;
+            match handle.try_join() {
+                Ok(()) => break,
+                Err(running) => handle = running,
+            }
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
     }

@@ -288,9 +288,14 @@ static LAST: [AtomicPtr<u8>; 2] = [const { AtomicPtr::new(std::ptr::null_mut()) 
 fn map(bytes: usize, kind: Kind) -> Result<NonNull<u8>, ()> {
     let [copied, wiped] = &LAST;
     let last = if kind.is_wiped() { wiped } else { copied };
-    let below = last.load(Relaxed).wrapping_sub(bytes);
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists; ours is a hint (null minus something
-    // is no address that it takes).
+    let before = last.load(Relaxed);
+    // No hint for the first: one above the usual 47 bits would be taken for consent to addresses up there (Linux, mmap(2) with five levels of page tables).
+    let below = if before.is_null() {
+        before
+    } else {
+        before.wrapping_sub(bytes)
+    };
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists; ours is a hint.
     let base = unsafe {
         libc::mmap(
             below.cast(),

@@ -66,15 +66,13 @@ impl SlotMemory {
         &self.cache
     }
 
-    /// In a forked process: at rest, with nothing in it. The rules of a thread that is gone go too: it may have ceased to exist in the middle of
-    /// writing one, and the thread that uses the memory next would unwind by a torn rule.
-    pub(super) fn reset(&self, _alone: &Alone, is_own: bool) {
+    /// In a forked process: at rest, with nothing in it. The rules go too: the fork may have come in the middle of writing one, by a thread that is gone or by
+    /// this one, and who uses the memory next would unwind by a torn rule.
+    pub(super) fn reset(&self, _alone: &Alone) {
         let fresh = self.live().inherited();
         // SAFETY: by the proof nobody else is there, and no reference to the old value is used any more.
         unsafe { self.live.get().write(fresh) };
         self.attach_buffers();
-        if !is_own {
-            self.cache.clear();
-        }
+        self.cache.clear();
     }
 }

@@ -149,7 +149,10 @@ impl Watcher {
         let _ = state.phase.compare_exchange(ASKED, IDLE, AcqRel, Relaxed);
         self.asked_at = 0;
         self.report_at = self.report_at.saturating_mul(GROWTH);
-        self.waiting = Some(report);
+        // Of two that wait the newer one is kept: it says how long it has been.
+        if self.waiting.replace(report).is_some() {
+            shared().lost_stall_reports.fetch_add(1, Relaxed);
+        }
         Some(self.write(now))
     }
 
