@@ -104,8 +104,8 @@ export function publishStart(message: StartMessage): void {
 
 /** A period has ended and the next one has begun. */
 export function publishRotate(message: ProfileMessage): void {
-  publishProfile(message);
   if (rotate.hasSubscribers) rotate.publish(message);
+  publishProfile(message);
 }
 
 /** The profiler has stopped; the last period. This channel first: register keeps the profile, before a listener of the other can end the process. */
@@ -135,10 +135,8 @@ export function execIsHeard(): boolean {
  * @param others profiles that were published before, and would be destroyed, too: oldest first
  */
 export function publishExec(message: ProfileMessage, others: readonly Profile[] = []): void {
+  if (exec.hasSubscribers) for (const one of [...others, message.profile]) exec.publish({ profile: one });
   publishProfile(message);
-  if (!exec.hasSubscribers) return;
-  for (const other of others) exec.publish({ profile: other });
-  exec.publish(message);
 }
 
 /** The reset after a fork. */

@@ -45,7 +45,7 @@ test('each profile is announced and goes to the exporters, with the service and 
   assert.deepEqual([numbers(exporter), stopped], [[0, 1], false]);
   release();
   assert.equal((await last).sequence, 1);
-  assert.deepEqual(heard, [['start'], ['profile', 0], ['rotate', 0], ['export', 0, 'exported'], ['profile', 1], ['stop', 1], ['export', 1, 'exported']]);
+  assert.deepEqual(heard, [['start'], ['rotate', 0], ['profile', 0], ['export', 0, 'exported'], ['stop', 1], ['profile', 1], ['export', 1, 'exported']]);
   assert.deepEqual([profiler.stats().rotations, profiler.stats().exporters.own.exported], [1, 2]);
   assert.ok(profiler.stats().rotationMaxNanos > 0);
 });
