@@ -70,6 +70,7 @@ const MOMENTS = {
   'ticker-parking': 'the ticker is about to park',
   'ticker-names': 'the ticker holds the names of worker threads',
   'mid-sample': 'inside our signal handler',
+  'mid-drain': 'a thread reads its samples',
   gc: "inside our garbage collection hook",
   'gc prologue': 'before a garbage collection',
   'gc epilogue': 'after a garbage collection',

@@ -189,6 +189,10 @@ const moments = {
     const child = await forkInside(profiler, index, kind, () => api.failpointCall(moment, forker.forkFunctionAddress()), provokeSample);
     return { child };
   },
+  // The ticker asks for what is sampled to be read when it has waited for a tenth of a second.
+  async 'mid-drain'(profiler, index) {
+    return { child: await forkInside(profiler, index, kindOf(index), () => api.failpointCall(moment, forker.forkFunctionAddress()), provokeSample) };
+  },
   async gc(profiler, index) {
     const kind = kindOf(index);
     const provoke = index % 4 === 0 ? globalThis.gc : provokeCollection;

@@ -146,6 +146,7 @@ impl SampleBuffer {
         if head >= self.tail.load(Relaxed) {
             return None;
         }
+        pronghorn_sync::failpoint!("mid-drain");
         compiler_fence(std::sync::atomic::Ordering::Acquire);
         let base = self.base.load(Relaxed);
         if base.is_null() {

@@ -14,7 +14,7 @@
 //! place where a thread of the parent's is held at that moment: that thread does not exist in the child.
 
 /// Every place, as it is named in the code.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     // Both slots of the recorder are open.
     "mid-flip",
     // The inactive slot has its fresh data and is not open yet.
@@ -25,6 +25,8 @@ pub const NAMES: [&str; 18] = [
     "mid-serialize",
     // In the signal handler, after the walk and before the sample is committed.
     "mid-sample",
+    // A thread reads its own samples, between two looks at memory that a fork wipes.
+    "mid-drain",
     // Inside the hook that the garbage collector calls.
     "gc",
     // The ticker holds the registration of threads and has not called V8 yet.
