@@ -88,6 +88,17 @@ for (const major of majors) {
       assert.ok(run.after.samples - run.meanwhile.samples > 50, `${run.after.samples - run.meanwhile.samples} samples afterwards`);
     });
 
+    it(`where the kernel queues no signals, another kind is sent (Node ${major})`, async () => {
+      // prlimit(1) is in util-linux. The limit is the user's, whose other processes have some queued.
+      const wrap = (node, args) => ['prlimit', ['--sigpending=0', node, ...args]];
+      const run = await hazard('besideNobody', major, {}, { wrap });
+      const { samples, signalsSent, unqueuedSignals, forgedSignals } = run.stats;
+      assert.ok(unqueuedSignals > 100 && unqueuedSignals >= 0.9 * signalsSent, `${unqueuedSignals} of ${signalsSent} were not queued`);
+      assert.ok(samples > 0.9 * signalsSent, `${samples} samples of ${signalsSent} signals`);
+      assert.equal(forgedSignals, 0);
+      assert.ok(share(readProfile(run.profile.file).samples, 'cpu', has('chunk')) > 0.9);
+    });
+
     it(`SIGSTOP and SIGCONT bring no burst of signals (Node ${major})`, async () => {
       const stopMs = long ? 10_000 : 2000;
       const child = await launchScenario('hazards', major, { hazard: 'stopped', stopMs, options: {} });

@@ -60,6 +60,13 @@ const hazards = {
     };
   },
 
+  async besideNobody() {
+    const profiler = await start(startOptions());
+    burn(600);
+    const stats = profiler.stats();
+    return { stats, profile: keep(await profiler.stop(), 'profile') };
+  },
+
   async forged() {
     const profiler = await start(startOptions());
     const { signal } = profiler.capabilities;

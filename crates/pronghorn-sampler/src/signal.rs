@@ -67,9 +67,9 @@ pub fn number() -> i32 {
 }
 
 /// Installs `handler` on the standard signal too, if nobody uses that one. Only needed once the kernel has refused to
-/// queue a signal.
+/// queue a signal. Called by the ticker, which blocks it like nearly every signal: that says nothing of the thread that is to get it.
 pub fn install_fallback(handler: Handler) -> bool {
-    let ready = carries(FALLBACK, handler) || (is_unused(FALLBACK) && set(FALLBACK, handler));
+    let ready = carries(FALLBACK, handler) || (is_default(FALLBACK) && set(FALLBACK, handler));
     FALLBACK_READY.store(ready, Relaxed);
     ready
 }
@@ -115,15 +115,18 @@ fn carries(number: i32, handler: Handler) -> bool {
     disposition(number).is_some_and(|action| action.sa_sigaction == handler as usize)
 }
 
+fn is_default(number: i32) -> bool {
+    disposition(number).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
+}
+
 fn is_unused(number: i32) -> bool {
-    let default = disposition(number).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL);
     let mut mask = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: only queries the calling thread's mask into a place of ours.
     let blocked = unsafe {
         libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr()) != 0
             || libc::sigismember(mask.as_ptr(), number) != 0
     };
-    default && !blocked
+    is_default(number) && !blocked
 }
 
 fn set(number: i32, handler: Handler) -> bool {
