@@ -129,7 +129,7 @@ impl Mapping {
             return Err(MapError::Refused(errno));
         };
         if kind.is_wiped() {
-            crate::wiped::advise(base, bytes);
+            wipe(base, bytes);
         }
         entry.base.store(base.as_ptr(), Relaxed);
         entry.bytes.store(bytes, Relaxed);
@@ -311,6 +311,12 @@ fn map(bytes: usize, kind: Kind) -> Result<NonNull<u8>, ()> {
     }
     last.store(base.cast(), Relaxed);
     NonNull::new(base.cast()).ok_or(())
+}
+
+/// From here on forks wipe these pages, a mapping of the caller's. False if the kernel does not know how; they are copied then.
+pub(crate) fn wipe(base: NonNull<u8>, bytes: usize) -> bool {
+    // SAFETY: the advice concerns what children see of a mapping of ours.
+    unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_WIPEONFORK) == 0 }
 }
 
 /// The caller owns the entry.

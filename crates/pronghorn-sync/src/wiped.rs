@@ -143,7 +143,7 @@ impl Region {
             return Some(base);
         }
         let fresh = mapping::for_good(REGION, Kind::Wiped).ok()?;
-        if !advise(fresh, REGION) {
+        if !mapping::wipe(fresh, REGION) {
             return None;
         }
         let null = std::ptr::null_mut();
@@ -156,12 +156,6 @@ impl Region {
             Err(other) => NonNull::new(other),
         }
     }
-}
-
-/// From here on forks wipe these pages, a mapping of the caller's. False if the kernel does not know how; they are copied then.
-pub(crate) fn advise(base: NonNull<u8>, bytes: usize) -> bool {
-    // SAFETY: the advice concerns what children see of a mapping of ours.
-    unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_WIPEONFORK) == 0 }
 }
 
 #[cfg(test)]
