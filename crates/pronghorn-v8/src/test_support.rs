@@ -191,6 +191,15 @@ impl Heap {
         string
     }
 
+    /// A string of two-byte characters that is two strings behind each other.
+    pub(crate) fn cons(&mut self, first: u64, second: u64, length: u32) -> u64 {
+        let string = self.object(1, 40);
+        self.image.put_u32(string - 1 + 12, length);
+        self.set(string, 16, first);
+        self.set(string, 24, second);
+        string
+    }
+
     /// A byte array of this version's kind for code.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> u64 {
         let array = self.object(

@@ -314,14 +314,6 @@ mod tests {
         read(&heap.image, &heap.layout, string, limit)
     }
 
-    fn cons(heap: &mut Heap, kind: u16, first: u64, second: u64, length: u32) -> u64 {
-        let string = heap.object(kind | 1, 40);
-        heap.image.put_u32(string - 1 + 12, length);
-        heap.set(string, 16, first);
-        heap.set(string, 24, second);
-        string
-    }
-
     #[test]
     fn flat_strings() {
         let mut heap = heap();
@@ -336,7 +328,7 @@ mod tests {
     fn cons_sliced_and_thin_strings() {
         let mut heap = heap();
         let (first, second) = (heap.text("abc"), heap.wide("dé"));
-        let whole = cons(&mut heap, 0, first, second, 5);
+        let whole = heap.cons(first, second, 5);
         assert_eq!(text_of(&heap, whole, 100).unwrap(), "abcdé");
         assert_eq!(text_of(&heap, whole, 4).unwrap(), "abcd");
         let thin = heap.object(5, 32);
@@ -354,7 +346,7 @@ mod tests {
     fn parts() {
         let mut heap = heap();
         let (first, second) = (heap.text("abc"), heap.wide("dé"));
-        let whole = cons(&mut heap, 0, first, second, 5);
+        let whole = heap.cons(first, second, 5);
         let part_of = |from, to| {
             part(&heap.image, &heap.layout, whole, from, to)
                 .map(|units| String::from_utf16(&units).unwrap())

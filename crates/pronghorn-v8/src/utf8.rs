@@ -90,19 +90,11 @@ mod tests {
     use super::*;
     use crate::test_support::{Heap, VERSIONS};
 
-    fn cons(heap: &mut Heap, kind: u16, first: u64, second: u64, length: u32) -> u64 {
-        let string = heap.object(kind | 1, 40);
-        heap.image.put_u32(string - 1 + 12, length);
-        heap.set(string, 16, first);
-        heap.set(string, 24, second);
-        string
-    }
-
     #[test]
     fn what_is_written_is_what_is_read() {
         let mut heap = Heap::new(VERSIONS[2]);
         let (narrow, wide) = (heap.text("h\u{e9}llo"), heap.wide("w\u{f6}rld \u{1f600}!"));
-        let both = cons(&mut heap, 0, narrow, wide, 14);
+        let both = heap.cons(narrow, wide, 14);
         let utf8_of = |string, limit, room: usize| {
             let mut into = vec![0; room];
             let used = write(&heap.image, &heap.layout, string, limit, &mut into)?;
@@ -145,7 +137,7 @@ mod tests {
         let leaf = heap.text("x");
         let mut deep = leaf;
         for length in 2..40 {
-            deep = cons(&mut heap, 0, deep, leaf, length);
+            deep = heap.cons(deep, leaf, length);
         }
         assert_eq!(
             write(&heap.image, &heap.layout, deep, 20, &mut into),
