@@ -170,6 +170,8 @@ export interface Stats {
   /** Time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
   resolveMaxNanos: number;
+  /** Passes that ran out of time with samples left, which the next ones resolve. */
+  unfinishedResolves: number;
   /** CPU time of the ticker thread. */
   tickerCpuNanos: number;
   /** Sets of labels that had to make room for others. */

@@ -27,8 +27,8 @@ pub struct RecordHeader {
     pub kind: RecordKind,
     /// The set of labels in force (`labels.rs`); 0 for none.
     pub labels: u32,
-    /// Keeps the size a multiple of 8.
-    pub unused: u32,
+    /// During a garbage collection: the kind of the stack that caused it.
+    pub cause: RecordKind,
     /// See [`crate::account::Deltas`].
     pub cpu_ns: u64,
     /// See [`crate::account::Deltas`].
@@ -50,8 +50,10 @@ pub enum RecordKind {
     Broken = 2,
     /// No walk was possible; there are no frames.
     Refused = 3,
-    /// Taken during a garbage collection; its stack is the one that the prologue hook took.
+    /// Taken during a garbage collection that moves young objects only: the frames are those of the stack that caused it.
     GarbageCollection = 4,
+    /// Taken during a full garbage collection. There are no frames: its stack is the one that the prologue hook took and resolved.
+    FullCollection = 5,
 }
 
 const HEADER: usize = size_of::<RecordHeader>();
@@ -147,6 +149,19 @@ impl SampleBuffer {
             return None;
         }
         pronghorn_sync::failpoint!("mid-drain");
+        self.record_at(head)
+    }
+
+    /// The only record. Async-signal-safe: for a buffer that nobody reads or writes meanwhile.
+    pub fn only(&self) -> Option<(RecordHeader, &[RawFrame])> {
+        if self.is_empty() {
+            return None;
+        }
+        self.record_at(0)
+    }
+
+    /// The record that begins at `head`, which is not behind the last.
+    fn record_at(&self, head: u32) -> Option<(RecordHeader, &[RawFrame])> {
         compiler_fence(std::sync::atomic::Ordering::Acquire);
         let base = self.base.load(Relaxed);
         if base.is_null() {
@@ -204,6 +219,20 @@ impl RecordWriter<'_> {
         // SAFETY: `len < capacity` keeps the frame within the mapping; nobody reads behind the tail.
         unsafe { self.frames.add(self.len).write(frame) };
         self.len += 1;
+        true
+    }
+
+    /// Appends all of them; false if they do not fit, and then none is.
+    pub fn extend(&mut self, frames: &[RawFrame]) -> bool {
+        if frames.len() > self.capacity - self.len {
+            return false;
+        }
+        // SAFETY: the frames fit into what is left of the mapping; nobody reads behind the tail, so they are no part of this.
+        unsafe {
+            let end = self.frames.add(self.len);
+            std::ptr::copy_nonoverlapping(frames.as_ptr(), end, frames.len());
+        }
+        self.len += frames.len();
         true
     }
 
@@ -299,6 +328,30 @@ mod tests {
         assert!(records > 40);
         assert_eq!(buffer.records(), records);
         assert!(buffer.used() <= CAPACITY);
+    }
+
+    #[test]
+    fn frames_of_another_record_are_appended_whole_or_not_at_all() {
+        let (one, other) = (buffer(), buffer());
+        write(&one, 5);
+        let (_, frames) = one.only().unwrap();
+        let mut writer = other.begin().unwrap();
+        assert!(writer.push(RawFrame::native(9, true)) && writer.extend(frames));
+        writer.commit(RecordHeader::default());
+        let pcs: Vec<u64> = other.only().unwrap().1.iter().map(RawFrame::pc).collect();
+        assert_eq!(pcs, [9, 0, 1, 2, 3, 4]);
+        let mut written = 0;
+        while let Some(mut writer) = other.begin() {
+            let before = writer.frames();
+            if !writer.extend(frames) {
+                assert_eq!(writer.frames(), before);
+                break;
+            }
+            writer.commit(RecordHeader::default());
+            written += 1;
+        }
+        assert!(written > 1_000);
+        assert!(buffer().only().is_none());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use crate::host::{self, Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
+use crate::thread::Extent;
 use crate::{clock, failure, session, stall, thread, ticker};
 use pronghorn_sync::fork;
 
@@ -223,7 +224,7 @@ fn safe_point(slot: &'static ThreadSlot) {
     stall::end_turn(slot, now);
     slot.account.leave_poll(now);
     if !slot.buffer.is_empty() || slot.account.idle_ns() > IDLE_FLUSH_NS {
-        thread::with(slot, |thread| thread.drain(false));
+        thread::with(slot, |thread| thread.drain(Extent::Slice));
         slot.account.enter_poll(clock::monotonic_ns());
     } else {
         slot.account.enter_poll(now);

@@ -1,9 +1,9 @@
 //! Garbage collections: the stack that caused one is taken before it starts, and the samples during it carry that stack.
 //!
 //! V8 calls the hooks on the isolate's own thread, outside the part in which objects move. The prologue takes the stack,
-//! a walk of a few microseconds, at every collection; only if a sample falls into the collection is it ever resolved.
-//! So do the labels in force: they are found through objects that move.
-//! Before a major collection everything raw is resolved, since the objects it names may move or die. A collection
+//! a walk of a few microseconds, at every collection, and the labels in force, which are found through objects that move.
+//! A sample during a collection of young objects gets a copy of that stack, to be resolved with the others.
+//! Before a full collection everything raw is resolved, that stack too, since the objects it names may move or die. A collection
 //! inside another is part of it: only the outermost prologue and epilogue do anything.
 //!
 //! Fork: hooks survive it. Until the reset has taken them off they record nothing and take no lock; the depth is reset with
@@ -17,6 +17,7 @@ use crate::handler::{Start, capture, in_own_isolate};
 use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
+use crate::thread::Extent;
 use crate::walk::{Findings, Outcome};
 use crate::{breaker, failure, labels, registers, thread};
 use pronghorn_sync::{failpoint, fork};
@@ -74,13 +75,15 @@ pub unsafe extern "C" fn on_epilogue(
         let Some(_busy) = slot.work_in_session() else {
             return;
         };
-        if slot.gc_samples.swap(0, Relaxed) > 0 {
+        let sampled = slot.gc_samples.swap(0, Relaxed) > 0;
+        if slot.gc_full.swap(false, Relaxed) {
             thread::with(slot, |thread| {
-                thread.resolve_collection_stack();
-                thread.drain(true);
+                if sampled {
+                    thread.drain(Extent::Emptied);
+                }
+                thread.forget_collection_stack();
             });
         }
-        thread::with(slot, |thread| thread.forget_collection_stack());
         // Before `busy` ends: a sample taken from here on walks the stack itself.
         slot.gc_depth.store(0, Relaxed);
     });
@@ -90,6 +93,8 @@ pub unsafe extern "C" fn on_epilogue(
 fn begin(slot: &ThreadSlot, kind: c_int) {
     failpoint!("gc");
     slot.gc_labels.store(0, Relaxed);
+    let full = kind & MAJOR != 0;
+    slot.gc_full.store(full, Relaxed);
     let Some(_busy) = slot.work_in_session() else {
         return;
     };
@@ -121,10 +126,10 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
             ..RecordHeader::default()
         });
     }
-    if kind & MAJOR != 0 {
+    if full {
         thread::with(slot, |thread| {
             thread.resolve_collection_stack();
-            thread.drain(true);
+            thread.drain(Extent::Emptied);
             thread.forget_pointers();
         });
     }

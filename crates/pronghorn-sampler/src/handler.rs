@@ -107,10 +107,24 @@ pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: b
     } else {
         labels::current(slot, context, may_walk)
     };
+    let mut cause = RecordKind::default();
     let kind = if in_collection {
+        let full = slot.gc_full.load(Relaxed);
+        if !full && let Some((header, frames)) = slot.gc_stack.only() {
+            // Nothing old moves or dies: its frames are as good as any that wait to be resolved.
+            if !writer.extend(frames) {
+                SlotCounters::add(&counters.dropped);
+                return;
+            }
+            cause = header.kind;
+        }
         slot.gc_samples.fetch_add(1, Relaxed);
         SlotCounters::add(&counters.gc);
-        RecordKind::GarbageCollection
+        if full {
+            RecordKind::FullCollection
+        } else {
+            RecordKind::GarbageCollection
+        }
     } else if !may_walk {
         SlotCounters::add(&counters.refused);
         RecordKind::Refused
@@ -132,7 +146,7 @@ pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: b
         frames: 0,
         kind,
         labels: set,
-        unused: 0,
+        cause,
         cpu_ns: deltas.cpu_ns,
         wall_ns: deltas.wall_ns,
         still_ns: deltas.still_ns,

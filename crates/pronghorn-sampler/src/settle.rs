@@ -33,6 +33,7 @@ fn settle_all(ending: bool) -> Waiting {
         .map(|(index, slot)| {
             let drains = slot.drains.load(Acquire);
             slot.ending.store(ending, Release);
+            slot.whole_asked.store(true, Release);
             let has_some = ending || !slot.buffer.is_empty();
             let asked = has_some && interrupt::request_drain(index, slot);
             (slot, drains, asked)

@@ -328,7 +328,10 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.pending_since.store(0, Relaxed);
     slot.interrupt_asked.store(false, Relaxed);
     slot.ending.store(false, Relaxed);
+    slot.whole_asked.store(false, Relaxed);
+    slot.unfinished.store(false, Relaxed);
     slot.gc_depth.store(0, Relaxed);
+    slot.gc_full.store(false, Relaxed);
     slot.gc_samples.store(0, Relaxed);
     slot.label_key.store(std::ptr::null_mut(), Relaxed);
     slot.label_word.store(std::ptr::null_mut(), Relaxed);

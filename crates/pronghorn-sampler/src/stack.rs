@@ -2,8 +2,9 @@
 //! and what stands in for what is missing.
 
 use pronghorn_recorder::{Frame, Function, Generated, Marker, Position};
-use pronghorn_v8::{Kind, MapReference, Place, RawFrame, Resolved, Resolver};
+use pronghorn_v8::{Kind, MapReference, Place, Progress, RawFrame, Resolved, Resolver};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::buffer::RecordKind;
 
@@ -36,14 +37,18 @@ impl StackBuilder {
     }
 
     /// Resolves `raw` (leaf first) into `out`, which is emptied first. At a safe point of the isolate's own thread.
+    ///
+    /// False if it was not done by `deadline`. It knows more then than before, by one frame or one piece of a source at least, so that the
+    /// same call made again and again comes to its end.
     pub fn build(
         &mut self,
         raw: &[RawFrame],
         kind: RecordKind,
         native: NativeFrames,
         max_depth: usize,
+        deadline: Option<Instant>,
         out: &mut Vec<Frame>,
-    ) {
+    ) -> bool {
         out.clear();
         let mut outermost = None;
         let mut innermost = None;
@@ -55,8 +60,9 @@ impl StackBuilder {
                 continue;
             }
             self.resolved.clear();
-            self.resolver.resolve(
+            let progress = self.resolver.resolve(
                 frame,
+                deadline,
                 &mut |function| {
                     Arc::new(Function {
                         name: function.name.to_owned(),
@@ -67,6 +73,9 @@ impl StackBuilder {
                 },
                 &mut self.resolved,
             );
+            if progress == Progress::Unfinished {
+                return false;
+            }
             for Resolved { function, place } in self.resolved.drain(..) {
                 innermost.get_or_insert(out.len());
                 outermost = Some(out.len());
@@ -75,8 +84,12 @@ impl StackBuilder {
                     position: position(place),
                 });
             }
+            if progress == Progress::New && deadline.is_some_and(|end| Instant::now() >= end) {
+                return false;
+            }
         }
         finish(out, innermost, outermost, kind, native, max_depth);
+        true
     }
 }
 

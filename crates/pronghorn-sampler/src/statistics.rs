@@ -81,6 +81,8 @@ pub struct Shared {
     pub handler_time: Histogram,
     /// Durations of the passes that resolve a buffer, all threads together.
     pub resolve_time: Histogram,
+    /// Those that ran out of time with samples left.
+    pub unfinished_resolves: AtomicU64,
     /// Signals sent.
     pub signals_sent: AtomicU64,
     /// Signals that reached our handler and were not ours.
@@ -111,6 +113,7 @@ impl Shared {
         Self {
             handler_time: Histogram::new(),
             resolve_time: Histogram::new(),
+            unfinished_resolves: AtomicU64::new(0),
             signals_sent: AtomicU64::new(0),
             forged: AtomicU64::new(0),
             unqueued: AtomicU64::new(0),
@@ -129,6 +132,7 @@ impl Shared {
         let Self {
             handler_time: _,
             resolve_time: _,
+            unfinished_resolves: _,
             signals_sent: _,
             forged: _,
             unqueued: _,
@@ -155,6 +159,7 @@ impl Shared {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            unfinished_resolves,
             stalls,
             stall_reports,
             lost_stall_reports,
@@ -170,6 +175,7 @@ impl Shared {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            unfinished_resolves,
             stalls,
             stall_reports,
             lost_stall_reports,
@@ -303,6 +309,8 @@ pub struct SamplerStatistics {
     pub forgotten_label_sets: u64,
     /// Samples whose labels had been forgotten.
     pub lost_labels: u64,
+    /// Passes of resolving that ran out of time with samples left.
+    pub unfinished_resolves: u64,
     /// See [`Shared`].
     pub stalls: u64,
     /// See [`Shared`].
@@ -343,6 +351,7 @@ pub fn snapshot() -> SamplerStatistics {
         ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
         forgotten_label_sets: shared.forgotten_label_sets.load(Relaxed),
         lost_labels: shared.lost_labels.load(Relaxed),
+        unfinished_resolves: shared.unfinished_resolves.load(Relaxed),
         stalls: shared.stalls.load(Relaxed),
         stall_reports: shared.stall_reports.load(Relaxed),
         lost_stall_reports: shared.lost_stall_reports.load(Relaxed),
@@ -398,6 +407,7 @@ mod tests {
             &shared.ticker_cpu_ns,
             &shared.forgotten_label_sets,
             &shared.lost_labels,
+            &shared.unfinished_resolves,
             &shared.stalls,
             &shared.stall_reports,
             &shared.lost_stall_reports,
@@ -414,6 +424,7 @@ mod tests {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            unfinished_resolves,
             stalls,
             stall_reports,
             lost_stall_reports,
@@ -430,6 +441,7 @@ mod tests {
             ticker_cpu_ns,
             forgotten_label_sets,
             lost_labels,
+            unfinished_resolves,
             stalls,
             stall_reports,
             lost_stall_reports,

@@ -33,6 +33,8 @@ use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
 
+pub use drain::Extent;
+
 /// See the module documentation.
 pub struct JsThread {
     slot: &'static ThreadSlot,
@@ -229,7 +231,12 @@ fn interrupted(slot: &'static ThreadSlot) {
             slot.armed.store(false, Release);
         }
     } else if let Some(_busy) = slot.work_in_session() {
-        with(slot, |thread| thread.drain(false));
+        let extent = if slot.whole_asked.swap(false, Acquire) {
+            Extent::Whole
+        } else {
+            Extent::Slice
+        };
+        with(slot, |thread| thread.drain(extent));
     }
 }
 
@@ -242,7 +249,7 @@ pub fn settle(slot: &ThreadSlot) {
         return;
     };
     take_here(slot, context);
-    with(slot, |thread| thread.drain(false));
+    with(slot, |thread| thread.drain(Extent::Whole));
 }
 
 /// A sample of where the calling thread stands. The caller holds the slot's `busy`.
@@ -357,6 +364,9 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     slot.cpu_at_look.store(0, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
+    slot.gc_full.store(false, Relaxed);
+    slot.unfinished.store(false, Relaxed);
+    slot.whole_asked.store(false, Relaxed);
     slot.account.restart(now, cpu);
     stall::begin_first_turn(slot, now);
     labels::attach(slot);

@@ -51,6 +51,8 @@ const SLACK_NS: u64 = 12_000;
 const LONGEST_WATCH_NS: u64 = 500_000_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
 const RESOLVE_AFTER_NS: u64 = 100_000_000;
+/// What a safe point had no time for is asked for again after this.
+const NEXT_SLICE_NS: u64 = 5_000_000;
 /// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
 const OVERDUE_NS: u64 = 100_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
@@ -464,7 +466,12 @@ fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, no
     if watch.unresolved_since == 0 {
         watch.unresolved_since = now;
     }
-    let due = used > buffer::CAPACITY / 2 || now - watch.unresolved_since > RESOLVE_AFTER_NS;
+    let patience = if slot.unfinished.load(Relaxed) {
+        NEXT_SLICE_NS
+    } else {
+        RESOLVE_AFTER_NS
+    };
+    let due = used > buffer::CAPACITY / 2 || now - watch.unresolved_since > patience;
     if due {
         let _section = fork::enter();
         if interrupt::request_drain(index, slot) {

@@ -300,7 +300,7 @@ fn show(resolver: &mut Resolver<Shown>, frames: &[RawFrame]) -> String {
     let mut resolved: Vec<Resolved<Shown>> = Vec::new();
     for raw in frames {
         resolved.clear();
-        resolver.resolve(raw, &mut make, &mut resolved);
+        resolver.resolve(raw, None, &mut make, &mut resolved);
         let inlined = resolved.len();
         if raw.kind() == Kind::Unknown {
             let _ = write!(

@@ -1,20 +1,18 @@
-//! The functions and scripts of one isolate, as far as frames have named them.
+//! The functions of one isolate, as far as frames have named them.
 //!
 //! A function is made once: under its address until the next major collection, under its place (script id, start, end,
 //! name) for ever. Every map is bounded; one that is full is emptied, which costs time and may make a function twice.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::function::{self, Function};
 use crate::function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place as ScriptPlace,
 };
 use crate::layout::Layout;
-use crate::lines::Lines;
 use crate::memory::Memory;
 use crate::object::field;
-use crate::script;
+use crate::scripts::Scripts;
 use crate::text;
 
 /// A function that is known already.
@@ -38,22 +36,7 @@ impl<F> Known<F> {
 /// Script id, start and end of a function.
 type Place = (i32, u32, u32);
 
-/// A script that is known already.
-struct KnownScript {
-    file: Arc<str>,
-    line_offset: u32,
-    column_offset: u32,
-    lines: Option<Lines>,
-    /// The URL of its source map and the length of the whole.
-    map: Option<(Arc<str>, u32)>,
-}
-
 const MOST_FUNCTIONS: usize = 1 << 17;
-const MOST_SCRIPTS: usize = 1 << 15;
-const MOST_LINE_BYTES: usize = 64 << 20;
-/// Inline source maps are kept as text. Scripts beyond this are left without one.
-const MOST_MAP_BYTES: usize = 32 << 20;
-
 /// The functions of one isolate.
 pub(crate) struct Functions<F> {
     // Until the next major collection.
@@ -61,11 +44,8 @@ pub(crate) struct Functions<F> {
     // What lasts.
     by_place: HashMap<Place, Vec<(String, Known<F>)>>,
     builtins: HashMap<String, Known<F>>,
-    scripts: HashMap<i32, KnownScript>,
-    line_bytes: usize,
-    map_bytes: usize,
-    /// Whether source maps are looked for.
-    pub(crate) source_maps: bool,
+    /// Their scripts.
+    pub(crate) scripts: Scripts,
 }
 
 impl<F: Clone> Functions<F> {
@@ -74,19 +54,18 @@ impl<F: Clone> Functions<F> {
             by_shared: HashMap::new(),
             by_place: HashMap::new(),
             builtins: HashMap::new(),
-            scripts: HashMap::new(),
-            line_bytes: 0,
-            map_bytes: 0,
-            source_maps,
+            scripts: Scripts::new(source_maps),
         }
     }
 
     /// Drops what is known by address.
     pub(crate) fn forget_pointers(&mut self) {
         self.by_shared.clear();
+        self.scripts.forget_pointers();
     }
 
-    /// The function at `shared`, made once per identity.
+    /// The function at `shared`, made once per identity. Nothing if it cannot be told, or if its lines are not counted yet
+    /// ([`Scripts::is_unfinished`]).
     pub(crate) fn get<M: Memory>(
         &mut self,
         memory: &M,
@@ -103,9 +82,13 @@ impl<F: Clone> Functions<F> {
         } else {
             &found.name
         };
+        if self.scripts.is_full() {
+            self.scripts.clear();
+            self.by_shared.clear();
+        }
         let script = found
             .script
-            .and_then(|script| self.script(memory, layout, script));
+            .and_then(|script| self.scripts.get(memory, layout, script));
         let known = match script {
             None => match self.builtins.get(name) {
                 Some(known) => known.clone(),
@@ -141,20 +124,25 @@ impl<F: Clone> Functions<F> {
                     Some((_, known)) => known.clone(),
                     None => {
                         let start_place = if found.placed {
-                            self.place(script, found.token).unwrap_or_default()
+                            self.scripts
+                                .place(memory, layout, script, found.token)
+                                .unwrap_or_default()
                         } else {
                             ScriptPlace::default()
                         };
-                        let (file, map) = match self.scripts.get(&script) {
-                            Some(script) => (Some(Arc::clone(&script.file)), script.map.clone()),
-                            None => (None, None),
-                        };
+                        if self.scripts.is_unfinished() {
+                            return None;
+                        }
+                        let file = self.scripts.file(script).cloned();
+                        let map = self.scripts.map(script).cloned();
                         let map = map.as_ref().map(|(url, url_length)| MapReference {
                             url,
                             url_length: *url_length,
                             start: start_place,
-                            name: name_offset(memory, layout, &found)
-                                .and_then(|offset| self.place(script, offset)),
+                            name: name_offset(memory, layout, &found).and_then(|offset| {
+                                // In front of the function, and so counted by now.
+                                self.scripts.place(memory, layout, script, offset)
+                            }),
                         });
                         let info = FunctionInfo {
                             name,
@@ -187,74 +175,6 @@ impl<F: Clone> Functions<F> {
         }
         self.by_shared.insert(shared, known.clone());
         Some(known)
-    }
-
-    /// The id of the script at `tagged`, which is known from then on.
-    fn script<M: Memory>(&mut self, memory: &M, layout: &Layout, tagged: u64) -> Option<i32> {
-        let id = script::id(memory, layout, tagged)?;
-        if self.scripts.contains_key(&id) {
-            // Lines may have been dropped for room since.
-            if self
-                .scripts
-                .get(&id)
-                .is_some_and(|script| script.lines.is_some())
-            {
-                return Some(id);
-            }
-        }
-        let script = script::read(memory, layout, tagged)?;
-        let lines = Lines::of_script(memory, layout, tagged);
-        let size = lines.as_ref().map_or(0, Lines::size);
-        if self.scripts.len() >= MOST_SCRIPTS || self.line_bytes + size > MOST_LINE_BYTES {
-            self.scripts.clear();
-            self.by_shared.clear();
-            self.line_bytes = 0;
-            self.map_bytes = 0;
-        }
-        self.line_bytes += size;
-        let map = self.map(memory, layout, tagged, &script.file);
-        self.scripts.insert(
-            id,
-            KnownScript {
-                file: script.file.into(),
-                line_offset: script.line_offset,
-                column_offset: script.column_offset,
-                lines,
-                map,
-            },
-        );
-        Some(id)
-    }
-
-    /// What the script at `tagged` says of its map, if anybody wants to know.
-    fn map<M: Memory>(
-        &mut self,
-        memory: &M,
-        layout: &Layout,
-        tagged: u64,
-        file: &str,
-    ) -> Option<(Arc<str>, u32)> {
-        if !self.source_maps || self.map_bytes >= MOST_MAP_BYTES {
-            return None;
-        }
-        let url = script::map_url(memory, layout, tagged, file)?;
-        self.map_bytes += url.text.len();
-        Some((Arc::from(url.text), url.length))
-    }
-
-    /// The place of a script offset; the column only if the script has a map.
-    pub(crate) fn place(&self, script: i32, offset: u32) -> Option<ScriptPlace> {
-        let script = self.scripts.get(&script)?;
-        let (line, column) = script.lines.as_ref()?.place(offset);
-        let column = match (&script.map, line) {
-            (None, _) => 0,
-            (Some(_), 0) => column.saturating_add(script.column_offset),
-            (Some(_), _) => column,
-        };
-        Some(ScriptPlace {
-            line: line.saturating_add(script.line_offset).saturating_add(1),
-            column,
-        })
     }
 }
 

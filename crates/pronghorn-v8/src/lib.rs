@@ -34,6 +34,7 @@ mod raw_frame;
 mod resolve;
 mod scope_info;
 mod script;
+mod scripts;
 pub mod symbols;
 mod table;
 #[cfg(test)]
@@ -56,7 +57,7 @@ pub use namer::{Named, Namer, Room, Span};
 pub use proof::{Proof, Proofs};
 pub use ranges::{CodeRanges, Range, RangesError};
 pub use raw_frame::{Kind, RawFrame};
-pub use resolve::Resolver;
+pub use resolve::{Progress, Resolver};
 pub use symbols::{
     GcCallback, Isolate, JsEntryStubs, MemoryRange, MissingSymbols, RegisterState, SampleInfo,
     Symbols, exported,

@@ -46,7 +46,7 @@ pub(crate) fn place<M: Memory>(
     search: &mut Search<'_>,
 ) -> Option<(u32, u32)> {
     let kept = field(memory, script, layout.script.line_ends)?;
-    if let Some(place) = search_v8(memory, layout, kept, offset) {
+    if let Some(place) = in_v8s_table(memory, layout, kept, offset) {
         return Some(place);
     }
     if search.script != script {
@@ -120,8 +120,8 @@ pub(crate) fn place<M: Memory>(
     whole.then_some((line, offset.saturating_sub(begin)))
 }
 
-/// Looks an offset up in V8's own line ends.
-fn search_v8<M: Memory>(
+/// Looks an offset up in V8's own line ends, which `array` is, if V8 has counted them. Line and characters as in [`place`].
+pub(crate) fn in_v8s_table<M: Memory>(
     memory: &M,
     layout: &Layout,
     array: u64,
@@ -189,7 +189,9 @@ mod tests {
             };
             let name = heap.text("/a.js");
             let script = heap.script(1, name, source);
-            let lines = Lines::of_source(&heap.image, &heap.layout, source).unwrap();
+            let mut lines = Lines::default();
+            let (image, layout) = (&heap.image, &heap.layout);
+            lines.count_to(image, layout, source, u32::MAX, &mut [0; 64], &|| false);
             let mut offsets: Vec<u32> = (0..text.len() as u32)
                 .filter(|&offset| text.as_bytes()[offset as usize] != b'\n')
                 .collect();

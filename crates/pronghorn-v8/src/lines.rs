@@ -1,117 +1,118 @@
 //! From a script offset to a line.
 //!
-//! One table per script: the positions of its line ends, taken from V8 where V8 keeps them, else found by scanning the
-//! source once. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8. [`crate::line_search`] finds one line
+//! One count per script whose line ends V8 does not keep: the positions of its line ends, found by looking through the source as far as
+//! somebody asks. Line ends are `\n`, `\r` without `\n` behind it, U+2028 and U+2029, as in V8. [`crate::line_search`] finds one line
 //! without a table.
 
 use crate::layout::Layout;
 use crate::memory::Memory;
-use crate::object::{field, has_type, smi, smi_field};
 use crate::text;
 
-/// Line ends of one script.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lines {
-    // Character offsets of line ends, rising.
-    ends: Vec<u32>,
+/// Lines counted in one script at most; V8's own tables are believed up to the same length.
+pub(crate) const MOST_LINES: i32 = 1 << 23;
+/// Bytes of a source that are looked through at a time, a few dozen microseconds of work.
+pub(crate) const CHUNK: usize = 1 << 16;
+
+/// How far a count has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// As far as was asked.
+    Enough,
+    /// Time was up before that: it goes on from here.
+    NotYet,
+    /// The source cannot be read.
+    Unreadable,
 }
 
-/// Characters scanned at most: V8 allows about 2^29.
-const MOST_CHARACTERS: u32 = 1 << 29;
-pub(crate) const MOST_LINES: i32 = 1 << 24;
-const CHUNK: usize = 1 << 16;
+/// Line ends of one script, as far as they have been counted.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    // Character offsets of line ends, rising.
+    scan: Scan<Vec<u32>>,
+    is_whole: bool,
+}
 
 impl Lines {
-    /// The table of the script at `tagged`; nothing if its source cannot be read.
-    pub(crate) fn of_script<M: Memory>(memory: &M, layout: &Layout, script: u64) -> Option<Self> {
-        let kept = field(memory, script, layout.script.line_ends)?;
-        if let Some(ends) = from_v8(memory, layout, kept) {
-            return Some(Self { ends });
-        }
-        let source = field(memory, script, layout.script.source)?;
-        Self::of_source(memory, layout, source)
+    /// Whether the place of this offset is known.
+    pub(crate) fn reach(&self, offset: u32) -> bool {
+        self.is_whole || offset < self.scan.at
     }
 
-    /// Scans a source string.
-    pub(crate) fn of_source<M: Memory>(memory: &M, layout: &Layout, source: u64) -> Option<Self> {
-        let mut scan = Scan {
-            ends: Vec::new(),
-            at: 0,
-            pending_return: false,
-        };
-        let mut buffer = vec![0u8; CHUNK];
-        let mut whole = true;
-        text::pieces(memory, layout, source, MOST_CHARACTERS, &mut |piece| {
+    /// Goes on counting in `source` until the place of `offset` is known, or time is up; at least one chunk is looked through.
+    /// `scratch` is as large as a chunk.
+    pub(crate) fn count_to<M: Memory>(
+        &mut self,
+        memory: &M,
+        layout: &Layout,
+        source: u64,
+        offset: u32,
+        scratch: &mut [u8],
+        is_late: &dyn Fn() -> bool,
+    ) -> Counted {
+        if self.reach(offset) {
+            return Counted::Enough;
+        }
+        let chunk = scratch.len().min(CHUNK) & !1;
+        let (mut readable, mut late) = (chunk > 0, false);
+        let scan = &mut self.scan;
+        let from = scan.at;
+        let seen = text::pieces_from(memory, layout, source, from, &mut |piece| {
             let mut address = piece.address;
             let mut left = piece.length as usize * piece.width as usize;
-            while left > 0 {
-                let size = left.min(CHUNK);
-                let Some(chunk) = buffer.get_mut(..size) else {
-                    return false;
-                };
-                if !memory.copy(address, chunk) {
-                    whole = false;
-                    return false;
-                }
-                if piece.width == 1 {
-                    scan.one_byte(chunk)
-                } else {
-                    scan.two_byte(chunk)
+            while left > 0 && readable {
+                let size = left.min(chunk);
+                let copied = scratch
+                    .get_mut(..size)
+                    .filter(|_| scan.ends.len() < MOST_LINES as usize)
+                    .filter(|part| !part.is_empty())
+                    .and_then(|part| memory.copy(address, part).then_some(&*part));
+                match copied {
+                    Some(part) if piece.width == 1 => scan.one_byte(part),
+                    Some(part) => scan.two_byte(part),
+                    None => readable = false,
                 }
                 address += size as u64;
                 left -= size;
+                if scan.at > offset {
+                    return false;
+                }
+                late = is_late();
+                if late {
+                    return false;
+                }
             }
-            true
-        })?;
-        whole.then(|| scan.finish())
+            readable
+        });
+        if seen.is_none() || !readable {
+            return Counted::Unreadable;
+        }
+        if scan.at > offset {
+            return Counted::Enough;
+        }
+        if late {
+            return Counted::NotYet;
+        }
+        scan.settle(false);
+        self.is_whole = true;
+        Counted::Enough
     }
 
-    /// The line of a script offset, from 0.
-    pub(crate) fn line(&self, offset: u32) -> u32 {
-        u32::try_from(self.ends.partition_point(|&end| end < offset)).unwrap_or(u32::MAX)
-    }
-
-    /// The line of a script offset and the characters in front of it on that line, both from 0.
+    /// The line of a script offset and the characters in front of it on that line, both from 0; as far as has been counted.
     pub(crate) fn place(&self, offset: u32) -> (u32, u32) {
-        let line = self.line(offset);
-        let before = (line as usize).checked_sub(1);
-        let begin = before
-            .and_then(|index| self.ends.get(index))
-            .map_or(0, |end| end + 1);
-        (line, offset.saturating_sub(begin))
+        let ends = &self.scan.ends;
+        let line = ends.partition_point(|&end| end < offset);
+        let before = line.checked_sub(1).and_then(|index| ends.get(index));
+        let begin = before.map_or(0, |end| end + 1);
+        (
+            u32::try_from(line).unwrap_or(u32::MAX),
+            offset.saturating_sub(begin),
+        )
     }
 
     /// Bytes held.
     pub(crate) fn size(&self) -> usize {
-        self.ends.capacity() * 4
+        self.scan.ends.capacity() * 4
     }
-}
-
-/// V8's own line ends: a FixedArray of Smis, rising.
-fn from_v8<M: Memory>(memory: &M, layout: &Layout, array: u64) -> Option<Vec<u32>> {
-    if !has_type(memory, layout, array, layout.types.fixed_array) {
-        return None;
-    }
-    let length = smi_field(memory, array, layout.array_length)?;
-    if !(1..MOST_LINES).contains(&length) {
-        return None;
-    }
-    let length = usize::try_from(length).ok()?;
-    let mut bytes = vec![0u8; length * 8];
-    if !memory.copy(array - 1 + layout.array_data, &mut bytes) {
-        return None;
-    }
-    let mut ends = Vec::with_capacity(length);
-    let mut last = None;
-    for word in bytes.as_chunks::<8>().0 {
-        let end = u32::try_from(smi(u64::from_le_bytes(*word))?).ok()?;
-        if last.is_some_and(|last| end < last) {
-            return None;
-        }
-        last = Some(end);
-        ends.push(end);
-    }
-    Some(ends)
 }
 
 /// Takes line ends as they are found, rising.
@@ -126,6 +127,7 @@ impl Ends for Vec<u32> {
 }
 
 /// A scan over chunks; a `\r` at the end of one waits for the next character.
+#[derive(Debug, Default)]
 pub(crate) struct Scan<E> {
     pub(crate) ends: E,
     /// Characters in front of the next chunk.
@@ -173,26 +175,48 @@ impl<E: Ends> Scan<E> {
     }
 }
 
-impl Scan<Vec<u32>> {
-    fn finish(mut self) -> Lines {
-        self.settle(false);
-        Lines { ends: self.ends }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::test_support::{Heap, VERSIONS};
 
-    fn lines_of(source: &str, wide: bool) -> Lines {
+    /// Counts to `offset` in `pieces` of time: after so many chunks it is late.
+    fn count(heap: &Heap, source: u64, offset: u32, chunks: usize) -> (Lines, Vec<Counted>) {
+        let mut lines = Lines::default();
+        let mut scratch = vec![0; CHUNK];
+        let mut all = Vec::new();
+        loop {
+            let looks = Cell::new(0);
+            let is_late = || {
+                looks.set(looks.get() + 1);
+                looks.get() >= chunks
+            };
+            let (image, layout) = (&heap.image, &heap.layout);
+            let counted = lines.count_to(image, layout, source, offset, &mut scratch, &is_late);
+            all.push(counted);
+            if counted != Counted::NotYet {
+                return (lines, all);
+            }
+        }
+    }
+
+    fn string(source: &str, wide: bool) -> (Heap, u64) {
         let mut heap = Heap::new(VERSIONS[1]);
         let source = if wide {
             heap.wide(source)
         } else {
             heap.text(source)
         };
-        Lines::of_source(&heap.image, &heap.layout, source).unwrap()
+        (heap, source)
+    }
+
+    fn lines_of(source: &str, wide: bool) -> Lines {
+        let (heap, source) = string(source, wide);
+        let (lines, counted) = count(&heap, source, u32::MAX, usize::MAX);
+        assert_eq!(counted, [Counted::Enough]);
+        lines
     }
 
     #[test]
@@ -200,18 +224,14 @@ mod tests {
         for wide in [false, true] {
             let lines = lines_of("a\nb\r\nc\rd\n\ne\r", wide);
             // Offsets of the ends: \n 1, \n 4 (of \r\n), \r 6, \n 8, \n 9, \r 11.
-            assert_eq!(lines.ends, [1, 4, 6, 8, 9, 11], "wide {wide}");
-            assert_eq!(lines.line(0), 0);
-            assert_eq!(lines.line(1), 0);
-            assert_eq!(lines.line(2), 1);
-            assert_eq!(lines.line(5), 2);
-            assert_eq!(lines.line(12), 6);
+            assert_eq!(lines.scan.ends, [1, 4, 6, 8, 9, 11], "wide {wide}");
             assert_eq!(lines.place(0), (0, 0));
             assert_eq!(lines.place(1), (0, 1), "the end itself");
+            assert_eq!(lines.place(2), (1, 0));
             assert_eq!(lines.place(5), (2, 0), "behind \\r\\n");
             assert_eq!(lines.place(12), (6, 0));
         }
-        assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).ends, [1, 3]);
+        assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).scan.ends, [1, 3]);
     }
 
     #[test]
@@ -225,34 +245,42 @@ mod tests {
                 let mut source = "x".repeat(per_chunk - 1);
                 source.push('\r');
                 source.push_str(behind);
-                assert_eq!(lines_of(&source, wide).ends, ends, "wide {wide}");
+                assert_eq!(lines_of(&source, wide).scan.ends, ends, "wide {wide}");
             }
         }
     }
 
     #[test]
-    fn v8s_own_line_ends_are_taken() {
-        let mut heap = Heap::new(VERSIONS[2]);
-        let (name, source) = (heap.text("a.js"), heap.text("x"));
-        let script = heap.script(1, name, source);
-        let ends = heap.object(heap.layout.types.fixed_array, 64);
-        heap.set_smi(ends, 8, 2);
-        heap.set_smi(ends, 16, 10);
-        heap.set_smi(ends, 24, 20);
-        heap.set(script, heap.layout.script.line_ends, ends);
-        assert_eq!(
-            Lines::of_script(&heap.image, &heap.layout, script)
-                .unwrap()
-                .ends,
-            [10, 20]
-        );
-        // One that does not rise is not believed: the source is scanned.
-        heap.set_smi(ends, 24, 3);
-        assert_eq!(
-            Lines::of_script(&heap.image, &heap.layout, script)
-                .unwrap()
-                .ends,
-            Vec::<u32>::new()
-        );
+    fn it_counts_no_further_than_it_is_asked() {
+        let source = "x\n".repeat(CHUNK * 2);
+        let (heap, string) = string(&source, false);
+        let (lines, counted) = count(&heap, string, 10, usize::MAX);
+        assert_eq!(counted, [Counted::Enough]);
+        assert_eq!(lines.scan.at, CHUNK as u32);
+        assert!(lines.reach(CHUNK as u32 - 1) && !lines.reach(CHUNK as u32));
+    }
+
+    #[test]
+    fn one_that_runs_out_of_time_goes_on_where_it_stopped() {
+        for wide in [false, true] {
+            let source = "a\r\nbb\rc\n".repeat(CHUNK / 2);
+            let (heap, string) = string(&source, wide);
+            let last = source.len() as u32 - 1;
+            let (whole, counted) = count(&heap, string, last, usize::MAX);
+            assert_eq!(counted, [Counted::Enough]);
+            let (pieced, counted) = count(&heap, string, last, 1);
+            let chunks = source.len() * if wide { 2 } else { 1 } / CHUNK;
+            assert_eq!(counted.len(), chunks, "one chunk at a time");
+            assert_eq!(pieced.scan.ends, whole.scan.ends);
+            assert_eq!(pieced.place(last), whole.place(last));
+        }
+    }
+
+    #[test]
+    fn what_is_no_string_is_unreadable() {
+        let mut heap = Heap::new(VERSIONS[1]);
+        let other = heap.object(heap.layout.types.fixed_array, 64);
+        let (_, counted) = count(&heap, other, 10, usize::MAX);
+        assert_eq!(counted, [Counted::Unreadable]);
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::baseline;
 use crate::bytecode_sizes::BytecodeSizes;
@@ -32,6 +33,17 @@ use crate::table::PositionEncoding;
 const MOST_STACKED: usize = 1 << 16;
 const MOST_BYTECODES: usize = 1 << 17;
 const MOST_SITES: usize = 1 << 12;
+
+/// What came of one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It was looked up for the first time, and is known from now on.
+    New,
+    /// It was known, or it never will be.
+    Known,
+    /// Time was up first. What has been found is kept: the next attempt goes on from there.
+    Unfinished,
+}
 
 /// Resolves the raw frames of one isolate.
 pub struct Resolver<F: Clone, M: Memory = Live> {
@@ -87,29 +99,31 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
     }
 
-    /// Appends the functions of `raw` to `out`, the innermost inlined one first. Nothing for native frames, and for frames
-    /// whose function cannot be told ([`Proofs::unknown`] counts those).
+    /// Appends the functions of `raw` to `out`, the innermost inlined one first. Nothing for native frames, for frames
+    /// whose function cannot be told ([`Proofs::unknown`] counts those), and for one that was not finished by `deadline`.
     ///
     /// Call it on the isolate's own thread, not during a collection, with frames taken since the last major one.
     pub fn resolve(
         &mut self,
         raw: &RawFrame,
+        deadline: Option<Instant>,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Resolved<F>>,
-    ) {
+    ) -> Progress {
         if let Some(known) = self.frames.get(raw) {
             out.extend_from_slice(known);
-            return;
+            return Progress::Known;
         }
+        self.functions.scripts.until(deadline);
         if self.shared_map.is_none() && raw.shared() != 0 {
             self.shared_map = self.memory.u64(raw.shared() - 1);
         }
         let begin = out.len();
         match raw.kind() {
-            Kind::Native => return,
+            Kind::Native => return Progress::Known,
             Kind::Unknown => {
                 self.proofs.unknown += 1;
-                return;
+                return Progress::Known;
             }
             Kind::Wasm => self.marker(0, make, out),
             Kind::Regexp => self.marker(1, make, out),
@@ -117,14 +131,19 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             Kind::Interpreted => self.interpreted(raw, make, out),
             Kind::Compiled => self.compiled(raw, make, out),
         }
+        if self.functions.scripts.is_unfinished() {
+            out.truncate(begin);
+            return Progress::Unfinished;
+        }
         let Some(added) = out.get(begin..).filter(|added| !added.is_empty()) else {
             self.proofs.unknown += 1;
-            return;
+            return Progress::Known;
         };
         if self.frames.len() >= MOST_STACKED {
             self.frames.clear();
         }
         self.frames.insert(*raw, added.to_vec());
+        Progress::New
     }
 
     /// Drops everything that is keyed by an address. Call it at each major collection, after the frames taken before it
@@ -142,7 +161,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     pub fn is_for(&self, layout: &Layout, ranges: &CodeRanges, source_maps: bool) -> bool {
         self.layout == *layout
             && self.ranges == *ranges
-            && self.functions.source_maps == source_maps
+            && self.functions.scripts.source_maps == source_maps
     }
 
     /// For another session: nothing is proved, and nothing is known under an address, since collections may have gone by
@@ -271,7 +290,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .interpreted
                 .record(holds, &mut self.proofs.failures)
             {
-                place = self.functions.place(known.script, offset).unwrap_or(place);
+                place = self.line_of(known.script, offset).unwrap_or(place);
             }
         }
         out.push(Resolved {
@@ -369,7 +388,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .record(holds, &mut self.proofs.failures)
                 && let Some(Some(offset)) = position
             {
-                place = self.functions.place(known.script, offset).unwrap_or(place);
+                place = self.line_of(known.script, offset).unwrap_or(place);
             }
         }
         out.push(Resolved {
@@ -483,6 +502,10 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                     return self.physical(physical, make, out);
                 }
                 let found = self.place(&frames, make);
+                if self.functions.scripts.is_unfinished() {
+                    // What is missing proves nothing.
+                    return;
+                }
                 // The physical function's own position proves the optimized kind, all of them the inlined one.
                 let outer = found.last().is_some_and(|(_, holds)| *holds);
                 let all = found.len() == frames.len() && found.iter().all(|(_, holds)| *holds);
@@ -592,7 +615,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             };
             let holds = known.holds(frame.offset) || (frame.offset == BUILTIN && known.script < 0);
             let place = if holds {
-                self.functions.place(known.script, frame.offset)
+                self.line_of(known.script, frame.offset)
             } else {
                 None
             };
@@ -606,6 +629,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             ));
         }
         found
+    }
+
+    fn line_of(&mut self, script: i32, offset: u32) -> Option<ScriptPlace> {
+        self.functions
+            .scripts
+            .place(&self.memory, &self.layout, script, offset)
     }
 
     fn code(&mut self, pc: u64) -> Option<Code> {

@@ -140,7 +140,7 @@ pub(crate) struct Heap {
 impl Heap {
     pub(crate) fn new(version: Version) -> Self {
         Self {
-            image: Image::new(BASE, 0x8_0000),
+            image: Image::new(BASE, 0x20_0000),
             layout: layout(version),
             next: HEAP,
         }

@@ -49,6 +49,18 @@ pub(crate) fn pieces<M: Memory>(
     pieces_of(memory, layout, (tagged, 0, all), visit)
 }
 
+/// The same of everything from character `from` on.
+pub(crate) fn pieces_from<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tagged: u64,
+    from: u32,
+    visit: &mut dyn FnMut(Piece) -> bool,
+) -> Option<()> {
+    let count = length(memory, layout, tagged)?.checked_sub(from)?;
+    pieces_of(memory, layout, (tagged, from, count), visit)
+}
+
 /// The same from character `from` to `to` or the end, without an allocation, for the signal handler. Strings that were put together of many in
 /// an unusual order are not read.
 pub(crate) fn pieces_in_handler<M: Memory>(

@@ -21,6 +21,10 @@ pub struct Live {
     pub interrupt_asked: AtomicBool,
     /// Whether the session ends: the thread's next interrupt is its last.
     pub ending: AtomicBool,
+    /// Whether its next interrupt is to resolve all that there is, since somebody waits for it.
+    pub whole_asked: AtomicBool,
+    /// Whether its last safe point ran out of time before everything was resolved.
+    pub unfinished: AtomicBool,
     /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
     pub drains: AtomicU32,
     /// When the turn of the event loop under way began (monotonic); 0 in the poll, and while stalls are not watched for. Written by the thread
@@ -36,6 +40,8 @@ pub struct Live {
     pub backlog: AtomicU32,
     /// Depth of garbage collections under way.
     pub gc_depth: AtomicU32,
+    /// Whether the collection under way is a full one.
+    pub gc_full: AtomicBool,
     /// Samples taken during the collection under way.
     pub gc_samples: AtomicU32,
     /// The set of labels in force when the collection under way began.
@@ -53,6 +59,8 @@ impl Live {
             cpu_at_look: AtomicU64::new(0),
             interrupt_asked: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            whole_asked: AtomicBool::new(false),
+            unfinished: AtomicBool::new(false),
             drains: AtomicU32::new(0),
             turn_since: AtomicU64::new(0),
             account: Account::new(),
@@ -60,6 +68,7 @@ impl Live {
             gc_stack: SampleBuffer::new(),
             backlog: AtomicU32::new(0),
             gc_depth: AtomicU32::new(0),
+            gc_full: AtomicBool::new(false),
             gc_samples: AtomicU32::new(0),
             gc_labels: AtomicU32::new(0),
             counters: SlotCounters::new(),
@@ -74,6 +83,8 @@ impl Live {
             cpu_at_look: _,
             interrupt_asked: _,
             ending: _,
+            whole_asked: _,
+            unfinished: _,
             drains: _,
             turn_since: _,
             account: _,
@@ -81,6 +92,7 @@ impl Live {
             gc_stack: _,
             backlog: _,
             gc_depth: _,
+            gc_full: _,
             gc_samples: _,
             gc_labels: _,
             counters: _,

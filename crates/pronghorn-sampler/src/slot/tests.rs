@@ -28,7 +28,15 @@ fn set() -> ThreadSlot {
         word.store(7, Relaxed);
     }
     // Busy in the middle of something that is never ended.
-    for flag in [&slot.armed, &slot.busy, &slot.interrupt_asked, &slot.ending] {
+    for flag in [
+        &slot.armed,
+        &slot.busy,
+        &slot.interrupt_asked,
+        &slot.ending,
+        &slot.whole_asked,
+        &slot.unfinished,
+        &slot.gc_full,
+    ] {
         flag.store(true, Relaxed);
     }
     slot.has_context.store(true, Relaxed);
@@ -106,6 +114,8 @@ fn assert_at_rest(live: Live) {
         cpu_at_look,
         interrupt_asked,
         ending,
+        whole_asked,
+        unfinished,
         drains,
         turn_since,
         account,
@@ -113,11 +123,19 @@ fn assert_at_rest(live: Live) {
         gc_stack,
         backlog,
         gc_depth,
+        gc_full,
         gc_samples,
         gc_labels,
         counters: counted,
     } = live;
-    for flag in [busy, interrupt_asked, ending] {
+    for flag in [
+        busy,
+        interrupt_asked,
+        ending,
+        whole_asked,
+        unfinished,
+        gc_full,
+    ] {
         assert!(!flag.load(Relaxed));
     }
     for word in [pending_since, cpu_at_look, turn_since] {

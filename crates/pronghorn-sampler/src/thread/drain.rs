@@ -1,30 +1,44 @@
 //! From a thread's buffer to the recorder: what happens at its safe points.
 //!
 //! On the JavaScript thread itself, under the slot's `busy`. Nothing waits: what the recorder cannot take now stays in the
-//! buffer, or resolved in the backlog if its pointers are about to die.
+//! buffer, or resolved in the backlog if its pointers are about to die. Where nothing forces it to be whole it stops after half a
+//! millisecond, in the middle of a stack if need be: the first samples of a large program take milliseconds to resolve.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::time::{Duration, Instant};
 
 use pronghorn_recorder::{Frame, LabelSet, Marker, RecordError, Recorder, Sample, Values};
 
+use pronghorn_v8::RawFrame;
+
 use super::JsThread;
-use crate::buffer::RecordKind;
+use crate::buffer::{RecordHeader, RecordKind};
 use crate::stack::as_garbage_collection;
 use crate::statistics::SlotCounters;
 use crate::{clock, labels, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
+/// After this time a slice ends; what it does last may take a little longer.
+const SLICE: Duration = Duration::from_micros(500);
 /// How long a thread that ends waits for a free slot of the recorder. One is free but for microseconds at a flip.
 const HAND_OVER_NS: u64 = 5_000_000;
 
+/// How much of the buffer is to be resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// As much as half a millisecond allows; the ticker asks again if something is left.
+    Slice,
+    /// All, unless the recorder has no slot free.
+    Whole,
+    /// All: the buffer's pointers are about to die, so what cannot be recorded now waits resolved.
+    Emptied,
+}
+
 impl JsThread {
-    /// Resolves the stack that the prologue hook took, unless that was done.
+    /// Resolves the stack that the prologue hook took of a full collection.
     pub fn resolve_collection_stack(&mut self) {
-        if self.stacks.collection.is_some() {
-            return;
-        }
         let mut frames = Vec::new();
         if let Some((header, raw)) = self.slot.gc_stack.peek() {
             self.builder.build(
@@ -32,6 +46,7 @@ impl JsThread {
                 header.kind,
                 session::native_frames(),
                 session::max_depth(),
+                None,
                 &mut frames,
             );
         }
@@ -39,9 +54,8 @@ impl JsThread {
         self.stacks.collection = Some(frames);
     }
 
-    /// Resolves and records what is in the buffer, then the idle time. `must_empty`: the buffer's pointers are about to
-    /// die, so what cannot be recorded now waits resolved.
-    pub fn drain(&mut self, must_empty: bool) {
+    /// Resolves and records what is in the buffer, then the idle time.
+    pub fn drain(&mut self, extent: Extent) {
         let Some(recorder) = self.recorder() else {
             return;
         };
@@ -50,12 +64,19 @@ impl JsThread {
             // Other threads leave it to the ticker: see `refresh_images`.
             session::refresh_images();
         }
+        let deadline = (extent == Extent::Slice).then(|| Instant::now() + SLICE);
         let mut free = self.flush_backlog(&recorder);
-        while free || must_empty {
+        let mut unfinished = false;
+        while free || extent == Extent::Emptied {
             let slot = self.slot;
             let Some((header, raw)) = slot.buffer.peek() else {
                 break;
             };
+            unfinished = !self.resolve(&header, raw, deadline);
+            if unfinished {
+                break;
+            }
+            let stack = std::mem::take(&mut self.stacks.frames);
             let mut values = Values {
                 count: 1,
                 cpu_ns: header.cpu_ns,
@@ -70,18 +91,17 @@ impl JsThread {
                     cpu_ns: 0,
                     wall_ns: header.still_ns,
                 };
-                let stack = std::mem::take(&mut self.stacks.last);
+                let last = std::mem::take(&mut self.stacks.last);
                 let set = self.stacks.last_labels.take();
-                free = self.put(&recorder, free, still, stack, set);
+                free = self.put(&recorder, free, still, last, set);
             }
-            self.resolve(header.kind, raw);
-            self.stacks.last.clone_from(&self.stacks.frames);
+            self.stacks.last.clone_from(&stack);
             let set = self.label_set(header.labels);
             self.stacks.last_labels.clone_from(&set);
-            let stack = std::mem::take(&mut self.stacks.frames);
             free = self.put(&recorder, free, values, stack, set);
             self.slot.buffer.consume();
         }
+        self.slot.unfinished.store(unfinished, Relaxed);
         let idle = self.slot.account.take_idle();
         if idle > 0 {
             let values = Values {
@@ -107,7 +127,12 @@ impl JsThread {
         self.slot
             .backlog
             .store(self.stacks.backlog.len() as u32, Relaxed);
-        self.slot.drains.fetch_add(1, Release);
+        if unfinished {
+            let count = &statistics::shared().unfinished_resolves;
+            count.fetch_add(1, Relaxed);
+        } else {
+            self.slot.drains.fetch_add(1, Release);
+        }
         statistics::shared()
             .resolve_time
             .record(clock::monotonic_ns().saturating_sub(began));
@@ -117,13 +142,13 @@ impl JsThread {
     /// only time; what is still left then is counted.
     pub(super) fn hand_over(&mut self) {
         let until = clock::monotonic_ns() + HAND_OVER_NS;
-        self.drain(true);
+        self.drain(Extent::Emptied);
         while !self.stacks.backlog.is_empty() || self.slot.account.idle_ns() > 0 {
             if clock::monotonic_ns() > until {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_micros(50));
-            self.drain(true);
+            self.drain(Extent::Emptied);
         }
         if let Some(recorder) = self.recorder() {
             recorder.note_dropped(self.stacks.backlog.len() as u64);
@@ -132,22 +157,38 @@ impl JsThread {
         self.slot.backlog.store(0, Relaxed);
     }
 
-    fn resolve(&mut self, kind: RecordKind, raw: &[pronghorn_v8::RawFrame]) {
-        if kind == RecordKind::GarbageCollection {
-            self.resolve_collection_stack();
+    /// Resolves a record into `stacks.frames`; false if it was not done by `deadline`.
+    fn resolve(
+        &mut self,
+        header: &RecordHeader,
+        raw: &[RawFrame],
+        deadline: Option<Instant>,
+    ) -> bool {
+        if header.kind == RecordKind::FullCollection {
             self.stacks.frames.clear();
             if let Some(stack) = &self.stacks.collection {
                 self.stacks.frames.extend_from_slice(stack);
             }
-            return;
+            return true;
         }
-        self.builder.build(
+        let in_collection = header.kind == RecordKind::GarbageCollection;
+        let kind = if in_collection {
+            header.cause
+        } else {
+            header.kind
+        };
+        let done = self.builder.build(
             raw,
             kind,
             session::native_frames(),
             session::max_depth(),
+            deadline,
             &mut self.stacks.frames,
         );
+        if in_collection && done {
+            as_garbage_collection(&mut self.stacks.frames);
+        }
+        done
     }
 
     /// The set with this number, as it was when the sample was taken: that is a tenth of a second ago at most, unless the thread was blocked.

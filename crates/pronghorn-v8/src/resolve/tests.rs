@@ -95,7 +95,7 @@ fn make(info: &FunctionInfo<'_>) -> Shown {
 
 fn lines(resolver: &mut Resolver<Shown, Image>, raw: RawFrame) -> Vec<(String, u32)> {
     let mut out = Vec::new();
-    resolver.resolve(&raw, &mut make, &mut out);
+    resolver.resolve(&raw, None, &mut make, &mut out);
     out.into_iter()
         .map(|frame| (frame.function.0, frame.place.line))
         .collect()
@@ -119,6 +119,7 @@ fn interpreted_frames_show_the_executed_line() {
         let mut out = Vec::new();
         resolver.resolve(
             &RawFrame::interpreted(outer, bytecode, 4),
+            None,
             &mut make,
             &mut out,
         );
@@ -164,6 +165,7 @@ fn functions_are_made_once_and_outlive_collections() {
         let mut out = Vec::new();
         resolver.resolve(
             &raw,
+            None,
             &mut |info| {
                 made += 1;
                 make(info)
@@ -371,7 +373,7 @@ fn markers_builtins_and_physical_frames() {
     let mut resolver = scene.resolver();
     let one = |resolver: &mut Resolver<Shown, Image>, raw| {
         let mut out = Vec::new();
-        resolver.resolve(&raw, &mut make, &mut out);
+        resolver.resolve(&raw, None, &mut make, &mut out);
         out.into_iter()
             .map(|frame| (frame.function.0, frame.function.1, frame.place.line))
             .collect::<Vec<_>>()
