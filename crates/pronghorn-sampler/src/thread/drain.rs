@@ -22,8 +22,9 @@ use crate::{clock, labels, session, statistics};
 const BACKLOG: usize = 8192;
 /// After this time a slice ends; what it does last may take a little longer.
 const SLICE: Duration = Duration::from_micros(500);
-/// How long a thread that ends waits for a free slot of the recorder. One is free but for microseconds at a flip.
-const HAND_OVER_NS: u64 = 5_000_000;
+/// How long a thread that ends waits for a free slot of the recorder. Another holds it for microseconds, unless the kernel takes the processor
+/// from it meanwhile.
+const HAND_OVER_NS: u64 = 50_000_000;
 
 /// How much of the buffer is to be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
