@@ -30,14 +30,14 @@
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle.
 
+mod watch;
+
 use crate::bare_thread::{self, Bare, Body};
 use crate::discovery::{self, Discovery};
-use crate::handler::on_sampling_signal;
 use crate::park::{Parking, Sleep};
-use crate::slot::{self, ThreadSlot};
+use crate::slot;
 use crate::stall::Watcher;
-use crate::waker::Waker;
-use crate::{buffer, clock, failure, interrupt, session, signal, statistics};
+use crate::{clock, failure, session, signal, statistics};
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
 use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, Wiped, failpoint, fork};
 use std::sync::atomic::{
@@ -45,18 +45,13 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
-/// A thread that used less CPU than this since its last sample has not run: it only came back from the handler.
-const SLACK_NS: u64 = 12_000;
+pub(crate) use watch::interrupt;
+use watch::{Look, Pace, Watch};
+
+/// How often the list of images is looked after while something runs.
+const IMAGES_AFTER_NS: u64 = 100_000_000;
 /// The longest sleep while a thread stands still outside its poll.
 const LONGEST_WATCH_NS: u64 = 500_000_000;
-/// Samples are not left unresolved for longer than this while their thread runs.
-const RESOLVE_AFTER_NS: u64 = 100_000_000;
-/// What a safe point had no time for is asked for again after this.
-const NEXT_SLICE_NS: u64 = 5_000_000;
-/// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
-const OVERDUE_NS: u64 = 100_000_000;
-/// Rounds in which nothing ran before the ticker slows down or parks.
-const QUIET_ROUNDS: u32 = 2;
 
 struct State {
     stopping: AtomicBool,
@@ -173,31 +168,6 @@ pub fn is_ticker(tid: i32) -> bool {
     STATE.get().tid.load(Relaxed) == tid
 }
 
-/// What the ticker knows of one slot.
-#[derive(Default)]
-struct Watch {
-    nonce: u32,
-    poll_since: u64,
-    poll_cpu: u64,
-    still_since: u64,
-    quiet_rounds: u32,
-    unresolved_since: u64,
-    /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
-    asked_at_cpu: u64,
-    waker: Option<Waker>,
-    waker_refused: bool,
-}
-
-/// What one look at a thread came to.
-enum Look {
-    /// It runs, or may.
-    Running,
-    /// It stands still outside its poll, for so many nanoseconds.
-    Still(u64),
-    /// It waits in its poll, or is gone.
-    Quiet,
-}
-
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slept {
@@ -208,8 +178,7 @@ enum Slept {
 }
 
 struct Ticker {
-    interval_ns: u64,
-    slack_ns: u64,
+    pace: Pace,
     watches: MappedVec<Watch>,
     random: u64,
     /// When the list of images was last looked after.
@@ -223,8 +192,7 @@ struct Ticker {
 impl Ticker {
     fn new(interval_ns: u64) -> Self {
         Self {
-            interval_ns,
-            slack_ns: SLACK_NS.min(interval_ns / 4),
+            pace: Pace::new(interval_ns),
             watches: MappedVec::new(Kind::Ticker),
             random: clock::monotonic_ns() | 1,
             images_at: 0,
@@ -257,7 +225,7 @@ impl Ticker {
                 .ticker_cpu_ns
                 .store(clock::own_cpu_ns(), Relaxed);
             if self.sleep(sleep, until) == Slept::UnparkedEarly {
-                let first = clock::monotonic_ns() + self.random() % self.interval_ns.max(1);
+                let first = clock::monotonic_ns() + self.random() % self.pace.interval_ns.max(1);
                 if let Some(stalls) = &mut self.stalls {
                     stalls.sleeps_until(Some(first));
                 }
@@ -291,13 +259,17 @@ impl Ticker {
 
     /// Looks at every thread; returns how to sleep, and until when, `None` for as long as nothing happens.
     fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
+        let pace = self.pace;
         let mut running = false;
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
             if !slot.armed.load(Acquire) {
                 continue;
             }
-            match self.look(index, slot, now) {
+            let Some(watch) = self.watch(index) else {
+                continue;
+            };
+            match watch.look(index, slot, now, pace) {
                 Look::Running => running = true,
                 Look::Still(nanos) => {
                     shortest_still = Some(shortest_still.map_or(nanos, |least| least.min(nanos)));
@@ -306,7 +278,7 @@ impl Ticker {
             }
         }
         if running {
-            if now.saturating_sub(self.images_at) > RESOLVE_AFTER_NS {
+            if now.saturating_sub(self.images_at) > IMAGES_AFTER_NS {
                 self.images_at = now;
                 let _section = fork::enter();
                 failpoint!("ticker-images");
@@ -316,71 +288,22 @@ impl Ticker {
         }
         let watch = match shortest_still {
             None => return (Sleep::Parked, None),
-            Some(_) if self.watches.iter().any(|watch| watch.waker_refused) => self.interval_ns,
-            Some(nanos) => (nanos / 100).clamp(self.interval_ns, LONGEST_WATCH_NS),
+            Some(_) if self.watches.iter().any(Watch::must_look_often) => pace.interval_ns,
+            Some(nanos) => (nanos / 100).clamp(pace.interval_ns, LONGEST_WATCH_NS),
         };
         (Sleep::Parked, Some(now + watch))
     }
 
-    fn look(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) -> Look {
-        let (interval, slack) = (self.interval_ns, self.slack_ns);
+    /// What is known of this slot; nothing if there is no memory for it.
+    fn watch(&mut self, index: usize) -> Option<&mut Watch> {
         while self.watches.len() <= index && self.watches.push(Watch::default()).is_ok() {}
-        let Some(watch) = self.watches.get_mut(index) else {
-            return Look::Quiet;
-        };
-        let nonce = slot.nonce.load(Relaxed);
-        if watch.nonce != nonce {
-            *watch = Watch {
-                nonce,
-                ..Watch::default()
-            };
-        }
-        let tid = slot.tid.load(Relaxed);
-        let Some(cpu) = clock::cpu_ns_of(tid) else {
-            return Look::Quiet;
-        };
-        let poll_since = slot.account.poll_since();
-        if poll_since != 0 {
-            if watch.poll_since != poll_since {
-                watch.poll_since = poll_since;
-                watch.poll_cpu = cpu;
-                watch.quiet_rounds = 0;
-                return Look::Running;
-            }
-            // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
-            if cpu.saturating_sub(watch.poll_cpu) < interval / 2 {
-                watch.quiet_rounds += 1;
-                return watch.quiet(Look::Quiet, tid);
-            }
-            watch.poll_cpu = cpu;
-        } else if cpu <= slot.cpu_at_look.load(Relaxed) + slack {
-            slot.account.note_still(now);
-            if watch.still_since == 0 {
-                watch.still_since = now;
-            }
-            watch.quiet_rounds += 1;
-            let still = Look::Still(now - watch.still_since);
-            return watch.quiet(still, tid);
-        }
-        watch.still_since = 0;
-        watch.quiet_rounds = 0;
-        ask_to_resolve(watch, index, slot, now);
-        if fork::is_forking(tid) {
-            return Look::Running;
-        }
-        if interrupt(index, slot, now) {
-            watch.asked_at_cpu = cpu;
-        } else if cpu.saturating_sub(watch.asked_at_cpu) > OVERDUE_NS {
-            watch.asked_at_cpu = cpu;
-            give_up_if_lost(slot, tid);
-        }
-        Look::Running
+        self.watches.get_mut(index)
     }
 
     /// The next tick: one interval on, give or take a tenth.
     fn next_tick(&mut self, now: u64) -> u64 {
-        let tenth = self.interval_ns / 10;
-        now + self.interval_ns - tenth + self.random() % (2 * tenth).max(1)
+        let tenth = self.pace.interval_ns / 10;
+        now + self.pace.interval_ns - tenth + self.random() % (2 * tenth).max(1)
     }
 
     /// The next of a sequence of numbers that no program beats with (xorshift).
@@ -392,59 +315,6 @@ impl Ticker {
     }
 }
 
-impl Watch {
-    /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
-    fn quiet(&mut self, look: Look, tid: i32) -> Look {
-        if self.quiet_rounds < QUIET_ROUNDS {
-            return Look::Running;
-        }
-        if self.waker.is_none() && !self.waker_refused {
-            self.waker = Waker::new(tid, signal::number(), STATE.get().tid.load(Relaxed));
-        }
-        let armed = self.waker.as_ref().is_some_and(|waker| waker.arm(SLACK_NS));
-        self.waker_refused = !armed;
-        look
-    }
-}
-
-/// The thread has run for long with a signal under way: it blocks the signal, which then waits for it, or somebody has swallowed it, and the
-/// next one is to be sent.
-fn give_up_if_lost(slot: &ThreadSlot, tid: i32) {
-    let sent = slot.pending_since.load(Relaxed);
-    let waits = {
-        let _section = fork::enter();
-        signal::is_waiting_for(tid)
-    };
-    if waits == Some(false)
-        && sent != 0
-        && slot
-            .pending_since
-            .compare_exchange(sent, 0, Relaxed, Relaxed)
-            .is_ok()
-    {
-        statistics::shared().lost_signals.fetch_add(1, Relaxed);
-    }
-}
-
-/// Sends the slot's thread the sampling signal, unless one is under way: then false. The caller has made sure that the thread does not fork.
-pub(crate) fn interrupt(index: usize, slot: &'static ThreadSlot, now: u64) -> bool {
-    let free = slot
-        .pending_since
-        .compare_exchange(0, now, Relaxed, Relaxed)
-        .is_ok();
-    if free {
-        match signal::send(index, slot, on_sampling_signal) {
-            signal::Sent::Yes => {
-                statistics::shared().signals_sent.fetch_add(1, Relaxed);
-            }
-            signal::Sent::NoSuchThread | signal::Sent::Refused => {
-                slot.pending_since.store(0, Relaxed);
-            }
-        }
-    }
-    free
-}
-
 /// Looks for a stall. Returns until when the ticker sleeps, which would be until `until`: one that ticks is back soon enough anyway.
 fn with_stalls(stalls: &mut Watcher, now: u64, sleep: Sleep, until: Option<u64>) -> Option<u64> {
     let due = stalls.look(now);
@@ -454,30 +324,6 @@ fn with_stalls(stalls: &mut Watcher, now: u64, sleep: Sleep, until: Option<u64>)
     };
     stalls.sleeps_until(until);
     until
-}
-
-/// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
-fn ask_to_resolve(watch: &mut Watch, index: usize, slot: &'static ThreadSlot, now: u64) {
-    let used = slot.buffer.used();
-    if used == 0 {
-        watch.unresolved_since = 0;
-        return;
-    }
-    if watch.unresolved_since == 0 {
-        watch.unresolved_since = now;
-    }
-    let patience = if slot.unfinished.load(Relaxed) {
-        NEXT_SLICE_NS
-    } else {
-        RESOLVE_AFTER_NS
-    };
-    let due = used > buffer::CAPACITY / 2 || now - watch.unresolved_since > patience;
-    if due {
-        let _section = fork::enter();
-        if interrupt::request_drain(index, slot) {
-            watch.unresolved_since = now;
-        }
-    }
 }
 
 fn all_poll() -> bool {

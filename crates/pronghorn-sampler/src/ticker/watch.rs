@@ -1,0 +1,211 @@
+//! What the ticker does about one thread each time it looks: whether the thread has run, and then a signal; whether its samples wait for too
+//! long, and then an interrupt.
+//!
+//! Threads: the ticker; [`interrupt`] also the watcher of stalls, on that same thread.
+//!
+//! Fork: the ticker's own, whose thread does not exist in the child.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::handler::on_sampling_signal;
+use crate::slot::ThreadSlot;
+use crate::waker::Waker;
+use crate::{buffer, clock, interrupt, signal, statistics};
+use pronghorn_sync::fork;
+
+/// A thread that used less CPU than this since its last sample has not run: it only came back from the handler.
+const SLACK_NS: u64 = 12_000;
+/// Samples are not left unresolved for longer than this while their thread runs.
+const RESOLVE_AFTER_NS: u64 = 100_000_000;
+/// What a safe point had no time for is asked for again after this.
+const NEXT_SLICE_NS: u64 = 5_000_000;
+/// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
+const OVERDUE_NS: u64 = 100_000_000;
+/// Rounds in which nothing ran before the ticker slows down or parks.
+const QUIET_ROUNDS: u32 = 2;
+
+/// How often threads are sampled.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// Between two samples of a thread that runs.
+    pub(super) interval_ns: u64,
+    /// A thread that used less CPU than this since its last sample has not run.
+    slack_ns: u64,
+}
+
+impl Pace {
+    pub(super) fn new(interval_ns: u64) -> Self {
+        Self {
+            interval_ns,
+            slack_ns: SLACK_NS.min(interval_ns / 4),
+        }
+    }
+}
+
+/// What the ticker knows of one slot.
+#[derive(Default)]
+pub(super) struct Watch {
+    nonce: u32,
+    poll_since: u64,
+    poll_cpu: u64,
+    still_since: u64,
+    quiet_rounds: u32,
+    unresolved_since: u64,
+    /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
+    asked_at_cpu: u64,
+    waker: Option<Waker>,
+    waker_refused: bool,
+}
+
+/// What one look at a thread came to.
+pub(super) enum Look {
+    /// It runs, or may.
+    Running,
+    /// It stands still outside its poll, for so many nanoseconds.
+    Still(u64),
+    /// It waits in its poll, or is gone.
+    Quiet,
+}
+
+impl Watch {
+    /// Looks at the thread, samples it if it has run since the last look, and asks it to resolve if it is time.
+    pub(super) fn look(
+        &mut self,
+        index: usize,
+        slot: &'static ThreadSlot,
+        now: u64,
+        pace: Pace,
+    ) -> Look {
+        let Pace {
+            interval_ns,
+            slack_ns,
+        } = pace;
+        let nonce = slot.nonce.load(Relaxed);
+        if self.nonce != nonce {
+            *self = Self {
+                nonce,
+                ..Self::default()
+            };
+        }
+        let tid = slot.tid.load(Relaxed);
+        let Some(cpu) = clock::cpu_ns_of(tid) else {
+            return Look::Quiet;
+        };
+        let poll_since = slot.account.poll_since();
+        if poll_since != 0 {
+            if self.poll_since != poll_since {
+                self.poll_since = poll_since;
+                self.poll_cpu = cpu;
+                self.quiet_rounds = 0;
+                return Look::Running;
+            }
+            // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
+            if cpu.saturating_sub(self.poll_cpu) < interval_ns / 2 {
+                self.quiet_rounds += 1;
+                return self.quiet(Look::Quiet, tid);
+            }
+            self.poll_cpu = cpu;
+        } else if cpu <= slot.cpu_at_look.load(Relaxed) + slack_ns {
+            slot.account.note_still(now);
+            if self.still_since == 0 {
+                self.still_since = now;
+            }
+            self.quiet_rounds += 1;
+            let still = Look::Still(now - self.still_since);
+            return self.quiet(still, tid);
+        }
+        self.still_since = 0;
+        self.quiet_rounds = 0;
+        self.ask_to_resolve(index, slot, now);
+        if fork::is_forking(tid) {
+            return Look::Running;
+        }
+        if interrupt(index, slot, now) {
+            self.asked_at_cpu = cpu;
+        } else if cpu.saturating_sub(self.asked_at_cpu) > OVERDUE_NS {
+            self.asked_at_cpu = cpu;
+            give_up_if_lost(slot, tid);
+        }
+        Look::Running
+    }
+
+    /// Whether the kernel refuses the timer that would tell when the thread runs again.
+    pub(super) fn must_look_often(&self) -> bool {
+        self.waker_refused
+    }
+
+    /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
+    fn quiet(&mut self, look: Look, tid: i32) -> Look {
+        if self.quiet_rounds < QUIET_ROUNDS {
+            return Look::Running;
+        }
+        if self.waker.is_none() && !self.waker_refused {
+            self.waker = Waker::new(tid, signal::number(), super::STATE.get().tid.load(Relaxed));
+        }
+        let armed = self.waker.as_ref().is_some_and(|waker| waker.arm(SLACK_NS));
+        self.waker_refused = !armed;
+        look
+    }
+
+    /// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
+    fn ask_to_resolve(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) {
+        let used = slot.buffer.used();
+        if used == 0 {
+            self.unresolved_since = 0;
+            return;
+        }
+        if self.unresolved_since == 0 {
+            self.unresolved_since = now;
+        }
+        let patience = if slot.unfinished.load(Relaxed) {
+            NEXT_SLICE_NS
+        } else {
+            RESOLVE_AFTER_NS
+        };
+        let due = used > buffer::CAPACITY / 2 || now - self.unresolved_since > patience;
+        if due {
+            let _section = fork::enter();
+            if interrupt::request_drain(index, slot) {
+                self.unresolved_since = now;
+            }
+        }
+    }
+}
+
+/// The thread has run for long with a signal under way: it blocks the signal, which then waits for it, or somebody has swallowed it, and the
+/// next one is to be sent.
+fn give_up_if_lost(slot: &ThreadSlot, tid: i32) {
+    let sent = slot.pending_since.load(Relaxed);
+    let waits = {
+        let _section = fork::enter();
+        signal::is_waiting_for(tid)
+    };
+    if waits == Some(false)
+        && sent != 0
+        && slot
+            .pending_since
+            .compare_exchange(sent, 0, Relaxed, Relaxed)
+            .is_ok()
+    {
+        statistics::shared().lost_signals.fetch_add(1, Relaxed);
+    }
+}
+
+/// Sends the slot's thread the sampling signal, unless one is under way: then false. The caller has made sure that the thread does not fork.
+pub(crate) fn interrupt(index: usize, slot: &'static ThreadSlot, now: u64) -> bool {
+    let free = slot
+        .pending_since
+        .compare_exchange(0, now, Relaxed, Relaxed)
+        .is_ok();
+    if free {
+        match signal::send(index, slot, on_sampling_signal) {
+            signal::Sent::Yes => {
+                statistics::shared().signals_sent.fetch_add(1, Relaxed);
+            }
+            signal::Sent::NoSuchThread | signal::Sent::Refused => {
+                slot.pending_since.store(0, Relaxed);
+            }
+        }
+    }
+    free
+}
