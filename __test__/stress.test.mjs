@@ -7,6 +7,9 @@ import { total } from './helpers/pprof.mjs';
 import { BAD_LIMIT, runProgram } from './helpers/truths.mjs';
 import { truth } from './stress/stress.mjs';
 
+/** A flag that Node 26 does not have any more. */
+const TURBOFAN = 'turbofan at once';
+
 const kinds = {
   plain: [],
   compaction: ['--stress-compaction'],
@@ -16,6 +19,11 @@ const kinds = {
         'small young space': ['--max-semi-space-size=1'],
         baseline: ['--always-sparkplug'],
         maglev: ['--maglev'],
+        'collections all the time': ['--gc-interval=500'],
+        [TURBOFAN]: ['--always-turbofan'],
+        jitless: ['--jitless'],
+        'lazy compilation': ['--max-lazy'],
+        'small stack': ['--stack-size=200'],
       }
     : {}),
 };
@@ -23,6 +31,7 @@ const kinds = {
 for (const major of majors) {
   describe(`stress on Node ${major}`, { concurrency: 2 }, () => {
     for (const [kind, flags] of Object.entries(kinds)) {
+      if (kind === TURBOFAN && major >= 26) continue;
       it(`${kind} (Node ${major})`, async (context) => {
         const ms = long ? 31_000 : 3300;
         const run = await runProgram(truth, major, { flags, ms, hook: { intervalNanos: 100_000 }, deadlineMs: ms * 3 + 30_000 });
@@ -32,7 +41,9 @@ for (const major of majors) {
         context.diagnostic(summary);
         assert.equal(total(run.profile.samples, 'count'), stats.recorded);
         assert.ok(verdict.profileShare < BAD_LIMIT, `${summary}\n${explain(verdict.bad)}`);
-        assert.ok(verdict.statsShare < BAD_LIMIT, summary);
+        // Node 20 has stack slots there that look like frames and are none: the loads fault, the walk goes on without.
+        const survived = kind === TURBOFAN ? 0.03 : BAD_LIMIT;
+        assert.ok(verdict.statsShare < survived, summary);
         // 60,000 walks in 30 s of CPU time, and as many for each second where there was less of it.
         const { enter, leave } = run.figures;
         const wanted = Math.min(60_000, (2000 * (leave.cpu - enter.cpu)) / 1e9);
