@@ -33,7 +33,7 @@ for (const major of majors) {
     for (const [kind, flags] of Object.entries(kinds)) {
       if (kind === TURBOFAN && major >= 26) continue;
       it(`${kind} (Node ${major})`, async (context) => {
-        const ms = long ? 31_000 : 3300;
+        const ms = long ? 66_000 : 3300;
         const run = await runProgram(truth, major, { flags, ms, hook: { intervalNanos: 100_000 }, deadlineMs: ms * 3 + 30_000 });
         const { stats } = run;
         const verdict = judge(truth, run.profile, stats);
@@ -41,7 +41,7 @@ for (const major of majors) {
         context.diagnostic(summary);
         assert.equal(total(run.profile.samples, 'count'), stats.recorded);
         assert.ok(verdict.profileShare < BAD_LIMIT, `${summary}\n${explain(verdict.bad)}`);
-        // Node 20 has stack slots there that look like frames and are none: the loads fault, the walk goes on without.
+        // On Node 20 loads fault there, some hundred in ten thousand walks, and are survived: not traced to their cause.
         const survived = kind === TURBOFAN ? 0.03 : BAD_LIMIT;
         assert.ok(verdict.statsShare < survived, summary);
         // 60,000 walks in 30 s of CPU time, and as many for each second where there was less of it.

@@ -1,13 +1,17 @@
 // `npm test` and `npm run test:long`: everything, from the build to the last test, and one line at the end that says how many passed.
 // Every step runs, even after one has failed; without a build, though, nothing behind it means anything.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { checks } from './checks.mjs';
 import { chromiumIsThere, installChromium } from './install-chromium.mjs';
 import { duration, root, run } from './steps.mjs';
 
 const long = process.argv.includes('--long') || process.env.PRONGHORN_TEST_LONG === '1';
-const env = long ? { PRONGHORN_TEST_LONG: '1' } : {};
+/** Where the tests say how many samples and forks they have seen: `__test__/helpers/tally.mjs`. */
+const tallyFile = join(mkdtempSync(join(tmpdir(), 'pronghorn-tally-')), 'tally');
+const env = long ? { PRONGHORN_TEST_LONG: '1', PRONGHORN_TEST_TALLY: tallyFile } : {};
 const npm = { command: 'npm', env: { npm_config_fund: 'false', npm_config_audit: 'false' } };
 const results = [];
 const began = Date.now();
@@ -80,6 +84,14 @@ function testFiles() {
   return list.stdout.toString().trim().split('\n').filter(Boolean).sort();
 }
 
+/** What the programs of the tests have been through, for those who want to know how much "survived" stands for. */
+function sayTally() {
+  if (!existsSync(tallyFile)) return;
+  const all = readFileSync(tallyFile, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  const sum = (key) => all.reduce((total, one) => total + (one[key] ?? 0), 0).toLocaleString('en');
+  console.log(`${sum('samples')} samples and ${sum('forks')} forks in ${all.length} sessions, ${sum('faults')} bad loads survived`);
+}
+
 let nodeOutput = '';
 
 /** Runs test files with node's runner, on the machine's Node; they start the other versions themselves. */
@@ -133,6 +145,8 @@ async function main() {
     console.log(`${verdict}  ${name.padEnd(width)}  ${String(passed).padStart(4)} passed  ${String(failed).padStart(3)} failed  ${duration(time)}${note ? `  (${note})` : ''}`);
   }
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  sayTally();
+  rmSync(dirname(tallyFile), { recursive: true });
   console.log(`all in ${duration(Date.now() - began)}`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
   process.exitCode = sum('failed') === 0 ? 0 : 1;

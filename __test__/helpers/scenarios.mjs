@@ -4,6 +4,7 @@ import { launch } from './child.mjs';
 import { fixturePath } from './fixture.mjs';
 import { nodePath } from './nodes.mjs';
 import { scratch } from './scratch.mjs';
+import { tally } from './tally.mjs';
 
 /** Starts a scenario. `settings` reach it as JSON; `flags` are Node's. The child has `report()`, which waits for its answer. */
 export async function launchScenario(name, major, settings = {}, { flags = [], deadlineMs = 30_000, wrap, ...rest } = {}) {
@@ -20,7 +21,9 @@ export async function launchScenario(name, major, settings = {}, { flags = [], d
       const end = result.timedOut ? 'its deadline' : (result.signal ?? result.code);
       throw new Error(`${name} on Node ${major} ended with ${end}\n${result.stdout}\n${result.stderr}`);
     }
-    return { ...JSON.parse(line.slice('REPORT '.length)), out, stderr: result.stderr };
+    const report = JSON.parse(line.slice('REPORT '.length));
+    tally(report);
+    return { ...report, out, stderr: result.stderr };
   };
   return child;
 }

@@ -8,6 +8,7 @@ import { fixturePath } from './fixture.mjs';
 import { nodePath } from './nodes.mjs';
 import * as pprof from './pprof.mjs';
 import { scratch } from './scratch.mjs';
+import { tally } from './tally.mjs';
 
 /** The most bad samples a program may have. */
 export const BAD_LIMIT = 0.005;
@@ -24,6 +25,7 @@ export async function runProgram(truth, major, { flags = [], options = {}, hook,
   const settings = { out, options: merged, hook, ms, fixture: await fixturePath() };
   await runOk(nodePath(major), [...allFlags, truth.file, JSON.stringify(settings)], { deadlineMs });
   const result = JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'));
+  tally(result);
   return { ...result, profile: pprof.readProfile(join(out, 'profile.pb.gz')), flags: allFlags, options: merged };
 }
 
