@@ -16,7 +16,7 @@ use pronghorn_sampler::{collector, failure, reset};
 use pronghorn_sync::{Alone, descriptors, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::{claim, lifecycle, rotation, source_maps, termination};
+use crate::{claim, lifecycle, listener, rotation, source_maps, termination};
 
 /// Steps that are complete, as bits below the process that they were done in.
 // Fork: kept; the process id tells of which it speaks.
@@ -268,6 +268,7 @@ pub fn reset_binding() -> Result<()> {
     step("resetBinding", BINDING, |alone| {
         claim::reset_after_fork(alone);
         lifecycle::reset_after_fork(alone);
+        listener::reset_after_fork(alone);
         rotation::reset_after_fork(alone);
         source_maps::reset_after_fork(alone);
         termination::reset_after_fork(alone);
@@ -319,7 +320,7 @@ pub(crate) fn tell_of_fork(slot: &ThreadSlot) {
         termination::hooks_off();
         return;
     }
-    lifecycle::with_listener(slot, |listener| {
+    listener::with_listener(slot, |listener| {
         let env = listener.env;
         let called = env.run_in_scope(|| listener.on_fork.borrow_back(&env)?.call(()));
         // It reports its errors itself; there is no JavaScript below this to throw to.

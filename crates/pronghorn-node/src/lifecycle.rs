@@ -9,20 +9,16 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{
-    AsyncTask, Env, FnArgs, Function, FunctionRef, JsValue, Object, Unknown,
-};
+use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, Unknown};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
-use pronghorn_sampler::slot::ThreadSlot;
-use pronghorn_sampler::{
-    clock, collector, discovery, event_loop, failure, proof, session, settle, stall,
-};
+use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::claim::{self, Claim};
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
+use crate::listener::{self, Listener};
 use crate::options::StartOptions;
 use crate::rotation::{Flush, Flushed, InPool, NativeProfile};
 use crate::source_maps::{self, Patience};
@@ -30,8 +26,6 @@ use crate::statistics::{CapabilitiesObject, Stats};
 
 /// How long an entry that cannot wait for a promise waits for a rotation that is under way.
 pub(crate) const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
-
-type FailureListener = FunctionRef<FnArgs<(String, String)>, ()>;
 
 /// What a started profiler consists of here.
 pub(crate) struct Session {
@@ -58,8 +52,6 @@ struct Sessions {
 
 struct State {
     sessions: Guarded<Sessions>,
-    /// Only the thread that started the profiler takes this lock, so a fork on it finds it open.
-    listener: Guarded<Option<Listener>>,
 }
 
 impl State {
@@ -69,54 +61,20 @@ impl State {
                 current: None,
                 last: None,
             }),
-            listener: Guarded::new(None),
         }
     }
 
-    /// What a child starts with: nothing runs, nothing rotates, and the application is told through the same functions until the
-    /// next start brings new ones.
+    /// What a child starts with: nothing runs, and nothing rotates.
     fn inherited(&self) -> Self {
-        let Self {
-            sessions: _,
-            listener,
-        } = self;
-        Self {
-            listener: Guarded::new(listener.lock().with(Option::take)),
-            ..Self::new()
-        }
+        let Self { sessions: _ } = self;
+        Self::new()
     }
 }
 
 static STATE: Resettable<State> = Resettable::new(State::new());
 
-/// How the application hears of what happens by itself. Used only on the thread that started the profiler.
-pub(crate) struct Listener {
-    pub(crate) env: Env,
-    on_failure: FailureListener,
-    pub(crate) on_fork: FunctionRef<(), ()>,
-    on_stall: Option<FunctionRef<(), ()>>,
-}
-// SAFETY: `with_listener` hands it out on the JavaScript thread it was made on only.
-unsafe impl Send for Listener {}
-
 fn with_sessions<R>(work: impl FnOnce(&mut Sessions) -> R) -> R {
     STATE.get().sessions.lock().with(work)
-}
-
-/// Takes the listener for a moment, if `slot` is that of the thread that started the profiler. It is not locked while it is used: it may call into us.
-pub(crate) fn with_listener(slot: &ThreadSlot, work: impl FnOnce(&Listener)) {
-    if !session::is_main(slot) {
-        return;
-    }
-    let place = &STATE.get().listener;
-    let Some(listener) = place.lock().with(Option::take) else {
-        return;
-    };
-    work(&listener);
-    // A start in the meantime has brought its own. The place is looked up anew: a reset may lie in between.
-    STATE.get().listener.lock().with(|place| {
-        place.get_or_insert(listener);
-    });
 }
 
 /// In a forked process: what this file keeps.
@@ -195,12 +153,8 @@ pub fn start(
                 Ok(())
             })
             .map_err(failed)?;
-        let listener = Listener {
-            env,
-            on_failure: on_failure.create_ref().map_err(failed)?,
-            on_fork: on_fork.create_ref().map_err(failed)?,
-            on_stall: Some(on_stall.create_ref().map_err(failed)?),
-        };
+        let listener =
+            Listener::new(env, &on_failure, &on_fork, Some(&on_stall)).map_err(failed)?;
         let mut called = Ok(());
         let started = collector::start(&checked, "main", &mut || {
             called = probe_function.call(look).map(|_| ());
@@ -209,12 +163,8 @@ pub fn start(
         started?;
         let recorder = session::recorder()
             .ok_or_else(|| Failure::new(Code::Internal, "the recorder is missing"))?;
-        STATE
-            .get()
-            .listener
-            .lock()
-            .with(|place| *place = Some(listener));
-        event_loop::set_hooks(tell, tell_of_fork);
+        listener::set(Some(listener));
+        event_loop::set_hooks(listener::tell, tell_of_fork);
         source_maps::begin_session();
         let session = Session {
             recorder,
@@ -228,84 +178,6 @@ pub fn start(
             .ok_or_else(|| Failure::new(Code::Internal, "capabilities are missing"))
     })
     .map_err(Into::into)
-}
-
-/// Lets the calling thread, a worker's, take part if a profiler runs in this process. `name` is its label in profiles, unless it is not
-/// sure of it and whoever made it has said another. False if none runs.
-#[napi]
-pub fn join_thread(name: String, is_sure: Option<bool>) -> Result<bool> {
-    guarded(|| {
-        in_own_process()?;
-        collector::join(&name, is_sure.unwrap_or(true)).map_err(Failure::from)
-    })
-    .map_err(Into::into)
-}
-
-/// The name in the C++ object behind a Worker's handle, on Node 20, where JavaScript is not told. `handle` is what Node keeps the
-/// Worker in, and nothing else; `thread_id` the Worker's number. Null if there is none, or no profiler runs.
-#[napi]
-pub fn worker_name(handle: Object, thread_id: u32) -> Result<Option<String>> {
-    guarded(|| {
-        in_own_process()?;
-        if !session::is_running() {
-            return Ok(None);
-        }
-        // SAFETY: a napi_value is a local handle of V8's, here for an object, on its isolate's thread.
-        Ok(unsafe { discovery::name_behind(handle.raw().cast(), thread_id.into()) })
-    })
-    .map_err(Into::into)
-}
-
-/// The calling thread has just made the worker thread `tid` (the kernel's id), called `name`.
-#[napi]
-pub fn name_thread(tid: i32, name: String) -> Result<()> {
-    guarded(|| {
-        in_own_process()?;
-        discovery::announce(tid, &name);
-        Ok(())
-    })
-    .map_err(Into::into)
-}
-
-/// Behind each safe point before a poll: tells the application what there is to tell.
-fn tell(slot: &ThreadSlot) {
-    if stall::has_ended() {
-        tell_stall(slot);
-    }
-    tell_failure(slot);
-}
-
-/// Tells the application that a stall is over; it takes it by itself.
-#[cold]
-fn tell_stall(slot: &ThreadSlot) {
-    with_listener(slot, |Listener { env, on_stall, .. }| {
-        if let Some(on_stall) = on_stall {
-            let called = env.run_in_scope(|| on_stall.borrow_back(env)?.call(()));
-            // As in `tell_failure`.
-            drop(called);
-        }
-    });
-}
-
-/// Tells the application, on the thread that started the profiler, that it has switched itself off.
-fn tell_failure(slot: &ThreadSlot) {
-    if !session::is_main(slot) {
-        return;
-    }
-    let Some(reason) = failure::take() else {
-        return;
-    };
-    with_listener(
-        slot,
-        |Listener {
-             env, on_failure, ..
-         }| {
-            let arguments = FnArgs::from((Code::Internal.as_ref().to_owned(), reason));
-            let called = env.run_in_scope(|| on_failure.borrow_back(env)?.call(arguments));
-            // What the listener throws has been taken off the environment; there is no JavaScript below this to throw it to.
-            drop(called);
-        },
-    );
 }
 
 /// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
@@ -375,7 +247,7 @@ fn end_session(process: OwnProcess) -> std::result::Result<Arc<Session>, Failure
     collector::stop();
     process.check()?;
     session::release_recorder();
-    STATE.get().listener.lock().with(|place| *place = None);
+    listener::set(None);
     with_sessions(|sessions| sessions.last = Some(Arc::clone(&session)));
     Ok(session)
 }
@@ -394,17 +266,8 @@ pub fn watch_forks(
             return Ok(());
         }
         let failed = |error: napi::Error| Failure::new(Code::Internal, error.to_string());
-        let listener = Listener {
-            env,
-            on_failure: on_failure.create_ref().map_err(failed)?,
-            on_fork: on_fork.create_ref().map_err(failed)?,
-            on_stall: None,
-        };
-        STATE
-            .get()
-            .listener
-            .lock()
-            .with(|place| *place = Some(listener));
+        let listener = Listener::new(env, &on_failure, &on_fork, None).map_err(failed)?;
+        listener::set(Some(listener));
         collector::watch_forks(true);
         Ok(())
     })
@@ -418,7 +281,7 @@ pub fn end_watch() -> Result<()> {
         in_own_process()?;
         if with_sessions(|sessions| sessions.current.is_none()) {
             collector::watch_forks(false);
-            STATE.get().listener.lock().with(|place| *place = None);
+            listener::set(None);
         }
         Ok(())
     })
@@ -474,7 +337,6 @@ mod tests {
 
     use super::*;
 
-    /// But for the listener, which only an environment can make.
     #[test]
     fn a_fork_leaves_nothing_of_what_was_set() {
         let state = State::new();
@@ -491,12 +353,11 @@ mod tests {
         // Held by a thread that is gone.
         std::mem::forget(state.sessions.lock());
 
-        let State { sessions, listener } = state.inherited();
+        let State { sessions } = state.inherited();
         let all = |sessions: &mut Sessions| {
             let Sessions { current, last } = sessions;
             (current.is_none(), last.is_none())
         };
         assert_eq!(sessions.lock().with(all), (true, true));
-        assert!(listener.lock().with(|place| place.is_none()));
     }
 }
