@@ -7,27 +7,46 @@ import { runScenario } from './helpers/scenarios.mjs';
 
 const LINES = 130_000;
 
+async function large(major, settings) {
+  const run = await runScenario('large-script', major, { lines: LINES, ms: 1_000, ...settings }, { flags: ['--expose-gc'], deadlineMs: 60_000 });
+  assert.ok(run.bytes > 10_000_000);
+  const { stats } = run.profile;
+  if (settings.what !== 'worker') assert.ok(stats.unfinishedResolves >= 1, 'some safe point had no time for all of it');
+  assert.equal(stats.recorded - stats.idleSamples, stats.samples, 'what a safe point has no time for is resolved by a later one');
+  assert.deepEqual([stats.droppedByRecorder, stats.droppedSamples, stats.badFrames, stats.leftBehind], [0, 0, 0, []]);
+  const { samples } = readProfile(run.profile.file);
+  const hot = samples.filter((sample) => sample.stack.some((frame) => frame.name === 'hot' && frame.file === run.path));
+  for (const frame of hot.flatMap((sample) => sample.stack).filter((found) => found.name === 'hot')) {
+    assert.equal(frame.startLine, LINES + 1);
+    assert.ok(frame.line > LINES && frame.line <= LINES + 3, `line ${frame.line}`);
+  }
+  return { ...run, samples, hotMs: total(hot, 'cpu') / 1e6 };
+}
+
 for (const major of majors) {
   describe(`a script of 10 MB on Node ${major}`, () => {
-    for (const [what, settings] of [
+    for (const [how, settings] of [
       ['sampled 100 times a second', { wide: false, options: {} }],
       ['of two bytes per character, sampled 1,000 times a second', { wide: true, options: { intervalMicros: 1_000 } }],
     ]) {
-      it(`${what} (Node ${major})`, async () => {
-        const run = await runScenario('large-script', major, { lines: LINES, ms: 1_000, ...settings }, { flags: ['--expose-gc'], deadlineMs: 60_000 });
-        assert.ok(run.bytes > 10_000_000);
-        assert.ok(run.early.unfinishedResolves >= 1, 'some safe point had no time for all of it');
-        const { stats } = run.profile;
-        assert.equal(stats.recorded - stats.idleSamples, stats.samples, 'what a safe point has no time for is resolved by a later one');
-        assert.deepEqual([stats.droppedByRecorder, stats.droppedSamples, stats.badFrames], [0, 0, 0]);
-        const { samples } = readProfile(run.profile.file);
-        const hot = samples.filter((sample) => sample.stack.some((frame) => frame.name === 'hot' && frame.file === run.path));
-        assert.ok(total(hot, 'cpu') > 0.9 * total(samples, 'cpu'), describeStacks(samples));
-        for (const frame of hot.flatMap((sample) => sample.stack).filter((found) => found.name === 'hot')) {
-          assert.equal(frame.startLine, LINES + 1);
-          assert.ok(frame.line > LINES && frame.line <= LINES + 3, `line ${frame.line}`);
-        }
+      it(`${how} (Node ${major})`, async () => {
+        const { hotMs, samples } = await large(major, { what: 'long', ...settings });
+        assert.ok(hotMs > (0.9 * total(samples, 'cpu')) / 1e6, describeStacks(samples));
       });
     }
+
+    it(`in a turn that is too short: the loop comes round until all is resolved, and rests then (Node ${major})`, async () => {
+      const { early, hotMs, restingMicros } = await large(major, { what: 'short', options: { intervalMicros: 1_000 } });
+      assert.ok(hotMs > 5, `${hotMs} ms`);
+      // But for what was taken in this very turn.
+      assert.ok(early.samples - (early.recorded - early.idleSamples) <= 2, 'all is resolved before anything asks for the rest');
+      assert.ok(restingMicros < 250_000, `${restingMicros} µs in 500 ms of rest`);
+    });
+
+    // The stop comes while the worker's loop goes round, or before it does: it is waited for in either case.
+    it(`on a worker that rests when the profiler stops (Node ${major})`, async () => {
+      const { hotMs } = await large(major, { what: 'worker', options: { intervalMicros: 1_000 } });
+      assert.ok(hotMs > 5, `${hotMs} ms`);
+    });
   });
 }

@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { start } from 'pronghorn';
-import { keep, report, settings, startOptions } from '../helpers/scenario.mjs';
+import { keep, report, rest, settings, startOptions } from '../helpers/scenario.mjs';
 
 const lines = settings.lines;
 const comment = settings.wide ? '→ a character that takes two bytes' : 'a comment, since most of such a bundle is text';
@@ -11,12 +12,56 @@ const filler = Array.from({ length: lines }, (_, index) => `function unused${ind
 const hot = 'module.exports = function hot(ms, sum = 0) {\n  for (const end = Date.now() + ms; Date.now() < end; ) for (let n = 0; n < 1e5; n++) sum = (sum * 31 + n) | 0;\n  return sum;\n};\n';
 const path = join(settings.out, 'large.cjs');
 writeFileSync(path, filler.join('') + hot);
-const work = createRequire(import.meta.url)(path);
-globalThis.gc();
+
+const kinds = {
+  // In one go: interrupts resolve what there is.
+  async long() {
+    const work = createRequire(import.meta.url)(path);
+    globalThis.gc();
+    return async () => {
+      for (let turn = 0; turn < 10; turn++) {
+        work(settings.ms / 10);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+  },
+
+  // In one turn that is too short for that, with nothing behind it: the loop comes round by itself, and rests then.
+  async short() {
+    const work = createRequire(import.meta.url)(path);
+    globalThis.gc();
+    return async () => {
+      work(60);
+      await rest(200);
+      const before = process.cpuUsage();
+      await rest(500);
+      const { user, system } = process.cpuUsage(before);
+      return { restingMicros: user + system };
+    };
+  },
+
+  // The same on a worker, which rests when the main thread stops the profiler.
+  async worker() {
+    const code = `const { parentPort } = require('node:worker_threads'); const work = require(${JSON.stringify(path)}); globalThis.gc();
+      parentPort.on('message', () => { work(60); parentPort.postMessage('done'); }); parentPort.postMessage('ready');`;
+    const worker = new Worker(code, { eval: true });
+    const heard = () => new Promise((resolve) => worker.once('message', resolve));
+    await heard();
+    return async () => {
+      await rest(100);
+      const done = heard();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker of Node's, not a window
+      worker.postMessage('work');
+      await done;
+      return { end: () => worker.terminate() };
+    };
+  },
+};
+
+const work = await kinds[settings.what]();
 const profiler = start(startOptions());
-for (let turn = 0; turn < 10; turn++) {
-  work(settings.ms / 10);
-  await new Promise((resolve) => setImmediate(resolve));
-}
+const { end, ...seen } = (await work()) ?? {};
 const early = profiler.stats();
-report({ path, bytes: filler.join('').length, early, profile: keep(await profiler.stop(), 'profile') });
+const profile = await profiler.stop();
+await end?.();
+report({ path, bytes: filler.join('').length, early, ...seen, profile: keep(profile, 'profile') });

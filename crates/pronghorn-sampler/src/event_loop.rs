@@ -4,25 +4,27 @@
 //! a safe point. libuv runs I/O callbacks inside the poll phase, before check handles, so the end of the wait is seen where
 //! V8 is entered: its BeforeCallEntered callback costs one load while the thread is not known to poll.
 //!
+//! A safe point that runs out of time keeps the loop from sleeping with an idle handle, so that it comes round, and to the rest, as soon as it
+//! has looked after its callbacks: in the poll nobody could ask the thread for it.
+//!
 //! Threads: all of it runs on the loop's own thread.
 //!
 //! Fork: the loop, its handles and its callbacks exist in the child as well, if the forker called uv_loop_fork. Before its loop
 //! first polls, the prepare handle finds that this is a child and calls the binding, which resets everything.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use crate::host::{self, Host, IsolatePtr};
+use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::thread::Extent;
+use crate::uv_handle::{HandleKind, UvHandle};
 use crate::{clock, failure, session, stall, thread, ticker};
 use pronghorn_sync::fork;
 
-/// `UV_PREPARE` in uv.h (position in the list of handle types; unchanged since libuv 1.0).
-const UV_PREPARE: c_int = 9;
 /// Idle time is recorded at the latest after so long, if the loop comes round.
 const IDLE_FLUSH_NS: u64 = 100_000_000;
 /// A reset that failed is tried again after this time, then after twice as long, and so on.
@@ -59,15 +61,18 @@ pub fn set_hooks(after: fn(&ThreadSlot), on_fork: fn(&ThreadSlot)) {
     ON_FORK.store(on_fork as *mut (), Relaxed);
 }
 
-/// The prepare handle of one loop: memory of our own, which libuv keeps until the loop ends.
+/// The handles of one loop.
 pub struct LoopHook {
-    handle: *mut c_void,
+    prepare: UvHandle,
+    idle: UvHandle,
+    /// Whether the idle handle is active.
+    awake: Cell<bool>,
     isolate: IsolatePtr,
     host: &'static Host,
 }
 
 impl LoopHook {
-    /// Hooks the loop of the current environment. `None` if it has no loop or libuv refuses the handle.
+    /// Hooks the loop of the current environment. `None` if it has no loop or libuv refuses the handles.
     ///
     /// # Safety
     /// On the isolate's own thread, with the isolate entered.
@@ -76,27 +81,25 @@ impl LoopHook {
         isolate: IsolatePtr,
         slot: &'static ThreadSlot,
     ) -> Option<Self> {
-        // SAFETY: the isolate is this thread's; sizes and calls follow uv.h; the handle's memory is zeroed, aligned, large
-        // enough and freed when libuv is done with it. Its first word is `data`.
-        let handle = unsafe {
+        let data = ptr::from_ref(slot).cast();
+        // SAFETY: the isolate is this thread's, and so is its loop.
+        let (prepare, idle) = unsafe {
             let event_loop = (host.current_event_loop)(isolate);
             if event_loop.is_null() {
                 return None;
             }
-            let words = (host.uv_handle_size)(UV_PREPARE).div_ceil(8);
-            let handle: *mut c_void = Box::leak(vec![0u64; words].into_boxed_slice())
-                .as_mut_ptr()
-                .cast();
-            if (host.uv_prepare_init)(event_loop, handle) != 0 {
+            let prepare = UvHandle::new(host, HandleKind::Prepare, event_loop, data)?;
+            let Some(idle) = UvHandle::new(host, HandleKind::Idle, event_loop, data) else {
+                prepare.close(host);
                 return None;
-            }
-            *handle.cast::<*const ThreadSlot>() = slot;
-            (host.uv_unref)(handle);
-            handle
+            };
+            (prepare, idle)
         };
         SLOT.set(slot);
         Some(Self {
-            handle,
+            prepare,
+            idle,
+            awake: Cell::new(false),
             isolate,
             host,
         })
@@ -104,55 +107,56 @@ impl LoopHook {
 
     /// Starts both callbacks.
     pub fn start(&self) {
-        // SAFETY: on the loop's thread, with a handle of that loop; adding a callback twice is harmless to V8.
-        unsafe {
-            (self.host.uv_prepare_start)(self.handle, before_poll);
-            (self.host.uv_unref)(self.handle);
-            (self.host.add_call_entered)(self.isolate, on_call_entered);
-        }
+        self.watch();
+        // SAFETY: on the loop's thread; adding a callback twice is harmless to V8.
+        unsafe { (self.host.add_call_entered)(self.isolate, on_call_entered) };
     }
 
     /// Starts the callback before the poll alone: in a forked process whose reset failed, it is what tries again.
     pub fn watch(&self) {
         // SAFETY: on the loop's thread, with a handle of that loop.
+        unsafe { self.prepare.start(self.host, before_poll) };
+    }
+
+    /// Whether the loop is to come round without sleeping.
+    pub fn keep_awake(&self, awake: bool) {
+        if self.awake.replace(awake) == awake {
+            return;
+        }
+        // SAFETY: on the loop's thread, with a handle of that loop.
         unsafe {
-            (self.host.uv_prepare_start)(self.handle, before_poll);
-            (self.host.uv_unref)(self.handle);
+            if awake {
+                self.idle.start(self.host, no_rest);
+            } else {
+                self.idle.stop(self.host);
+            }
         }
     }
 
-    /// Stops both callbacks.
+    /// Stops all callbacks.
     pub fn stop(&self) {
+        self.keep_awake(false);
         // SAFETY: on the loop's thread, with a handle of that loop.
         unsafe {
-            (self.host.uv_prepare_stop)(self.handle);
+            self.prepare.stop(self.host);
             (self.host.remove_call_entered)(self.isolate, on_call_entered);
         }
     }
 
-    /// Gives the handle back to libuv, at the environment's end. A loop with open handles aborts the process.
+    /// Gives the handles back to libuv, at the environment's end.
     pub fn close(&self) {
         self.stop();
         SLOT.set(ptr::null());
-        // SAFETY: on the loop's thread; the handle's memory stays until libuv is done with it.
-        unsafe { (self.host.uv_close)(self.handle, Some(on_closed)) };
+        // SAFETY: on the loop's thread, once.
+        unsafe {
+            self.prepare.close(self.host);
+            self.idle.close(self.host);
+        }
     }
 }
 
-/// libuv is done with a handle.
-unsafe extern "C" fn on_closed(handle: *mut c_void) {
-    let Ok(host) = host::get_found() else {
-        return;
-    };
-    // SAFETY: as many words as `install` leaked; nobody refers to them any more.
-    unsafe {
-        let words = (host.uv_handle_size)(UV_PREPARE).div_ceil(8);
-        drop(Box::from_raw(ptr::slice_from_raw_parts_mut(
-            handle.cast::<u64>(),
-            words,
-        )));
-    }
-}
+/// Nothing: an active idle handle is all that it takes.
+unsafe extern "C" fn no_rest(_handle: *mut c_void) {}
 
 unsafe extern "C" fn before_poll(handle: *mut c_void) {
     // SAFETY: the handle's data is the slot, which lives for ever.
@@ -223,12 +227,15 @@ fn safe_point(slot: &'static ThreadSlot) {
     let now = clock::monotonic_ns();
     stall::end_turn(slot, now);
     slot.account.leave_poll(now);
-    if !slot.buffer.is_empty() || slot.account.idle_ns() > IDLE_FLUSH_NS {
-        thread::with(slot, |thread| thread.drain(Extent::Slice));
-        slot.account.enter_poll(clock::monotonic_ns());
-    } else {
-        slot.account.enter_poll(now);
-    }
+    let has_some = !slot.buffer.is_empty() || slot.account.idle_ns() > IDLE_FLUSH_NS;
+    thread::with(slot, |thread| {
+        if has_some {
+            thread.drain(Extent::Slice);
+        }
+        thread.keep_awake(has_some && slot.unfinished.load(Relaxed));
+    });
+    let now = if has_some { clock::monotonic_ns() } else { now };
+    slot.account.enter_poll(now);
 }
 
 unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {

@@ -17,8 +17,8 @@ pub type InterruptCallback = unsafe extern "C" fn(IsolatePtr, *mut c_void);
 pub type CallEnteredCallback = unsafe extern "C" fn(IsolatePtr);
 /// Runs when an environment ends.
 pub type CleanupCallback = unsafe extern "C" fn(*mut c_void);
-/// A callback of a `uv_prepare_t`.
-pub type PrepareCallback = unsafe extern "C" fn(*mut c_void);
+/// A callback of a `uv_prepare_t` or `uv_idle_t`, or that one is closed.
+pub type LoopCallback = unsafe extern "C" fn(*mut c_void);
 
 type GcHookFunction = unsafe extern "C" fn(IsolatePtr, GcCallback, *mut c_void, c_int);
 type GcUnhookFunction = unsafe extern "C" fn(IsolatePtr, GcCallback, *mut c_void);
@@ -41,10 +41,13 @@ pub struct Host {
     pub remove_cleanup_hook: CleanupHookFunction,
     pub uv_handle_size: unsafe extern "C" fn(c_int) -> usize,
     pub uv_prepare_init: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-    pub uv_prepare_start: unsafe extern "C" fn(*mut c_void, PrepareCallback) -> c_int,
+    pub uv_prepare_start: unsafe extern "C" fn(*mut c_void, LoopCallback) -> c_int,
     pub uv_prepare_stop: unsafe extern "C" fn(*mut c_void) -> c_int,
+    pub uv_idle_init: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+    pub uv_idle_start: unsafe extern "C" fn(*mut c_void, LoopCallback) -> c_int,
+    pub uv_idle_stop: unsafe extern "C" fn(*mut c_void) -> c_int,
     pub uv_unref: unsafe extern "C" fn(*mut c_void),
-    pub uv_close: unsafe extern "C" fn(*mut c_void, Option<unsafe extern "C" fn(*mut c_void)>),
+    pub uv_close: unsafe extern "C" fn(*mut c_void, Option<LoopCallback>),
     /// `v8::Object::InternalFieldCount`, and the field itself; for names of workers alone, so there need be none.
     pub internal_field_count: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
     pub internal_field: Option<unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void>,
@@ -123,6 +126,9 @@ fn find() -> Result<Host, &'static str> {
             uv_prepare_init: function(c"uv_prepare_init")?,
             uv_prepare_start: function(c"uv_prepare_start")?,
             uv_prepare_stop: function(c"uv_prepare_stop")?,
+            uv_idle_init: function(c"uv_idle_init")?,
+            uv_idle_start: function(c"uv_idle_start")?,
+            uv_idle_stop: function(c"uv_idle_stop")?,
             uv_unref: function(c"uv_unref")?,
             uv_close: function(c"uv_close")?,
             internal_field_count: function(c"_ZNK2v86Object18InternalFieldCountEv").ok(),

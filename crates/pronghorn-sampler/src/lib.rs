@@ -49,6 +49,7 @@ pub mod statistics;
 pub mod symbolizer;
 pub mod thread;
 pub mod ticker;
+mod uv_handle;
 mod waker;
 pub mod walk;
 

@@ -6,7 +6,7 @@
 //! Fork: what waits is bounded, so a child that a handler forked off in here comes out again; its callers look whether they are
 //! still in their own process.
 
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::session::{self, recorder};
 use crate::slot::{self, ThreadSlot};
@@ -60,13 +60,13 @@ pub struct Waiting {
 
 impl Waiting {
     /// Waits until every thread that was asked has resolved its samples, at most until `deadline` (monotonic). A thread that
-    /// sleeps in its loop's poll has nothing to resolve; its idle time is recorded from here.
+    /// sleeps in its loop's poll has nothing to resolve, or comes round by itself (`event_loop.rs`); its idle time is recorded from here.
     pub fn finish(self, deadline: u64) {
         let pause = std::time::Duration::from_micros(200);
         for (slot, drains, asked) in &self.others {
             while *asked
                 && slot.drains.load(Acquire) == *drains
-                && slot.account.poll_since() == 0
+                && (slot.account.poll_since() == 0 || slot.unfinished.load(Relaxed))
                 && clock::monotonic_ns() < deadline
             {
                 std::thread::sleep(pause);

@@ -26,6 +26,7 @@ use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
+use crate::statistics::SlotCounters;
 use crate::{
     breaker, clock, failure, gc, handler, labels, registers, session, signal, stall, ticker,
 };
@@ -325,6 +326,11 @@ impl JsThread {
         self.hook.start();
     }
 
+    /// Whether this thread's loop is to come round without sleeping.
+    pub fn keep_awake(&self, awake: bool) {
+        self.hook.keep_awake(awake);
+    }
+
     /// Switches the hooks off.
     pub fn unhook(&mut self) {
         if !self.hooked {
@@ -452,7 +458,9 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
         labels: None,
         values,
     };
-    if recorder.record([sample]).is_err() {
+    if recorder.record([sample]).is_ok() {
+        SlotCounters::add(&slot.counters.idle);
+    } else {
         slot.account.return_idle(idle);
     }
 }
