@@ -34,7 +34,7 @@ function showsBurn(samples, file) {
 it('nothing is installed but the two packages, and nothing of the sources', () => {
   assert.deepEqual(readdirSync(join(folder, 'node_modules')).sort(), ['.bin', '.package-lock.json', 'pronghorn', 'pronghorn-linux-x64-gnu']);
   const own = join(folder, 'node_modules/pronghorn');
-  assert.deepEqual(readdirSync(own).sort(), ['LICENSE', 'README.md', 'dist', 'docs', 'package.json']);
+  assert.deepEqual(readdirSync(own).sort(), ['LICENSE', 'README.md', 'dist', 'package.json']);
   const { dependencies, devDependencies, scripts, optionalDependencies, version } = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8'));
   assert.deepEqual([dependencies, devDependencies, scripts], [undefined, undefined, undefined]);
   assert.deepEqual(optionalDependencies, { 'pronghorn-linux-x64-gnu': version });

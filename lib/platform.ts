@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
 /** What there is a native half for. The packages have the same names, with "pronghorn-" before them. */
-const PLATFORMS = ['linux-x64-gnu', 'linux-x64-musl'];
+const PLATFORMS = new Set(['linux-x64-gnu', 'linux-x64-musl']);
 
 /** A C library, as in the names of the packages. */
 export type Libc = 'gnu' | 'musl';
@@ -17,7 +17,7 @@ export type Libc = 'gnu' | 'musl';
 export function platformOf(runtime: { platform: string; arch: string }, libc: Libc): { name: string } | { reason: string } {
   const { platform, arch } = runtime;
   const name = platform === 'linux' ? `${platform}-${arch}-${libc}` : `${platform}-${arch}`;
-  if (PLATFORMS.includes(name)) return { name };
+  if (PLATFORMS.has(name)) return { name };
   const here = platform === 'linux' ? `${platform} on ${arch} with ${libcName(libc)}` : `${platform} on ${arch}`;
   return { reason: `there is no native part for ${here}, and so no package pronghorn-${name}; pronghorn runs on Linux x64` };
 }

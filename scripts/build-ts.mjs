@@ -39,14 +39,13 @@ function joinModules(file) {
   });
 }
 
-/** A declaration and all that it imports, in either way that declarations do. */
-function withImports(file, found = new Set()) {
-  if (found.has(file)) return found;
+/** Adds a declaration and all that it imports, in either way that declarations do. */
+function withImports(file, found) {
+  if (found.has(file)) return;
   found.add(file);
   for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\()["'](\.[^"']+)["']/g)) {
     withImports(join(dirname(file), path.replace(/\.(c?)js$/, '.d.$1ts')), found);
   }
-  return found;
 }
 
 /** Removes what is not, or no longer, to be there. */
@@ -59,7 +58,8 @@ function removeStale(folder, current) {
 
 try {
   const compiled = await compile();
-  const current = new Set([...compiled.filter((path) => path.startsWith(emitted)), ...DECLARED.flatMap((name) => [...withImports(join(dist, name))])]);
+  const current = new Set(compiled.filter((path) => path.startsWith(emitted)));
+  for (const name of DECLARED) withImports(join(dist, name), current);
   for (const file of JOINED) await joinModules(file);
   for (const file of DOORS) copyFileSync(join(emitted, file), join(dist, file));
   for (const file of [...DOORS, ...JOINED]) current.add(join(dist, file));

@@ -2,7 +2,7 @@
 // gets is laid out in packed/<name> first, so that no publishing ever touches the checkout.
 //
 // The root names as optional dependencies the native halves packed with it, in this very version, and no others: a platform whose build or
-// tests failed is not promised to anybody.
+// tests failed is not promised to anybody. The pages of docs/ (100 KB, and a picture of 160) stay in the repository.
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +10,6 @@ import { root, run } from './steps.mjs';
 import { targets } from './targets.mjs';
 
 const base = fileURLToPath(root);
-/** Pages for users. The rest is for readers of the source. */
-const DOCS = ['api', 'cli', 'continuous', 'flame', 'fork-safety', 'install', 'labels', 'otlp', 'source-maps', 'stalls'];
 
 /**
  * @param {string} [folder] where to
@@ -32,10 +30,8 @@ export async function makePackages(folder = join(base, 'packed')) {
 }
 
 function layOutRoot(to, built) {
-  mkdirSync(join(to, 'docs'), { recursive: true });
   cpSync(join(base, 'dist'), join(to, 'dist'), { recursive: true });
   for (const name of ['README.md', 'LICENSE']) copyFileSync(join(base, name), join(to, name));
-  for (const name of DOCS) copyFileSync(join(base, 'docs', `${name}.md`), join(to, 'docs', `${name}.md`));
   const { name, version, description, license, keywords, type, engines, exports, bin } = readJson('package.json');
   const optionalDependencies = Object.fromEntries(built.map((target) => [`pronghorn-${target.name}`, version]));
   writeJson(join(to, 'package.json'), { name, version, description, license, ...repository(), keywords, type, engines, exports, bin, optionalDependencies });

@@ -56,7 +56,7 @@ function sectionsOf(bytes) {
     };
   });
   const names = sections[bytes.readUInt16LE(0x3e)].offset;
-  return sections.map((section) => ({ ...section, name: textAt(bytes, names + section.nameAt) }));
+  return sections.map(({ nameAt, type, offset: at, size: length, info }) => ({ name: textAt(bytes, names + nameAt), type, offset: at, size: length, info }));
 }
 
 function textAt(bytes, at) {

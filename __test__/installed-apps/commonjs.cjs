@@ -2,9 +2,9 @@
 const { start } = require('pronghorn');
 
 function burn(ms) {
-  const start = process.cpuUsage();
+  const before = process.cpuUsage();
   let sum = 0;
-  while (process.cpuUsage(start).user < ms * 1_000) for (let index = 0; index < 50_000; index++) sum += Math.sqrt(index);
+  while (process.cpuUsage(before).user < ms * 1_000) for (let index = 0; index < 50_000; index++) sum += Math.sqrt(index);
   return sum;
 }
 

@@ -2,9 +2,9 @@
 import { AlreadyStartedError, start, withLabels, type Profile, type Profiler, type StartOptions } from 'pronghorn';
 
 function burn(ms: number): number {
-  const start = process.cpuUsage();
+  const before = process.cpuUsage();
   let sum = 0;
-  while (process.cpuUsage(start).user < ms * 1_000) for (let index = 0; index < 50_000; index++) sum += Math.sqrt(index);
+  while (process.cpuUsage(before).user < ms * 1_000) for (let index = 0; index < 50_000; index++) sum += Math.sqrt(index);
   return sum;
 }
 
