@@ -37,5 +37,5 @@ async function withoutPaths() {
 }
 
 function napi(args, env = {}) {
-  return run(process.execPath, ['node_modules/@napi-rs/cli/dist/cli.js', ...args], { env, minutes: 15 });
+  return run(process.execPath, ['node_modules/@napi-rs/cli/dist/cli.js', ...args], { env, minutes: 30 });
 }
