@@ -44,7 +44,7 @@ async function install(files, flags = []) {
     npm_config_registry: 'http://127.0.0.1:1/',
     npm_config_userconfig: join(folder, 'npmrc'),
   };
-  await runOk(process.execPath, [npm(), 'install', '--offline', '--no-audit', '--no-fund', ...flags, ...files], { cwd: app, env, deadlineMs: 120_000 });
+  await runOk(process.execPath, [npm(), 'install', '--offline', '--no-audit', '--no-fund', ...flags, ...files], { cwd: app, env, deadlineMs: 300_000 });
   return app;
 }
 
