@@ -92,7 +92,7 @@ function* readEach(files: readonly string[]): Generator<Part, void, undefined> {
 
 /** The page without its data, which the build puts beside this file. */
 function template(): string {
-  return fileURLToPath(new URL('flame.html', import.meta.url));
+  return fileURLToPath(new URL('flame.html.gz', import.meta.url));
 }
 
 async function writePicture({ output, ...options }: Extract<Command, { name: 'flame' }>): Promise<void> {

@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { damageOf, findBinary } from './binary.js';
 import { PronghornError } from './errors.js';
 import type { NativeApi } from './native-api.js';
+import { libcName, libcOf, platformOf, type Libc } from './platform.js';
 
 let loaded: NativeApi | undefined;
 let refusal: string | undefined;
@@ -28,8 +29,11 @@ export function loadNative(): NativeApi {
 function tryToLoad(): string | undefined {
   const foreign = foreignRuntime(process);
   if (foreign !== undefined) return foreign;
+  const libc = libcOf('/proc/self/exe');
+  const platform = platformOf(process, libc);
+  if ('reason' in platform) return platform.reason;
   try {
-    const path = findBinary('linux-x64-gnu');
+    const path = findBinary(platform.name);
     const damage = damageOf(path);
     if (damage !== undefined) return `the native part is damaged (${damage}); install pronghorn again`;
     const candidate = createRequire(import.meta.url)(path) as NativeApi;
@@ -38,7 +42,7 @@ function tryToLoad(): string | undefined {
     loaded = candidate;
     return undefined;
   } catch (error) {
-    return loadFailure(error, process);
+    return loadFailure(error, process, libc);
   }
 }
 
@@ -66,9 +70,6 @@ export function foreignRuntime(runtime: Runtime): string | undefined {
   if (compressed === 1 || compressed === true) {
     return 'this build of Node.js uses V8 pointer compression, which changes the layout of every object: use an official build of Node.js';
   }
-  if (runtime.platform !== 'linux' || runtime.arch !== 'x64') {
-    return `there is no native part for ${runtime.platform} on ${runtime.arch}; pronghorn runs on Linux x64 with glibc`;
-  }
   return undefined;
 }
 
@@ -76,8 +77,10 @@ export function foreignRuntime(runtime: Runtime): string | undefined {
  * What to tell a user about an error of the loader.
  *
  * @param error what `require` or the file system threw
+ * @param libc the C library of this process, which has a native half
  */
-export function loadFailure(error: unknown, runtime: Runtime): string {
+export function loadFailure(error: unknown, runtime: Runtime, libc: Libc): string {
+  const here = `${runtime.platform} on ${runtime.arch} with ${libcName(libc)}`;
   const message = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
   switch ((error as { code?: unknown } | null)?.code) {
     case 'ERR_DLOPEN_DISABLED':
@@ -87,9 +90,12 @@ export function loadFailure(error: unknown, runtime: Runtime): string {
     case 'ERR_ACCESS_DENIED':
       return "Node's permission model forbids reading the native part: add --allow-addons, and --allow-fs-read for the folder of pronghorn";
     case 'ERR_DLOPEN_FAILED':
-      return `the native part could not be loaded (${message}); it needs Linux x64 with glibc 2.28 or later`;
+      return `the native part could not be loaded (${message}); it is for ${here}${libc === 'gnu' ? ' 2.28 or later' : ''}`;
     case 'MODULE_NOT_FOUND':
-      return 'the native part for Linux x64 is missing; install pronghorn again without --omit=optional, or run `npm run build` in a checkout';
+      return (
+        `the native part for ${here} is missing: the package pronghorn-${runtime.platform}-${runtime.arch}-${libc} is not installed; install pronghorn again, ` +
+        'here and without --omit=optional, or run `npm run build` in a checkout'
+      );
     default:
       return `the native part could not be loaded (${message})`;
   }

@@ -10,7 +10,7 @@ import { majors, nodePath, root } from '../helpers/nodes.mjs';
 const binary = 'pronghorn.linux-x64-gnu.node';
 const whole = readFileSync(join(root, binary));
 const cases = [
-  ['missing', undefined, /the native part for Linux x64 is missing/],
+  ['missing', undefined, /the native part for linux on x64 with glibc is missing: the package pronghorn-linux-x64-gnu is not installed/],
   ['empty', Buffer.alloc(0), /damaged/],
   ['cut to a third', whole.subarray(0, whole.length / 3), /damaged .*cut short/],
   ['cut by a byte', whole.subarray(0, -1), /damaged .*cut short/],

@@ -5,6 +5,7 @@
  * text that stands in the markup itself.
  */
 import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { shown } from './function-table.js';
 
 /** Begins every page of ours; it is how one is known before it is replaced. */
@@ -14,12 +15,12 @@ const TITLE = '{{title}}';
 const DATA = '{{data}}';
 
 /**
- * @param template path of the built template
+ * @param template path of the built template, which is compressed
  * @param title of the browser's window
  * @param document what encodeDocument() has returned
  */
 export function renderPage(template: string, title: string, document: Buffer): Buffer {
-  const page = readFileSync(template, 'utf8');
+  const page = gunzipSync(readFileSync(template)).toString();
   const [beforeTitle, afterTitle] = halves(page, TITLE);
   const [beforeData, afterData] = halves(afterTitle, DATA);
   return Buffer.from([beforeTitle, escapeHtml(shown(title)), beforeData, document.toString('base64'), afterData].join(''));

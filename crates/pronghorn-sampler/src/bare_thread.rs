@@ -28,6 +28,9 @@ pub struct Bare {
     stack: ManuallyDrop<Box<Stacked>>,
 }
 
+// SAFETY: a handle names its thread to every thread of the process; musl's is a pointer, which only pthread looks behind.
+unsafe impl Send for Bare {}
+
 /// What the thread is given.
 #[derive(Debug)]
 struct Stacked {

@@ -1,0 +1,64 @@
+/**
+ * Which native half fits this process: by its platform, its processor, and the C library that it runs on.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** What there is a native half for. The packages have the same names, with "pronghorn-" before them. */
+const PLATFORMS = new Set(['linux-x64-gnu', 'linux-x64-musl']);
+
+/** A C library, as in the names of the packages. */
+export type Libc = 'gnu' | 'musl';
+
+/**
+ * @param runtime `process`, or the part of it that counts here
+ * @param libc what {@link libcOf} says of the program that runs
+ * @returns the name, for example "linux-x64-gnu", or why there is none
+ */
+export function platformOf(runtime: { platform: string; arch: string }, libc: Libc): { name: string } | { reason: string } {
+  const { platform, arch } = runtime;
+  const name = platform === 'linux' ? `${platform}-${arch}-${libc}` : `${platform}-${arch}`;
+  if (PLATFORMS.has(name)) return { name };
+  const here = platform === 'linux' ? `${platform} on ${arch} with ${libcName(libc)}` : `${platform} on ${arch}`;
+  return { reason: `there is no native part for ${here}, and so no package pronghorn-${name}; pronghorn runs on Linux x64` };
+}
+
+/** What people call a C library. */
+export function libcName(libc: Libc): string {
+  return libc === 'gnu' ? 'glibc' : 'musl';
+}
+
+/** The parts of an ELF file that are needed here, by their offsets in a 64-bit one. */
+const PROGRAM_HEADERS_OFFSET = 0x20;
+const PROGRAM_HEADER_SIZE = 0x36;
+const PROGRAM_HEADER_COUNT = 0x38;
+const INTERPRETER = 3;
+
+/**
+ * The C library that a program runs on, told by its dynamic linker, which stands in the first page of the file: `process.report`, which
+ * others ask, takes stacks and addresses, too, and that takes milliseconds.
+ *
+ * @param program path of an ELF file
+ * @returns glibc's where the file says nothing, or may not be read
+ */
+export function libcOf(program: string): Libc {
+  let file: number | undefined;
+  try {
+    file = openSync(program, 'r');
+    const page = Buffer.alloc(4096);
+    readSync(file, page, 0, page.length, 0);
+    const first = Number(page.readBigUInt64LE(PROGRAM_HEADERS_OFFSET));
+    const size = page.readUInt16LE(PROGRAM_HEADER_SIZE);
+    for (let index = 0; index < page.readUInt16LE(PROGRAM_HEADER_COUNT); index++) {
+      const header = first + index * size;
+      if (page.readUInt32LE(header) !== INTERPRETER) continue;
+      const path = Buffer.alloc(256);
+      readSync(file, path, 0, path.length, Number(page.readBigUInt64LE(header + 8)));
+      return path.toString('latin1', 0, path.indexOf(0)).includes('ld-musl-') ? 'musl' : 'gnu';
+    }
+  } catch {
+    // Not to be read: Node's permission model, another kind of file.
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+  return 'gnu';
+}
