@@ -18,6 +18,8 @@ mod frame_types;
 mod function;
 mod function_info;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod layout;
 mod lazy_exit;
 mod line_search;
@@ -36,7 +38,7 @@ mod scope_info;
 mod script;
 pub mod symbols;
 mod table;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod test_support;
 mod text;
 mod translation;
