@@ -3,9 +3,10 @@
 //
 //   node scripts/fuzz.mjs [--minutes N] [TARGET …]
 //
-// It needs the command cargo-fuzz (`cargo install cargo-fuzz --locked`). The sanitizers are behind a switch that only nightly toolchains have;
-// RUSTC_BOOTSTRAP=1 opens it in the installed one.
+// The readers that are written in TypeScript are fuzzed by __test__/fuzz/fuzz.mjs, for as long; it is the target `pprof`. The command cargo-fuzz is built
+// into target/tools where it is missing. The sanitizers are behind a switch that only nightly toolchains have; RUSTC_BOOTSTRAP=1 opens it in the installed one.
 import { mkdirSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { spawnSync } from 'node:child_process';
 import { duration, root, run } from './steps.mjs';
 
@@ -18,13 +19,13 @@ const minutes = minutesAt < 0 ? 3 : Number(args.splice(minutesAt, 2)[1]);
 const seconds = Math.round(minutes * 60);
 if (!(seconds > 0)) throw new Error('--minutes takes a number above 0');
 const all = readdirSync(new URL('fuzz/fuzz_targets/', root)).map((file) => file.replace('.rs', '')).sort();
-const targets = args.length > 0 ? args : all;
+const targets = args.length > 0 ? args : [...all, 'pprof'];
 
-if (spawnSync('cargo', ['fuzz', '--version']).status !== 0) {
-  console.log('cargo-fuzz is missing: run "cargo install cargo-fuzz --locked"');
-  process.exit(1);
+const tools = fileURLToPath(new URL('target/tools', root));
+const env = { RUSTC_BOOTSTRAP: '1', PATH: `${process.env.PATH}:${tools}/bin` };
+if (spawnSync('cargo', ['fuzz', '--version'], { env: { ...process.env, ...env } }).status !== 0) {
+  await run('cargo', ['install', 'cargo-fuzz', '--version', '0.13.2', '--locked', '--root', tools], { minutes: 15, quiet: true });
 }
-const env = { RUSTC_BOOTSTRAP: '1' };
 const cargoFuzz = (command, ...rest) => ['fuzz', command, '--target', 'x86_64-unknown-linux-gnu', ...rest];
 
 /** The figures that libFuzzer ends with. */
@@ -34,11 +35,8 @@ function figures(output) {
   return { executions: of('number_of_executed_units'), slowest: of('slowest_unit_time_sec'), peak: of('peak_rss_mb'), edges: Number(edges) };
 }
 
-const began = Date.now();
-await run('cargo', cargoFuzz('build'), { env, minutes: 30, quiet: true });
-console.log(`built in ${duration(Date.now() - began)}`);
-let failed = 0;
-for (const target of targets) {
+/** A target of cargo-fuzz. @returns what came of it */
+async function fuzzRust(target) {
   const corpus = `fuzz/corpus/${target}`;
   mkdirSync(new URL(corpus, root), { recursive: true });
   const libfuzzer = [
@@ -48,11 +46,28 @@ for (const target of targets) {
     `-max_len=${limits.bytes}`,
     '-print_final_stats=1',
   ];
+  const output = await run('cargo', cargoFuzz('run', target, corpus, `fuzz/seeds/${target}`, '--', ...libfuzzer), { env, minutes: minutes + 5, quiet: true });
+  const { executions, slowest, peak, edges } = figures(output);
+  if (executions < 100) throw new Error(`only ${executions} inputs were tried`);
+  return `${executions} inputs, ${edges} edges, slowest ${slowest} s, ${peak} MB`;
+}
+
+/** The readers of `top`, `merge` and `flame`. */
+async function fuzzPprof() {
+  await run(process.execPath, ['scripts/build-ts.mjs'], { quiet: true });
+  const seed = Date.now() % 2 ** 31;
+  const options = ['--seed', `${seed}`, '--seconds', `${seconds}`];
+  const { tried, refused, peakBytes } = JSON.parse(await run(process.execPath, ['__test__/fuzz/fuzz.mjs', ...options], { minutes: minutes + 5, quiet: true }));
+  return `${tried} inputs from seed ${seed}, ${refused} refused, ${Math.round(peakBytes / 2 ** 20)} MB`;
+}
+
+const began = Date.now();
+if (targets.some((target) => target !== 'pprof')) await run('cargo', cargoFuzz('build'), { env, minutes: 30, quiet: true });
+console.log(`built in ${duration(Date.now() - began)}`);
+let failed = 0;
+for (const target of targets) {
   try {
-    const output = await run('cargo', cargoFuzz('run', target, corpus, `fuzz/seeds/${target}`, '--', ...libfuzzer), { env, minutes: minutes + 5, quiet: true });
-    const { executions, slowest, peak, edges } = figures(output);
-    if (executions < 100) throw new Error(`only ${executions} inputs were tried`);
-    console.log(`ok      ${target}: ${executions} inputs, ${edges} edges, slowest ${slowest} s, ${peak} MB`);
+    console.log(`ok      ${target}: ${await (target === 'pprof' ? fuzzPprof() : fuzzRust(target))}`);
   } catch (error) {
     failed += 1;
     console.log(`FAILED  ${target}: ${error.message}`);

@@ -2,7 +2,7 @@
 // Every step runs, even after one has failed; without a build, though, nothing behind it means anything.
 import { existsSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { checks } from './checks.mjs';
+import { checks, longChecks } from './checks.mjs';
 import { chromiumIsThere, installChromium } from './install-chromium.mjs';
 import { duration, root, run } from './steps.mjs';
 
@@ -54,6 +54,12 @@ function cargoCounts(output) {
 function loomCounts(output) {
   const models = Number(/^loom: (\d+) models pass, and the weakened/m.exec(output)?.[1] ?? 0);
   return { passed: models > 0 ? models + 1 : 0, failed: 0 };
+}
+
+/** Reads the last line of our own scripts. */
+function passedCounts(output) {
+  const [, passed = 0, failed = 0] = [...output.matchAll(/(\d+) passed, (\d+) failed/g)].at(-1) ?? [];
+  return { passed: Number(passed), failed: Number(failed) };
 }
 
 /** Reads the totals that node's spec reporter ends with. */
@@ -111,6 +117,7 @@ async function main() {
     await step('cargo test', () => run('cargo', ['test', '--workspace', '--no-fail-fast'], { env, minutes: long ? 30 : 8, capture: true }), cargoCounts);
     const loom = ['crates/pronghorn-recorder/loom.sh'];
     await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), loomCounts);
+    if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { minutes, capture: true }), passedCounts);
     await step('servers for the tests', () => run(process.execPath, ['__test__/servers/build.mjs'], { minutes: 25 }));
     await step('node tests', () => nodeTests(testFiles()), nodeCounts);
     const repeat = filesToRepeat(results.at(-1));

@@ -13,6 +13,7 @@ pub use tables::tables;
 
 #[cfg(test)]
 mod tests {
+    use crate::proof::Proof;
     use crate::test_support::Random;
 
     /// Inputs that damage little: most bytes of a table of commands are small numbers.
@@ -40,6 +41,24 @@ mod tests {
         let mut random = Random(0x7ab1e5);
         for _ in 0..20_000 {
             super::tables(&input(&mut random, 400));
+        }
+    }
+
+    /// Damage to an image that no reader gets far in would find nothing.
+    #[test]
+    fn sound_images_lead_to_every_kind_of_frame() {
+        for which in 0..15 {
+            let proofs = super::image::proofs(which);
+            assert_eq!(proofs.interpreted, Proof::Proved, "{which}");
+            let (compiled, inlined) = match which % 3 {
+                0 => (proofs.baseline, Proof::Proved),
+                _ => (proofs.optimized, proofs.inlined),
+            };
+            assert_eq!(
+                (compiled, inlined),
+                (Proof::Proved, Proof::Proved),
+                "{which}"
+            );
         }
     }
 

@@ -334,3 +334,19 @@ fn name(memory: &Counted<'_>, base: &Base, ranges: &CodeRanges, frames: &[RawFra
         });
     }
 }
+
+/// What an image that is not damaged proves of its frames.
+#[cfg(test)]
+pub(super) fn proofs(which: usize) -> crate::proof::Proofs {
+    let all = bases();
+    let base = &all[which];
+    let mut resolver = Resolver::over(base.scene.heap.image.clone(), base.layout, ranges(), true);
+    for raw in [
+        RawFrame::interpreted(base.scene.outer, base.bytecode, 4),
+        RawFrame::compiled(START + 40, false, base.scene.outer),
+        RawFrame::compiled(START + 25, true, base.scene.outer),
+    ] {
+        resolver.resolve(&raw, &mut |_| (), &mut Vec::new());
+    }
+    resolver.proofs()
+}

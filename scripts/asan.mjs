@@ -1,0 +1,27 @@
+// Rust's tests under AddressSanitizer, as a step of `npm run test:long`: `node scripts/asan.mjs [CRATE …]`.
+//
+// The sanitizer is behind a switch that only nightly toolchains have; RUSTC_BOOTSTRAP=1 opens it in the installed one. What it is told to leave alone:
+// - SIGSEGV and SIGBUS: the tests of the fault handler and of the loads raise them on purpose, and what is tested handles them.
+// - alternate signal stacks and stacks in heap memory: threads with stacks of ours and signal handlers are what these tests are about.
+import { duration, run } from './steps.mjs';
+
+const target = 'x86_64-unknown-linux-gnu';
+const env = {
+  RUSTC_BOOTSTRAP: '1',
+  RUSTFLAGS: '-Zsanitizer=address',
+  // Of its own: other flags would build everything anew in the usual one, each time.
+  CARGO_TARGET_DIR: 'target/asan',
+  CARGO_INCREMENTAL: '0',
+  ASAN_OPTIONS: 'detect_leaks=1:handle_segv=0:handle_sigbus=0:use_sigaltstack=0:detect_stack_use_after_return=0',
+};
+
+/** The addons of the tests have no tests of their own, and are loaded by programs that are not sanitized. */
+const LEFT_OUT = ['pronghorn-test-fixture', 'pronghorn-fork-fixture', 'pronghorn-allocation-fixture'];
+
+const asked = process.argv.slice(2);
+const which = asked.length > 0 ? asked.flatMap((crate) => ['-p', crate]) : ['--workspace', ...LEFT_OUT.flatMap((crate) => ['--exclude', crate])];
+const began = Date.now();
+const output = await run('cargo', ['test', '--no-fail-fast', '--target', target, '--lib', '--tests', ...which], { env, minutes: 45, capture: true });
+const passed = [...output.matchAll(/^test result: ok\. (\d+) passed/gm)].reduce((sum, match) => sum + Number(match[1]), 0);
+if (passed === 0) throw new Error('no test ran');
+console.log(`under AddressSanitizer: ${passed} passed, 0 failed, in ${duration(Date.now() - began)}`);
