@@ -46,7 +46,8 @@ fn bases() -> Vec<Base> {
         .collect()
 }
 
-/// Everything that a stack of this V8 leads to. The code at `START` is baseline's (0), Maglev's (1) or Turbofan's.
+/// Everything that a stack of this V8 leads to. The code at `START` is baseline's (0), Maglev's (1) or Turbofan's; before V8 13 there is no
+/// table of Maglev's to correct.
 fn base(version: Version, kind: u32) -> Base {
     let mut scene = Scene::new(version);
     let layout = scene.heap.layout;
@@ -71,10 +72,10 @@ fn base(version: Version, kind: u32) -> Base {
             let offsets = scene.heap.bytes(&offsets);
             scene.code(layout.compiled.kind_baseline, 100, offsets, bytecode);
         }
-        1 => maglev(&mut scene, bytecode),
+        1 if version.major > 12 => maglev(&mut scene, bytecode),
         _ => {
             let data = scene.data(scene.inner, word(33));
-            scene.code(layout.compiled.kind_baseline + 2, 200, inlined, data);
+            scene.code(layout.compiled.kind_baseline + kind, 200, inlined, data);
         }
     }
     strings(&mut scene);
