@@ -25,7 +25,7 @@ export async function soak(major, { ms, roundMs, leak, plain }) {
   await once(server, 'listening');
   try {
     const settings = { ms, roundMs, leak, plain, url: `http://127.0.0.1:${server.address().port}/` };
-    const child = launch(nodePath(major), ['--expose-gc', program, JSON.stringify(settings)], { deadlineMs: ms * 2 + 60_000 });
+    const child = launch(nodePath(major), ['--expose-gc', program, JSON.stringify(settings)], { deadlineMs: ms * 2 + 240_000 });
     const result = await child.done;
     const lines = (word) => result.stdout.split('\n').filter((line) => line.startsWith(word)).map((line) => JSON.parse(line.slice(word.length)));
     const [end] = lines('END ');

@@ -13,7 +13,7 @@ for (const major of majors) {
       const { before, grown, leaked, rounds, uploads, end } = await soak(major, short);
       context.diagnostic(`${rounds} rounds, ${uploads} uploads, ${end.samples} samples; warm ${JSON.stringify(before)}, grown ${JSON.stringify(grown)}`);
       assert.deepEqual(leaked, [], JSON.stringify({ before, grown }));
-      assert.ok(rounds >= 20, `${rounds} rounds`);
+      assert.ok(rounds >= 40, `${rounds} rounds`);
       assert.ok(uploads >= 5 && end.samples > 100, JSON.stringify({ uploads, end }));
     });
   });
