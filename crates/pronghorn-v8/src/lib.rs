@@ -19,6 +19,7 @@ mod function;
 mod function_info;
 mod functions;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "it is for tests")]
 pub mod fuzz;
 mod layout;
 mod lazy_exit;
@@ -39,6 +40,7 @@ mod script;
 pub mod symbols;
 mod table;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "it is for tests")]
 mod test_support;
 mod text;
 mod translation;

@@ -52,6 +52,7 @@ pub(crate) struct Image {
 }
 
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "it is for tests")]
 impl Image {
     pub(crate) fn new(base: u64, length: usize) -> Self {
         Self {

@@ -33,7 +33,7 @@ impl<'a> Counted<'a> {
         self.reads.set(reads);
         let budget = self.budget.get();
         assert!(reads <= budget, "more than {budget} reads");
-        if !self.endless || address < 0x1_0000 || address > 1 << 47 {
+        if !self.endless || !(0x1_0000..=1 << 47).contains(&address) {
             return address;
         }
         let size = self.image.bytes.len() as u64;
