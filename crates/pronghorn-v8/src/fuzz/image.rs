@@ -36,6 +36,7 @@ struct Base {
 }
 
 thread_local! {
+    // Fork: for tests and fuzzers only, which do not fork.
     static BASES: RefCell<Vec<Base>> = RefCell::new(bases());
 }
 
