@@ -11,3 +11,10 @@ export const checks = [
   { name: 'tsc of the page', command: process.execPath, args: [tsc, '-p', 'page/tsconfig.json'] },
   { name: 'types of the native half', command: process.execPath, args: [tsc, '-p', 'scripts/native-conforms.json'] },
 ];
+
+/** What only `npm run test:long` runs. Each ends with "N passed, N failed". */
+export const longChecks = [
+  { name: 'fuzzers', command: process.execPath, args: ['scripts/fuzz.mjs', '--minutes', '3'], minutes: 90 },
+  { name: 'AddressSanitizer', command: process.execPath, args: ['scripts/asan.mjs'], minutes: 60 },
+  { name: 'valgrind', command: process.execPath, args: ['scripts/valgrind.mjs'], minutes: 60 },
+];

@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checks } from './checks.mjs';
+import { checks, longChecks } from './checks.mjs';
 import { chromiumIsThere, installChromium } from './install-chromium.mjs';
 import { duration, root, run } from './steps.mjs';
 
@@ -59,6 +59,12 @@ function cargoCounts(output) {
 function loomCounts(output) {
   const models = Number(/^loom: (\d+) models pass, and the weakened/m.exec(output)?.[1] ?? 0);
   return { passed: models > 0 ? models + 1 : 0, failed: 0 };
+}
+
+/** Reads the last line of our own scripts. */
+function passedCounts(output) {
+  const [, passed = 0, failed = 0] = [...output.matchAll(/(\d+) passed, (\d+) failed/g)].at(-1) ?? [];
+  return { passed: Number(passed), failed: Number(failed) };
 }
 
 /** Reads the totals that node's spec reporter ends with. */
@@ -132,6 +138,7 @@ async function main() {
     await step('cargo test', () => run('cargo', ['test', '--workspace', '--no-fail-fast'], { env, minutes: long ? 30 : 8, capture: true }), cargoCounts);
     const loom = ['crates/pronghorn-recorder/loom.sh'];
     await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), loomCounts);
+    if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { minutes, capture: true }), passedCounts);
     await step('servers for the tests', () => run(process.execPath, ['__test__/servers/build.mjs'], { minutes: 25 }));
     await step('node tests', () => nodeTests(testFiles()), nodeCounts);
     const repeat = filesToRepeat(results.at(-1));

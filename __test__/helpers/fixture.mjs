@@ -12,6 +12,12 @@ export const fixturePath = () => addon('fixture', 'test-fixture');
 /** The path of crates/fork-fixture, which really forks. Built when needed. */
 export const forkFixturePath = () => addon('fork-fixture', 'fork-fixture');
 
+/** The path of crates/allocation-fixture, which LD_PRELOAD puts in front of libc. Built when needed. */
+export const allocationFixturePath = () => {
+  if (!built.has('allocation')) built.set('allocation', build('pronghorn-allocation-fixture'));
+  return built.get('allocation');
+};
+
 function addon(name, crate) {
   if (!built.has(name)) built.set(name, build(`pronghorn-${crate}`).then((library) => place(library, 'fixture-addon', `${name}.node`)));
   return built.get(name);

@@ -13,6 +13,14 @@
 mod build_id;
 mod demangle;
 mod elf;
+#[cfg(all(any(test, fuzzing), target_os = "linux", target_arch = "x86_64"))]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "it is for tests"
+)]
+pub mod fuzz;
 mod images;
 mod memory;
 #[doc(hidden)]

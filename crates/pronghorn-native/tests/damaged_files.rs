@@ -32,7 +32,7 @@ impl Drop for Scratch {
 
 fn libc_path() -> PathBuf {
     ImageList::snapshot()
-        .find(libc::qsort as *const () as u64)
+        .find(libc::gnu_get_libc_version as *const () as u64)
         .unwrap()
         .path()
         .into()

@@ -18,6 +18,9 @@ mod frame_types;
 mod function;
 mod function_info;
 mod functions;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "it is for tests")]
+pub mod fuzz;
 mod layout;
 mod lazy_exit;
 mod line_search;
@@ -37,7 +40,8 @@ mod script;
 mod scripts;
 pub mod symbols;
 mod table;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "it is for tests")]
 mod test_support;
 mod text;
 mod translation;

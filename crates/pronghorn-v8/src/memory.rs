@@ -44,14 +44,15 @@ impl Memory for Live {
 }
 
 /// A byte image at a base address, for tests.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) base: u64,
     pub(crate) bytes: Vec<u8>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "it is for tests")]
 impl Image {
     pub(crate) fn new(base: u64, length: usize) -> Self {
         Self {
@@ -81,7 +82,7 @@ impl Image {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Memory for Image {
     fn u64(&self, address: u64) -> Option<u64> {
         self.slice(address).map(u64::from_le_bytes)

@@ -1,5 +1,7 @@
 //! What tests share: exported ints of the known versions, and a builder for heap images.
 
+pub(crate) mod scene;
+
 use crate::layout::Layout;
 use crate::memory::Image;
 use crate::ranges::{CodeRanges, Range};
@@ -343,8 +345,10 @@ pub(crate) const fn word(offset: u64) -> u64 {
 }
 
 /// A small generator of numbers for property tests, from a fixed seed.
+#[cfg(test)]
 pub(crate) struct Random(pub(crate) u64);
 
+#[cfg(test)]
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self

@@ -90,3 +90,45 @@ fn step_by_table<M: Memory>(
     cache.put(lookup, images.generation(), &row);
     row.apply(memory, registers)
 }
+
+/// For [`crate::fuzz`]: every reader of tables in `tables`, then a step without one.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_step<M: Memory>(
+    memory: &M,
+    tables: (u64, u64),
+    entry: u64,
+    pc: u64,
+    (kind, exact): (u64, bool),
+) {
+    let mut registers = Registers::new(pc, 0x7000_0000, 0x7000_0100, exact);
+    let entry = match kind {
+        0 => {
+            UnwindTable::parse(memory, tables.0, tables.1).and_then(|table| table.find(memory, pc))
+        }
+        1 => frame_entry::FrameEntry::parse(memory, entry),
+        2 => {
+            let _ = plt::step(memory, &mut registers);
+            return;
+        }
+        _ => {
+            let _ = step_by_frame_pointer(memory, &mut registers, entry);
+            return;
+        }
+    };
+    if let Ok(entry) = entry {
+        // In the middle of the code that the entry says it describes, where its program runs.
+        let inside = if entry.covers(pc) {
+            pc
+        } else {
+            entry.begin.wrapping_add(pc & 0xff)
+        };
+        if let Ok(row) = program::run(memory, &entry, inside) {
+            let _ = row.apply(memory, &mut registers);
+            let cache = UnwindCache::new();
+            cache.put(inside, 1, &row);
+            if let Some(rule) = cache.get(inside, 1) {
+                let _ = rule.apply(memory, &mut registers);
+            }
+        }
+    }
+}

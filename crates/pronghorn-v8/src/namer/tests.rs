@@ -3,7 +3,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::memory::Image;
-use crate::resolve::tests::{START, Scene};
+use crate::test_support::scene::{START, Scene};
 use crate::test_support::{Random, VERSIONS, positions, ranges, unsigned, word};
 
 /// Counts what a thread allocates.

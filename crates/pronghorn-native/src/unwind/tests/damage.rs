@@ -79,7 +79,9 @@ impl Tables {
 fn damaged_tables() {
     let mut tables = Tables::of_libc();
     let images = ImageList::snapshot();
-    let libc = images.find(libc::qsort as *const () as u64).unwrap();
+    let libc = images
+        .find(libc::gnu_get_libc_version as *const () as u64)
+        .unwrap();
     let (code, header) = (libc.segments()[0], libc.unwind_table().unwrap().header());
     let end = tables.start + tables.bytes.len() as u64;
     let mut random = Random(20_261_123);
@@ -198,7 +200,13 @@ fn nothing_readable() {
     let images = ImageList::snapshot();
     let cache = Box::new(UnwindCache::new());
     let nothing = |_: u64| None;
-    for pc in [0, 1, 0x1000, libc::qsort as *const () as u64, u64::MAX] {
+    for pc in [
+        0,
+        1,
+        0x1000,
+        libc::gnu_get_libc_version as *const () as u64,
+        u64::MAX,
+    ] {
         for exact in [false, true] {
             let mut registers = Registers::new(pc, 0x7000_0000, 0, exact);
             assert!(step(&images, &cache, &nothing, &mut registers).is_err());

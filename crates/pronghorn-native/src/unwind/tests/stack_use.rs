@@ -71,7 +71,7 @@ fn a_step_takes_little_stack() {
     let images = ImageList::snapshot();
     // In the middle of functions of libc, so that whole programs are run.
     let code = images
-        .find(libc::qsort as *const () as u64)
+        .find(libc::gnu_get_libc_version as *const () as u64)
         .unwrap()
         .segments()[0];
     let frame = vec![0x40_1000_u64; 4096];
