@@ -1,0 +1,43 @@
+// What a contender adds to the memory that a process has for itself (Private_Dirty), right after its start and after ten rotations.
+import { median } from '../runner/statistics.mjs';
+import { goal, metric } from '../runner/metric.mjs';
+import { interleave } from './interleave.mjs';
+
+export const names = ['functions'];
+const SIZES = [2_000, 50_000];
+const GOAL_MIB = 4;
+const MIB_KIB = 1_024;
+
+export const cells = (context) =>
+  interleave(context, { rounds: context.rounds(5) }, (_major, contender) =>
+    SIZES.map((functions) => ({ program: 'memory', settings: { contender, functions, rounds: context.quick ? 50 : 800 }, flags: ['--expose-gc'] })),
+  );
+
+/** Differences to the program alone, round by round. */
+function added(results, functions, key) {
+  const these = results.filter(({ cell }) => cell.settings.functions === functions);
+  const bases = new Map(
+    these.filter(({ cell, result }) => cell.contender === 'nothing' && result.failure === undefined).map(({ cell, result }) => [`${cell.major} ${cell.round}`, result[key]]),
+  );
+  const others = these.filter(({ cell }) => cell.contender !== 'nothing');
+  const moment = key === 'afterStart' ? 'after start()' : 'after 10 rotations';
+  const description = { name: `memory added ${moment}, ${functions.toLocaleString('en')} functions`, unit: 'MiB', toNothing: false };
+  return metric(description, others, (result, cell) => {
+    const base = bases.get(`${cell.major} ${cell.round}`);
+    return base === undefined ? undefined : (result[key] - base) / MIB_KIB;
+  });
+}
+
+export function report(results, { majors }) {
+  const metrics = SIZES.flatMap((functions) => ['afterStart', 'afterRotations'].map((key) => added(results, functions, key)));
+  const judged = SIZES.map((functions) => added(results, functions, 'afterRotations'));
+  return {
+    metrics,
+    goals: [
+      goal(`memory added ≤ ${GOAL_MIB} MB after 10 rotations`, majors, (major) => {
+        const all = judged.map((each) => median(each.of(major, 'pronghorn'))).filter((each) => each !== undefined);
+        return { met: all.length === 0 ? undefined : Math.max(...all) <= GOAL_MIB, figure: all.map((each) => `${each.toFixed(1)}`).join(' and ') + ' MiB' };
+      }),
+    ],
+  };
+}

@@ -1,0 +1,43 @@
+// One run of a workload under a contender: the time and CPU time that it takes, with the contender's start and its last profile.
+import { importContender } from '../contenders/index.mjs';
+import { importWorkload } from '../workloads/index.mjs';
+import { cpuMs, finish, settings } from './process.mjs';
+
+const { contender, workload, intervalMicros = 10_000 } = settings;
+const profiler = await (await importContender(contender)).load();
+const { run, latencies, close } = await (await importWorkload(workload)).prepare({ ...settings, intervalMicros, coversWorkers: profiler.coversWorkers });
+
+const cpuBefore = cpuMs();
+profiler.start(intervalMicros);
+const began = performance.now();
+const operations = await run();
+const wallMs = performance.now() - began;
+const cpuOfRun = cpuMs() - cpuBefore;
+const stats = profiler.stats?.();
+
+// Rotations, too, wait for the one before.
+let rotating = false;
+const rotate = async () => {
+  if (rotating) return;
+  rotating = true;
+  await profiler.rotate();
+  rotating = false;
+};
+const latency = await latencies?.(rotate);
+while (rotating) await new Promise((resolve) => setTimeout(resolve, 10));
+
+const stopBegan = cpuMs();
+const bytes = (await profiler.stop())?.length;
+const cpuOfStop = cpuMs() - stopBegan;
+const last = profiler.stats?.();
+await close?.();
+
+/** Our own paths as the profiler's clocks have them, in milliseconds; those of the work alone, and the encoding of one profile. */
+const own = stats && {
+  handler: stats.handlerTotalNanos / 1e6,
+  resolve: stats.resolveNanos / 1e6,
+  ticker: stats.tickerCpuNanos / 1e6,
+  encode: last.serializeMeanNanos / 1e6,
+};
+const longestSlices = last && { resolve: last.resolveMaxNanos / 1e6, handler: last.handlerMaxNanos / 1e6, rotation: last.rotationMaxNanos / 1e6 };
+finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfStop, latency, bytes, own, longestSlices, samples: last?.samples });
