@@ -64,7 +64,7 @@ const context = {
   /** Whether this workload of a measurement is asked for. */
   wants: (workload, measurement) => options.only === undefined || options.only.includes(workload) || options.only.includes(measurement),
 };
-const missing = options.majors.flatMap((major) => found.get(major).missing.map((each) => ({ major, ...each })));
+const missing = options.majors.flatMap((major) => found.get(major).missing.map(({ name, reason }) => ({ major, name, reason })));
 
 const output = options.output ?? (options.whole ? fileURLToPath(new URL('RESULTS.md', import.meta.url)) : undefined);
 const reports = [];

@@ -28,13 +28,11 @@ export function cells({ majors, quick }) {
 function seriesTable(what, title, results) {
   const rows = results
     .filter(({ cell }) => cell.settings.what === what)
-    .map(({ cell, result }) => [
-      `Node ${cell.major}`,
-      cell.settings.value.toLocaleString('en'),
-      ...(result.failure === undefined
-        ? [number(result.handlerP50, 1), number(result.handlerP99, 1), number(result.ownPerSample, 1), number(result.resolveMax), String(result.samples)]
-        : [result.failure, '', '', '', '']),
-    ]);
+    .map(({ cell, result: { failure, handlerP50, handlerP99, ownPerSample, resolveMax, samples } }) => {
+      const row = [`Node ${cell.major}`, cell.settings.value.toLocaleString('en')];
+      if (failure !== undefined) return row.concat(failure, '', '', '', '');
+      return row.concat(number(handlerP50, 1), number(handlerP99, 1), number(ownPerSample, 1), number(resolveMax), String(samples));
+    });
   return markdownTable(['', title, 'handler, median µs', 'handler, p99 µs', 'all paths a sample, µs', 'longest resolving, ms', 'samples'], rows);
 }
 

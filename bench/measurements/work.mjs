@@ -12,7 +12,7 @@ const PEER_ROUNDS = 4;
 const GOAL_OWN = 0.005;
 const GOAL_END_TO_END = 1.015;
 /** The workloads that goals speak of. */
-const JUDGED = ['compiler', 'server'];
+const JUDGED = new Set(['compiler', 'server']);
 
 export const cells = (context) =>
   workloads
@@ -49,7 +49,7 @@ function ownPaths(title, results, majors) {
     const part = (key) => percent(median(runs.map(({ own, cpuMs }) => own[key] / cpuMs)), 3);
     const slice = (key) => `${Math.max(...runs.map(({ longestSlices }) => longestSlices[key])).toFixed(2)} ms`;
     return [
-      `${title}, Node ${major}: handler ${part('handler')}, resolving ${part('resolve')}, ticker ${part('ticker')}, encoding one profile ${part('encode')} of the CPU time; longest slices: resolving ${slice('resolve')}, handler ${slice('handler')}, rotation ${slice('rotation')}.`,
+      `${title}, Node ${major}: handler ${part('handler')}, resolving ${part('resolve')}, ticker ${part('ticker')}, stopping and encoding one profile ${part('encode')} of the CPU time; longest slices: resolving ${slice('resolve')}, handler ${slice('handler')}, rotation ${slice('rotation')}.`,
     ];
   });
 }
@@ -64,7 +64,7 @@ export function report(results, { majors }) {
     const list = metricsOf(workload, these);
     metrics.push(...list);
     notes.push(...ownPaths(workload.title, these, majors));
-    if (!JUDGED.includes(workload.name)) continue;
+    if (!JUDGED.has(workload.name)) continue;
     const own = metric({ name: 'own paths' }, these, (result) => (result.own === undefined ? undefined : sum(result.own) / result.cpuMs));
     const [, cpu] = list;
     goals.push(

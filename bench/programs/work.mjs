@@ -15,16 +15,12 @@ const wallMs = performance.now() - began;
 const cpuOfRun = cpuMs() - cpuBefore;
 const stats = profiler.stats?.();
 
-// Rotations, too, wait for the one before.
-let rotating = false;
-const rotate = async () => {
-  if (rotating) return;
-  rotating = true;
-  await profiler.rotate();
-  rotating = false;
-};
-const latency = await latencies?.(rotate);
-while (rotating) await new Promise((resolve) => setTimeout(resolve, 10));
+// A rotation waits for the one before.
+let rotated = Promise.resolve();
+const latency = await latencies?.(() => {
+  rotated = rotated.then(() => profiler.rotate());
+});
+await rotated;
 
 const stopBegan = cpuMs();
 const bytes = (await profiler.stop())?.length;
@@ -32,12 +28,12 @@ const cpuOfStop = cpuMs() - stopBegan;
 const last = profiler.stats?.();
 await close?.();
 
-/** Our own paths as the profiler's clocks have them, in milliseconds; those of the work alone, and the encoding of one profile. */
+/** Our own paths during the work, as the profiler's clocks have them, and what the process takes to stop and to encode one profile, in milliseconds. */
 const own = stats && {
   handler: stats.handlerTotalNanos / 1e6,
   resolve: stats.resolveNanos / 1e6,
   ticker: stats.tickerCpuNanos / 1e6,
-  encode: last.serializeMeanNanos / 1e6,
+  encode: cpuOfStop,
 };
 const longestSlices = last && { resolve: last.resolveMaxNanos / 1e6, handler: last.handlerMaxNanos / 1e6, rotation: last.rotationMaxNanos / 1e6 };
 finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfStop, latency, bytes, own, longestSlices, samples: last?.samples });
