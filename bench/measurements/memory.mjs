@@ -1,4 +1,5 @@
-// What a contender adds to the memory that a process has for itself (Private_Dirty), right after its start and after ten rotations.
+// What a contender adds to the memory that a process has for itself (Private_Dirty), right after its start and after ten rotations: how much more the process has
+// then than before the package was loaded, less what it has more by itself, without a profiler, after the same work.
 import { median } from '../runner/statistics.mjs';
 import { goal, metric } from '../runner/metric.mjs';
 import { interleave } from './interleave.mjs';
