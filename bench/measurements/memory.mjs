@@ -6,12 +6,13 @@ import { interleave } from './interleave.mjs';
 
 export const names = ['functions'];
 const SIZES = [2_000, 50_000];
+const QUICK_SIZES = [2_000];
 const GOAL_MIB = 4;
 const MIB_KIB = 1_024;
 
 export const cells = (context) =>
   interleave(context, { rounds: context.rounds(5) }, (_major, contender) =>
-    SIZES.map((functions) => ({ program: 'memory', settings: { contender, functions, rounds: context.quick ? 50 : 800 }, flags: ['--expose-gc'] })),
+    (context.quick ? QUICK_SIZES : SIZES).map((functions) => ({ program: 'memory', settings: { contender, functions, rounds: context.quick ? 50 : 800 }, flags: ['--expose-gc'] })),
   );
 
 /** Differences to the program alone, round by round. */
@@ -29,9 +30,10 @@ function added(results, functions, key) {
   });
 }
 
-export function report(results, { majors }) {
-  const metrics = SIZES.flatMap((functions) => ['afterStart', 'afterRotations'].map((key) => added(results, functions, key)));
-  const judged = SIZES.map((functions) => added(results, functions, 'afterRotations'));
+export function report(results, { majors, quick }) {
+  const sizes = quick ? QUICK_SIZES : SIZES;
+  const metrics = sizes.flatMap((functions) => ['afterStart', 'afterRotations'].map((key) => added(results, functions, key)));
+  const judged = sizes.map((functions) => added(results, functions, 'afterRotations'));
   return {
     metrics,
     goals: [

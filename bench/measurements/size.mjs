@@ -39,7 +39,8 @@ function ownBytes() {
 export async function run(context) {
   const cells = [];
   const major = context.majors[0];
-  for (const { name, packageName } of contenders) {
+  const running = context.contendersOn(major);
+  for (const { name, packageName } of contenders.filter((each) => running.includes(each.name))) {
     let bytes;
     if (name === 'pronghorn') bytes = ownBytes();
     else if (packageName !== undefined && installed(packageName)) {

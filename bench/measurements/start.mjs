@@ -5,21 +5,23 @@ import { interleave } from './interleave.mjs';
 
 export const names = ['functions'];
 const SIZES = [2_000, 20_000, 50_000];
+const QUICK_SIZES = [50_000];
 const GOAL_MS = 2;
 const GOAL_RATIO = 30;
 
 export const cells = (context) =>
   interleave(context, { rounds: context.rounds(5) }, (_major, contender) =>
-    contender === 'nothing' ? [] : SIZES.map((functions) => ({ program: 'start', settings: { contender, functions } })),
+    contender === 'nothing' ? [] : (context.quick ? QUICK_SIZES : SIZES).map((functions) => ({ program: 'start', settings: { contender, functions } })),
   );
 
-export function report(results, { majors }) {
+export function report(results, { majors, quick }) {
+  const sizes = quick ? QUICK_SIZES : SIZES;
   const of = (functions) => results.filter(({ cell }) => cell.settings.functions === functions);
   const named = (functions, what) => `${what}, ${functions.toLocaleString('en')} functions`;
   const options = { unit: 'ms', toNothing: false };
-  const first = new Map(SIZES.map((size) => [size, metric({ ...options, name: named(size, 'first start()') }, of(size), (result) => result.first.wallMs)]));
+  const first = new Map(sizes.map((size) => [size, metric({ ...options, name: named(size, 'first start()') }, of(size), (result) => result.first.wallMs)]));
   const cpu = metric({ ...options, name: `${named(50_000, 'first start()')}, CPU time` }, of(50_000), (result) => result.first.cpuMs);
-  const again = SIZES.map((size) => metric({ ...options, name: named(size, 'later start()') }, of(size), (result) => median(result.again.map(({ wallMs }) => wallMs))));
+  const again = sizes.map((size) => metric({ ...options, name: named(size, 'later start()') }, of(size), (result) => median(result.again.map(({ wallMs }) => wallMs))));
   // A profiler that begins to listen to the compiler when it is loaded, as Sentry's, pays there.
   const loaded = metric({ ...options, name: named(50_000, 'loading and first start()') }, of(50_000), (result) => result.loadMs + result.first.wallMs);
   const most = first.get(50_000);
