@@ -21,7 +21,7 @@ export const cells = (context) =>
       ? []
       : Object.keys(PROGRAMS).map((program) => ({
           program: 'accuracy',
-          settings: { contender, program, ms: context.quick ? 300 : 1_500, intervalMicros: INTERVAL_MICROS },
+          settings: { contender, program, ms: context.quick ? 300 : 1_000, intervalMicros: INTERVAL_MICROS },
         })),
   );
 

@@ -10,7 +10,7 @@ const GOAL_MS = 2;
 const GOAL_RATIO = 30;
 
 export const cells = (context) =>
-  interleave(context, { rounds: context.rounds(5) }, (_major, contender) =>
+  interleave(context, { rounds: context.rounds(3) }, (_major, contender) =>
     contender === 'nothing' ? [] : (context.quick ? QUICK_SIZES : SIZES).map((functions) => ({ program: 'start', settings: { contender, functions } })),
   );
 

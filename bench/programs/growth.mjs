@@ -1,11 +1,11 @@
 // Whether what pronghorn costs grows: with the depth of stacks, with threads, with functions, and with time.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { start } from 'pronghorn';
 import { caller, loadFunctions } from '../workloads/functions.mjs';
-import { busy, finish, settings } from './process.mjs';
+import { busy, cpuMs, finish, settings } from './process.mjs';
 import { pausesOf } from './turns.mjs';
-import { readFileSync } from 'node:fs';
 
 let sink = 1;
 
@@ -15,7 +15,9 @@ function descend(depth) {
   return sink;
 }
 
-const handlerOf = (stats) => ({
+/** @param cpu CPU time that the process took meanwhile, in milliseconds */
+const handlerOf = (stats, cpu) => ({
+  samplesPerCpuSecond: (1_000 * stats.samples) / cpu,
   handlerP50: stats.handlerP50Nanos / 1e3,
   handlerP99: stats.handlerP99Nanos / 1e3,
   resolveMax: stats.resolveMaxNanos / 1e6,
@@ -26,15 +28,17 @@ const handlerOf = (stats) => ({
 const growths = {
   async depth({ value, ms }) {
     const profiler = start({ intervalMicros: 1_000 });
+    const before = cpuMs();
     busy(ms, () => descend(value));
-    return handlerOf((await profiler.stop()).stats);
+    return handlerOf(profiler.stats(), cpuMs() - before);
   },
 
   async functions({ value, ms }) {
     const call = caller(loadFunctions(value));
     const profiler = start({ intervalMicros: 1_000 });
+    const before = cpuMs();
     busy(ms, call);
-    return handlerOf((await profiler.stop()).stats);
+    return handlerOf(profiler.stats(), cpuMs() - before);
   },
 
   async threads({ value, ms }) {
@@ -42,11 +46,13 @@ const growths = {
     const profiler = start({ intervalMicros: 10_000 });
     const workers = Array.from({ length: value }, () => new Worker(program));
     await Promise.all(workers.map((worker) => once(worker, 'message')));
+    const [before, samplesBefore] = [cpuMs(), profiler.stats().samples];
     await new Promise((resolve) => setTimeout(resolve, ms));
-    const stats = profiler.stats();
+    const [cpu, stats] = [cpuMs() - before, profiler.stats()];
     await Promise.all(workers.map((worker) => worker.terminate()));
     await profiler.stop();
-    return handlerOf(stats);
+    // Loading them is not what is measured.
+    return { ...handlerOf(stats, cpu), samplesPerCpuSecond: (1_000 * (stats.samples - samplesBefore)) / cpu };
   },
 
   /** One rotation stands for a period: what a period holds matters, not how long it lasted. Each brings functions that were not there before. */

@@ -1,5 +1,5 @@
 // Work for the garbage collector: objects, strings and maps, most of which die at once and some of which live for a while.
-const ROUNDS = 900;
+const ROUNDS = 500;
 const ROUNDS_QUICK = 60;
 const KEPT = 200;
 

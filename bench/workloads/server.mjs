@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const generator = fileURLToPath(new URL('../programs/load-generator.mjs', import.meta.url));
-const AMOUNT = 24_000;
+const AMOUNT = 12_000;
 const AMOUNT_QUICK = 500;
 /** Well below what the server can do, so that a queue of requests means a pause. */
 const RATE = 800;
-const SECONDS = 4;
+const SECONDS = 3;
 
 export async function prepare({ quick }) {
   const require = createRequire(new URL('../peers/package.json', import.meta.url));
@@ -29,7 +29,7 @@ export async function prepare({ quick }) {
     return JSON.parse(stdout);
   };
   // So that the routes are compiled, and the connections' first requests are not measured.
-  await load({ amount: quick ? 200 : 4_000 });
+  await load({ amount: quick ? 200 : 3_000 });
   return {
     async run() {
       const { requests, failed } = await load({ amount: quick ? AMOUNT_QUICK : AMOUNT });

@@ -5,7 +5,7 @@ const WORKERS = 8;
 const program = new URL('../programs/busy-worker.mjs', import.meta.url);
 
 export async function prepare({ quick, contender, intervalMicros, coversWorkers }) {
-  const workerData = { contender: coversWorkers ? 'nothing' : contender, intervalMicros, rounds: quick ? 20 : 400 };
+  const workerData = { contender: coversWorkers ? 'nothing' : contender, intervalMicros, rounds: quick ? 20 : 250 };
   const one = () =>
     new Promise((resolve, reject) => {
       const worker = new Worker(program, { workerData });
