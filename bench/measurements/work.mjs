@@ -66,11 +66,13 @@ export function report(results, { majors }) {
     notes.push(...ownPaths(workload.title, these, majors));
     if (!JUDGED.has(workload.name)) continue;
     const own = metric({ name: 'own paths' }, these, (result) => (result.own === undefined ? undefined : sum(result.own) / result.cpuMs));
+    // A run of seconds pays for one profile, as a minute of a real program does.
+    const sampling = metric({ name: 'own paths but encoding' }, these, ({ own: parts, cpuMs }) => (parts === undefined ? undefined : (sum(parts) - parts.encode) / cpuMs));
     const [, cpu] = list;
     goals.push(
       goal(`${workload.title}: CPU added by our own paths ≤ 0.5%`, majors, (major) => {
         const share = median(own.of(major, 'pronghorn'));
-        return { met: share === undefined ? undefined : share <= GOAL_OWN, figure: share === undefined ? '—' : percent(share) };
+        return { met: share === undefined ? undefined : share <= GOAL_OWN, figure: share === undefined ? '—' : `${percent(share)}, ${percent(median(sampling.of(major, 'pronghorn')))} before its one profile` };
       }),
       goal(`… end to end, in pairs, not wholly above 1.5%`, majors, (major) => {
         const { median: middle, low, high } = cpu.toNothingOf(major);
