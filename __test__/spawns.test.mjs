@@ -1,5 +1,5 @@
 // child_process forks too, and then executes another program: that never fails because of us, and costs next to nothing. The figures that users are told
-// are measured by bench/spawns.mjs.
+// are measured by bench/details/spawns.mjs.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { long, majors } from './helpers/nodes.mjs';

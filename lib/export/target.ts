@@ -75,7 +75,7 @@ export class HttpTarget {
    */
   async send({ method = 'POST', url, headers, body }: Request, signal: AbortSignal): Promise<Sent> {
     const { timeoutMs, secureContext } = this.#settings;
-    // What is to be sent has been prepared in this turn; connecting takes as long again (bench/uploads.mjs).
+    // What is to be sent has been prepared in this turn; connecting takes as long again (bench/details/uploads.mjs).
     await nextTurn(realPid());
     const bytes = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const answer = await upload({ url, method, headers: { ...headers, ...this.#credentials() }, body, timeoutMs, signal, secureContext });

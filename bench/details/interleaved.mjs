@@ -1,10 +1,10 @@
-// What bench.mjs does not fix: the handler at given stack depths, and each figure from several processes, interleaved where two are
+// What costs.mjs does not fix: the handler at given stack depths, and each figure from several processes, interleaved where two are
 // compared. Prints; nothing fails here but a run that crashes.
-//   node bench/interleaved.mjs       all four Node majors
+//   node bench/details/interleaved.mjs       all four Node majors
 //   PRONGHORN_TEST_MAJORS=24 …      one of them
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { majors, nodePath, root } from '../__test__/helpers/nodes.mjs';
+import { majors, nodePath, root } from '../../__test__/helpers/nodes.mjs';
 
 const program = fileURLToPath(new URL('interleaved-program.mjs', import.meta.url));
 

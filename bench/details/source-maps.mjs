@@ -1,5 +1,5 @@
 // What source maps cost: a program of 3.6 MB on one line with a map of 5 MB (the TypeScript compiler, minified) is profiled while it works.
-//   node bench/source-maps.mjs [RUNS]         all four Node majors; 5 runs with source maps and 5 without, in turns
+//   node bench/details/source-maps.mjs [RUNS]         all four Node majors; 5 runs with source maps and 5 without, in turns
 //   PRONGHORN_TEST_MAJORS=24 …                one of them
 // Prints; nothing fails here. Of each figure the least of all runs: whatever else the machine does makes it larger. The loader's time is CPU time.
 import { execFileSync } from 'node:child_process';
@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { majors, nodePath, root } from '../__test__/helpers/nodes.mjs';
+import { majors, nodePath, root } from '../../__test__/helpers/nodes.mjs';
 
 const runs = Number(process.argv[2] ?? 5);
 const folder = mkdtempSync(join(tmpdir(), 'pronghorn-bench-'));

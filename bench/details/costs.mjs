@@ -1,4 +1,4 @@
-// `npm run bench`: what the profiler costs, measured by the profiler itself, on every Node version of the tests.
+// `node bench/details/costs.mjs`: what the profiler costs, measured by the profiler itself, on every Node version of the tests.
 //
 // start(): how long the first call, which loads the native half, and a later one keep the main thread, with 20,000 functions loaded. Then ten
 // seconds of work, sampled every millisecond of CPU time: time in the signal handler, the median of the stacks' frames, the longest
@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const nodes = fileURLToPath(new URL('../__test__/nodes/node_modules/', import.meta.url));
+const nodes = fileURLToPath(new URL('../../__test__/nodes/node_modules/', import.meta.url));
 const worker = fileURLToPath(new URL('cost.mjs', import.meta.url));
 if (!existsSync(nodes)) {
   console.error('The Node binaries are missing: npm ci --prefix __test__/nodes');

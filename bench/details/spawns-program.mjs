@@ -8,7 +8,7 @@ let sink = 1;
 /** What a program has in memory: 140 MB, most of it V8's heap. */
 async function loadCompiler() {
   const { default: ts } = await import('typescript59');
-  const text = readFileSync(new URL('../node_modules/typescript59/lib/lib.dom.d.ts', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../../node_modules/typescript59/lib/lib.dom.d.ts', import.meta.url), 'utf8');
   return Array.from({ length: 2 }, () => ts.createSourceFile('lib.dom.d.ts', text, ts.ScriptTarget.Latest));
 }
 

@@ -1,6 +1,6 @@
-// One measurement of bench.mjs, in a process of its own. Prints JSON.
-import { start } from '../dist/index.js';
-import { readProfile } from '../build/lib/pprof/reader.js';
+// One measurement of costs.mjs, in a process of its own. Prints JSON.
+import { start } from '../../dist/index.js';
+import { readProfile } from '../../build/lib/pprof/reader.js';
 
 const FUNCTIONS = 20_000;
 const FRAMES = 25;

@@ -1,10 +1,10 @@
 // What labels cost: a call of withLabels() beside one of AsyncLocalStorage.run(), around the same handler with ten awaits; and a sample of labelled
 // work beside one of work without. Figures that are compared are taken in turns. Prints; nothing fails here but a run that crashes.
-//   node bench/labels.mjs            all four Node majors
+//   node bench/details/labels.mjs            all four Node majors
 //   PRONGHORN_TEST_MAJORS=24 …      one of them
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { majors, nodePath, root } from '../__test__/helpers/nodes.mjs';
+import { majors, nodePath, root } from '../../__test__/helpers/nodes.mjs';
 
 const program = fileURLToPath(new URL('labels-program.mjs', import.meta.url));
 const median = (values) => [...values].sort((left, right) => left - right)[values.length >> 1];

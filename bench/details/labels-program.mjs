@@ -1,6 +1,6 @@
 // One measurement of labels.mjs, in a process of its own: node labels-program.mjs WHAT. Prints JSON.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { start, withLabels } from '../dist/index.js';
+import { start, withLabels } from '../../dist/index.js';
 
 const BATCHES = 61;
 const CALLS = 2_000;

@@ -1,5 +1,5 @@
 // What forks cost: 5,000 spawns under a 1 kHz profile, measured inside our fork handlers, and pairs of spawns with and without the profiler.
-//   node bench/spawns.mjs [PAIRS [SPAWNS]]    all four Node majors; 1,000 pairs of each program
+//   node bench/details/spawns.mjs [PAIRS [SPAWNS]]    all four Node majors; 1,000 pairs of each program
 //   PRONGHORN_TEST_MAJORS=24 …       one of them
 // Prints; nothing fails here but a spawn that fails. A spawn takes milliseconds and its 99th percentile several times that: what the handlers take is
 // seen in themselves alone, and spawns are compared by pairs, made in turns by two processes that do the same work in between. Two processes that are the same differ
@@ -8,7 +8,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { majors, nodePath, root } from '../__test__/helpers/nodes.mjs';
+import { majors, nodePath, root } from '../../__test__/helpers/nodes.mjs';
 
 const SPAWNS = Number(process.argv[3] ?? 5_000);
 const pairs = Number(process.argv[2] ?? 1_000);

@@ -1,15 +1,15 @@
 // What an upload of 1 MB keeps the main thread: the CPU time of each turn of the event loop while it goes on, the longest one first. The server is another process.
 //
-//   node bench/uploads.mjs [repeats]
+//   node bench/details/uploads.mjs [repeats]
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import native from '#native';
-import { HttpExporter } from '../build/lib/export/http.js';
-import { OtlpExporter } from '../build/lib/export/otlp.js';
-import { ParcaExporter } from '../build/lib/export/parca.js';
-import { PyroscopeExporter } from '../build/lib/export/pyroscope.js';
+import { HttpExporter } from '../../build/lib/export/http.js';
+import { OtlpExporter } from '../../build/lib/export/otlp.js';
+import { ParcaExporter } from '../../build/lib/export/parca.js';
+import { PyroscopeExporter } from '../../build/lib/export/pyroscope.js';
 
 const repeats = Number(process.argv[2] ?? 25);
 /** Caches are cold in a program that does other things between two uploads. */

@@ -1,0 +1,67 @@
+// The benches must not rot: the runner from end to end, with small counts, without peers; and its statistics. What the figures are is not for a test to say.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { metric } from '../bench/runner/metric.mjs';
+import { medianInterval, median, quantile, ratios } from '../bench/runner/statistics.mjs';
+import { majors, root } from './helpers/nodes.mjs';
+import { scratch } from './helpers/scratch.mjs';
+
+/** Of each kind of program one that is quick. */
+const PARTS = ['size', 'load', 'rotations', 'idle', 'allocation'];
+
+describe('bench', () => {
+  it('runs, and writes one table', { timeout: 60_000 }, async () => {
+    const output = join(scratch(), 'results.md');
+    const args = ['bench/run.mjs', '--quick', '--offline', '--contenders', 'nothing', '--majors', String(majors.at(-1)), '--only', PARTS.join(), '--output', output];
+    const { stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
+    const text = readFileSync(output, 'utf8');
+    assert.doesNotMatch(text, /failed/, stderr);
+    assert.match(text, /^\| rotation at 100 Hz and 2,000 functions .* \| [✓✗] \d+\.\d+ ms +\|$/m);
+    // The program alone and pronghorn have a figure each, and peers none.
+    assert.match(text, /^\| allocation: CPU time, ms +\| \d+ +\| [\d,]+ +\| [\d,]+ +\| — +\| — +\| — +\| [+−]\d/m);
+    assert.match(text, /^\| idle server, wake-ups a second +\| \d+ +\| [\d.]+ +\| [\d.]+ +\| — /m);
+    assert.ok(!text.includes(root), 'paths of this machine');
+  });
+
+  it('says what it does not know', async () => {
+    const failed = promisify(execFile)(process.execPath, ['bench/run.mjs', '--only', 'nonsense'], { cwd: root, timeout: 20_000 });
+    await assert.rejects(failed, ({ code, stderr }) => code === 2 && stderr.includes('--only: nonsense is none of'));
+  });
+});
+
+describe('statistics of the bench', () => {
+  it('has medians, quantiles and paired ratios', () => {
+    assert.equal(median([3, 1, 2]), 2);
+    assert.equal(median([4, 1, 2, 3]), 2.5);
+    assert.equal(median([]), undefined);
+    assert.equal(quantile(Array.from({ length: 200 }, (_, index) => index + 1), 0.99), 198);
+    assert.deepEqual(ratios([2, undefined, 9], [1, 5, 3]), [2, 3]);
+  });
+
+  it('gives no interval for a few pairs, and one around the truth for many', () => {
+    assert.equal(medianInterval([1, 2, 3, 4]).low, undefined);
+    // A difference of 2% under noise of 1%.
+    const pairs = Array.from({ length: 60 }, (_, index) => 1.02 + 0.01 * Math.sin(index * 7.3));
+    const { low, high } = medianInterval(pairs);
+    assert.ok(low > 1.01 && low <= 1.02 && high >= 1.02 && high < 1.03, `${low} to ${high}`);
+  });
+
+  it('compares with the best peer, and shows a failure as one', () => {
+    const cell = (contender) => ({ major: 24, contender, round: 0 });
+    const results = [
+      { cell: cell('pronghorn'), result: { ms: 2 } },
+      { cell: cell('datadog'), result: { ms: 20 } },
+      { cell: cell('inspector'), result: { ms: 8 } },
+      { cell: cell('sentry'), result: { failure: 'no build' } },
+    ];
+    const lower = metric({ name: 'pause', unit: 'ms' }, results, ({ ms }) => ms);
+    assert.deepEqual(lower.toBestPeer(24), { ratio: 0.25, name: 'inspector' });
+    assert.equal(lower.failureOf(24, 'sentry'), 'no build');
+    const higher = metric({ name: 'throughput', unit: '', higherIsBetter: true }, results, ({ ms }) => ms);
+    assert.deepEqual(higher.toBestPeer(24), { ratio: 0.1, name: 'datadog' });
+  });
+});

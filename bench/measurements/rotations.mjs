@@ -1,0 +1,53 @@
+// How long a rotation keeps the main thread: the longest turn of the event loop from the call to the profile's bytes, at 100 Hz.
+import { quantile } from '../runner/statistics.mjs';
+import { goal, metric } from '../runner/metric.mjs';
+import { interleave } from './interleave.mjs';
+
+export const names = ['functions'];
+/** How many, by the number of functions. */
+const ROTATIONS = { 2_000: 210, 20_000: 50, 50_000: 30 };
+const QUICK = { 2_000: 4 };
+const GOAL_MS = 1;
+const GOAL_RATIO = 10;
+
+export const cells = (context) =>
+  interleave(context, { rounds: 1 }, (_major, contender) =>
+    Object.entries(context.quick ? QUICK : ROTATIONS).map(([functions, rotations]) => ({
+      program: 'rotations',
+      settings: { contender, functions: Number(functions), rotations },
+    })),
+  );
+
+export function report(results, { majors, quick }) {
+  const metrics = [];
+  const p99 = new Map();
+  for (const functions of Object.keys(quick ? QUICK : ROTATIONS).map(Number)) {
+    const these = results.filter(({ cell }) => cell.settings.functions === functions);
+    const named = (what) => `rotation, ${functions.toLocaleString('en')} functions, ${what}`;
+    const of = (share, clock) => (result) => quantile(result.pauses.map((pause) => pause.longest[clock]), share);
+    const options = { unit: 'ms', toNothing: false };
+    p99.set(functions, metric({ ...options, name: named('99th percentile') }, these, of(0.99, 'wallMs')));
+    metrics.push(
+      metric({ ...options, name: named('median') }, these, of(0.5, 'wallMs')),
+      p99.get(functions),
+      metric({ ...options, name: named('99th percentile, CPU time') }, these, of(0.99, 'cpuMs')),
+      metric({ ...options, name: named('longest') }, these, of(1, 'wallMs')),
+    );
+  }
+  const least = p99.get(2_000);
+  const count = (quick ? QUICK : ROTATIONS)[2_000];
+  return {
+    metrics,
+    notes: ['Rotations of the inspector and of Sentry leave a gap: one profile is ended and then another one begun. "nothing" shows what a turn takes that does nothing.'],
+    goals: [
+      goal(`rotation at 100 Hz and 2,000 functions ≤ ${GOAL_MS} ms, 99th percentile of ${count}`, majors, (major) => {
+        const [ours] = least.of(major, 'pronghorn');
+        return { met: ours === undefined ? undefined : ours <= GOAL_MS, figure: ours === undefined ? '—' : `${ours.toFixed(2)} ms` };
+      }),
+      goal(`… at least ${GOAL_RATIO} times below @datadog/pprof`, majors, (major) => {
+        const times = least.of(major, 'datadog')[0] / least.of(major, 'pronghorn')[0];
+        return { met: Number.isNaN(times) ? undefined : times >= GOAL_RATIO, figure: Number.isNaN(times) ? '—' : `${times.toFixed(0)} times` };
+      }),
+    ],
+  };
+}

@@ -1,0 +1,41 @@
+// The longest that anything of ours keeps the main thread without a break: pronghorn alone, by its own clocks, with the first sample in a script of 10 MB, whose
+// lines have to be counted, and with the first samples of a program of 50,000 functions.
+import { goal, metric } from '../runner/metric.mjs';
+
+export const names = ['functions'];
+const GOAL_MS = 1;
+
+const CASES = {
+  'a script of 10 MB': { program: 'growth', settings: { what: 'lines', wide: false, ms: 400 } },
+  'a script of 10 MB in two-byte characters': { program: 'growth', settings: { what: 'lines', wide: true, ms: 400 } },
+  '50,000 functions at 1 kHz': { program: 'rotations', settings: { contender: 'pronghorn', functions: 50_000, rotations: 20, busyMs: 50, intervalMicros: 1_000 } },
+};
+
+export function cells(context) {
+  const list = [];
+  for (const major of context.majors) {
+    for (let round = 0; round < context.rounds(3); round++) {
+      for (const [title, each] of Object.entries(CASES)) list.push({ major, contender: 'pronghorn', round, title, ...each });
+    }
+  }
+  return list;
+}
+
+/** The longest of what stats() tells and of what the event loop saw. */
+const longest = (result) => (result.slices === undefined ? Math.max(result.resolveMax, result.handlerMax, result.pause.wallMs) : Math.max(result.slices.resolve, result.slices.handler, result.slices.rotation));
+
+export function report(results, { majors }) {
+  const metrics = Object.keys(CASES).map((title) =>
+    metric({ name: `longest slice of pronghorn's, ${title}`, unit: 'ms', toNothing: false }, results.filter(({ cell }) => cell.title === title), longest),
+  );
+  return {
+    metrics,
+    goals: [
+      goal(`no slice on the main thread above ${GOAL_MS} ms`, majors, (major) => {
+        const all = metrics.flatMap((each) => each.of(major, 'pronghorn'));
+        if (all.length === 0) return { met: undefined, figure: '—' };
+        return { met: Math.max(...all) <= GOAL_MS, figure: `${Math.max(...all).toFixed(2)} ms` };
+      }),
+    ],
+  };
+}

@@ -1,0 +1,88 @@
+// Whether what pronghorn costs grows: with the depth of stacks, with threads, with functions, and with time.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { start } from 'pronghorn';
+import { caller, loadFunctions } from '../workloads/functions.mjs';
+import { busy, cpuMs, finish, settings } from './process.mjs';
+import { pausesOf } from './turns.mjs';
+
+let sink = 1;
+
+function descend(depth) {
+  if (depth > 1) return (descend(depth - 1) + 1) | 0;
+  for (let index = 0; index < 300_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+  return sink;
+}
+
+/** @param cpu CPU time that the process took meanwhile, in milliseconds */
+const handlerOf = (stats, cpu) => ({
+  samplesPerCpuSecond: (1_000 * stats.samples) / cpu,
+  handlerP50: stats.handlerP50Nanos / 1e3,
+  handlerP99: stats.handlerP99Nanos / 1e3,
+  resolveMax: stats.resolveMaxNanos / 1e6,
+  ownPerSample: (stats.handlerTotalNanos + stats.resolveNanos + stats.tickerCpuNanos) / stats.samples / 1e3,
+  samples: stats.samples,
+});
+
+const growths = {
+  async depth({ value, ms }) {
+    const profiler = start({ intervalMicros: 1_000 });
+    const before = cpuMs();
+    busy(ms, () => descend(value));
+    return handlerOf(profiler.stats(), cpuMs() - before);
+  },
+
+  async functions({ value, ms }) {
+    const call = caller(loadFunctions(value));
+    const profiler = start({ intervalMicros: 1_000 });
+    const before = cpuMs();
+    busy(ms, call);
+    return handlerOf(profiler.stats(), cpuMs() - before);
+  },
+
+  async threads({ value, ms }) {
+    const program = new URL('spinning-worker.mjs', import.meta.url);
+    const profiler = start({ intervalMicros: 10_000 });
+    const workers = Array.from({ length: value }, () => new Worker(program));
+    await Promise.all(workers.map((worker) => once(worker, 'message')));
+    const [before, samplesBefore] = [cpuMs(), profiler.stats().samples];
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    const [cpu, stats] = [cpuMs() - before, profiler.stats()];
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    await profiler.stop();
+    // Loading them is not what is measured.
+    return { ...handlerOf(stats, cpu), samplesPerCpuSecond: (1_000 * (stats.samples - samplesBefore)) / cpu };
+  },
+
+  /** One rotation stands for a period: what a period holds matters, not how long it lasted. Each brings functions that were not there before. */
+  async time({ value, ms, functionsEach }) {
+    const profiler = start({ intervalMicros: 1_000 });
+    const functions = [];
+    const periods = [];
+    for (let period = 0; period < value; period++) {
+      functions.push(...loadFunctions(functionsEach, { from: period * functionsEach }));
+      busy(ms, caller(functions));
+      const { longest, outcome } = await pausesOf(() => profiler.rotate());
+      periods.push({ pause: longest.cpuMs, bytes: outcome.data.length, serialize: outcome.stats.serializeMaxNanos / 1e6, memory: process.memoryUsage().rss / 2 ** 20 });
+    }
+    const dirty = Number(/^Private_Dirty:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))[1]);
+    const stats = (await profiler.stop()).stats;
+    return { periods, dirty, resolveMax: stats.resolveMaxNanos / 1e6, lost: stats.droppedSamples + stats.droppedByRecorder };
+  },
+
+  /** A script of 10 MB whose lines have to be counted when the first sample falls into it. */
+  async lines({ wide, ms }) {
+    const filler = `// ${wide ? 'é — ü — 統' : 'a comment'} ${'x'.repeat(60)}\n`;
+    const text = `${filler.repeat(Math.ceil((10 * 2 ** 20) / filler.length))}(function spin(v) { for (let i = 0; i < 300000; i++) v = (Math.imul(v, 69069) + i) | 0; return v })`;
+    const spin = (await import('node:vm')).runInThisContext(text, { filename: 'ten-megabytes.js' });
+    const profiler = start({ intervalMicros: 1_000 });
+    busy(ms, () => (sink = spin(sink)));
+    const { longest } = await pausesOf(() => profiler.rotate());
+    const stats = profiler.stats();
+    await profiler.stop();
+    return { pause: longest, resolveMax: stats.resolveMaxNanos / 1e6, handlerMax: stats.handlerMaxNanos / 1e6 };
+  },
+};
+
+finish(await growths[settings.what](settings));

@@ -1,0 +1,38 @@
+// How long something keeps the main thread: the longest turn of the event loop while it goes on, by the wall clock and by the thread's CPU clock.
+import native from '#native';
+
+/** CPU time of this thread, in milliseconds. Reading it is all that the native half does in a process where pronghorn is not started. */
+export const threadCpuMs = () => Number(native.readClock().cpuNanos) / 1e6;
+
+/**
+ * @param {() => Promise<unknown>} work
+ * @returns `call`: until it returned its promise; `longest`: of that and the turns until it was settled, the longest; `outcome`: what it resolved with
+ */
+export async function pausesOf(work) {
+  const longest = { wallMs: 0, cpuMs: 0 };
+  let last = { wall: performance.now(), cpu: threadCpuMs() };
+  const look = () => {
+    const [wall, cpu] = [performance.now(), threadCpuMs()];
+    const passed = { wallMs: wall - last.wall, cpuMs: cpu - last.cpu };
+    longest.wallMs = Math.max(longest.wallMs, passed.wallMs);
+    longest.cpuMs = Math.max(longest.cpuMs, passed.cpuMs);
+    last = { wall: performance.now(), cpu: threadCpuMs() };
+    return passed;
+  };
+  const pending = work();
+  const call = look();
+  let over = false;
+  const turns = new Promise((resolve) => {
+    const turn = () => {
+      look();
+      if (over) resolve();
+      else setImmediate(turn);
+    };
+    setImmediate(turn);
+  });
+  const outcome = await pending;
+  over = true;
+  // The last turn, in which the promise was settled, counts too.
+  await turns;
+  return { call, longest, outcome };
+}
