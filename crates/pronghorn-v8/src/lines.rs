@@ -203,7 +203,7 @@ mod tests {
     }
 
     fn string(source: &str, wide: bool) -> (Heap, u64) {
-        let mut heap = Heap::new(VERSIONS[1]);
+        let mut heap = Heap::with_room(VERSIONS[1], 2 << 20);
         let source = if wide {
             heap.wide(source)
         } else {

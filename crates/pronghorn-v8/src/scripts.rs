@@ -234,7 +234,7 @@ mod tests {
     use crate::test_support::{Heap, VERSIONS};
 
     fn script(source: &str) -> (Heap, u64) {
-        let mut heap = Heap::new(VERSIONS[3]);
+        let mut heap = Heap::with_room(VERSIONS[3], 2 << 20);
         let (file, source) = (heap.text("/a.js"), heap.text(source));
         let script = heap.script(7, file, source);
         (heap, script)

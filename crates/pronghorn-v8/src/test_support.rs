@@ -141,8 +141,13 @@ pub(crate) struct Heap {
 
 impl Heap {
     pub(crate) fn new(version: Version) -> Self {
+        Self::with_room(version, 0x8_0000)
+    }
+
+    /// One of so many bytes.
+    pub(crate) fn with_room(version: Version, bytes: usize) -> Self {
         Self {
-            image: Image::new(BASE, 0x20_0000),
+            image: Image::new(BASE, bytes),
             layout: layout(version),
             next: HEAP,
         }

@@ -1,12 +1,14 @@
 //! A heap image with every kind of object that the readers know, damaged, and then read by each of them.
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use super::counted::Counted;
 use super::damage::{self, Area};
 use crate::async_store::StorePlace;
 use crate::bytecode_sizes::BytecodeSizes;
 use crate::frame::{IsolateView, LeafRegisters, Registers, classify_in};
+use crate::function_info::FunctionInfo;
 use crate::layout::{Frames, Layout};
 use crate::line_search::Mark;
 use crate::memory::Image;
@@ -310,10 +312,13 @@ fn resolve(
             "outer",
         );
     }
+    // Time is up at once: it stops where it can.
+    let deadline = (flags & 32 != 0).then(Instant::now);
     for raw in frames {
         memory.allow(budget);
         out.clear();
-        resolver.resolve(raw, &mut |info| info.name.len() + info.file.len(), &mut out);
+        let mut make = |info: &FunctionInfo<'_>| info.name.len() + info.file.len();
+        resolver.resolve(raw, deadline, &mut make, &mut out);
         assert!(out.len() <= 1_024, "{} functions in one frame", out.len());
     }
 }
@@ -348,7 +353,7 @@ pub(super) fn proofs(which: usize) -> crate::proof::Proofs {
         RawFrame::compiled(START + 40, false, base.scene.outer),
         RawFrame::compiled(START + 25, true, base.scene.outer),
     ] {
-        resolver.resolve(&raw, &mut |_| (), &mut Vec::new());
+        resolver.resolve(&raw, None, &mut |_| (), &mut Vec::new());
     }
     resolver.proofs()
 }
