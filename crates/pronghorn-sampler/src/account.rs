@@ -37,6 +37,8 @@ pub struct Account {
     idle: AtomicU64,
     /// The last time the ticker saw that the thread had not run since its previous sample.
     still_until: AtomicU64,
+    /// When it last left its poll.
+    left_poll_at: AtomicU64,
 }
 
 impl Account {
@@ -49,12 +51,13 @@ impl Account {
             poll_since: AtomicU64::new(0),
             idle: AtomicU64::new(0),
             still_until: AtomicU64::new(0),
+            left_poll_at: AtomicU64::new(0),
         }
     }
 
     /// Every word of it.
     #[cfg(test)]
-    pub(crate) fn words(&self) -> [u64; 6] {
+    pub(crate) fn words(&self) -> [u64; 7] {
         let Self {
             last_cpu,
             last_wall,
@@ -62,6 +65,7 @@ impl Account {
             poll_since,
             idle,
             still_until,
+            left_poll_at,
         } = self;
         [
             last_cpu,
@@ -70,6 +74,7 @@ impl Account {
             poll_since,
             idle,
             still_until,
+            left_poll_at,
         ]
         .map(|word| word.load(Relaxed))
     }
@@ -82,6 +87,7 @@ impl Account {
         self.poll_since.store(0, Relaxed);
         self.idle.store(0, Relaxed);
         self.still_until.store(0, Relaxed);
+        self.left_poll_at.store(0, Relaxed);
     }
 
     /// The owner is about to wait in its event loop's poll.
@@ -102,6 +108,7 @@ impl Account {
         if since == 0 {
             return;
         }
+        self.left_poll_at.store(now, Relaxed);
         self.idle.fetch_add(now.saturating_sub(since), Relaxed);
         let carried = self.carried_wall.load(Relaxed);
         self.last_wall.store(now.saturating_sub(carried), Relaxed);
@@ -110,6 +117,11 @@ impl Account {
     /// Whether the thread waits in its poll, and since when (monotonic nanoseconds; 0 if it does not).
     pub fn poll_since(&self) -> u64 {
         self.poll_since.load(Relaxed)
+    }
+
+    /// When the thread last left its poll (monotonic nanoseconds; 0 if it has not). From any thread.
+    pub fn left_poll_at(&self) -> u64 {
+        self.left_poll_at.load(Relaxed)
     }
 
     /// For a rotating thread: takes the idle time that a polling thread has run up by `now`. 0 if it does not poll.

@@ -89,7 +89,7 @@ impl std::ops::Deref for ThreadSlot {
 static NOWHERE: Live = Live::new();
 
 impl ThreadSlot {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             tid: AtomicI32::new(0),
             nonce: AtomicU32::new(0),
@@ -158,7 +158,7 @@ impl ThreadSlot {
     }
 
     /// Maps the memory, once; false if the kernel refuses.
-    fn map(&self) -> bool {
+    pub(crate) fn map(&self) -> bool {
         if self.memory().is_some() {
             return true;
         }

@@ -2,7 +2,8 @@
 //!
 //! Rule: a thread is signalled if it has run since its last sample, by its CPU clock, and otherwise left alone. So a
 //! running thread is sampled once per interval; one that blocks is looked at once, since it ran up to its call, and not
-//! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits.
+//! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits. Threads that share
+//! processors are sampled once per interval of their CPU time, not at each tick (`ticker/watch.rs`).
 //!
 //! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
 //! program's own timers. While threads stand still it looks less and less often (a hundredth of the time they have
@@ -179,6 +180,8 @@ enum Slept {
 
 struct Ticker {
     pace: Pace,
+    /// That this process may use.
+    processors: u32,
     watches: MappedVec<Watch>,
     random: u64,
     /// When the list of images was last looked after.
@@ -193,6 +196,7 @@ impl Ticker {
     fn new(interval_ns: u64) -> Self {
         Self {
             pace: Pace::new(interval_ns),
+            processors: processors(),
             watches: MappedVec::new(Kind::Ticker),
             random: clock::monotonic_ns() | 1,
             images_at: 0,
@@ -260,7 +264,7 @@ impl Ticker {
     /// Looks at every thread; returns how to sleep, and until when, `None` for as long as nothing happens.
     fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
         let pace = self.pace;
-        let mut running = false;
+        let mut running = 0u32;
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
             if !slot.armed.load(Acquire) {
@@ -270,14 +274,15 @@ impl Ticker {
                 continue;
             };
             match watch.look(index, slot, now, pace) {
-                Look::Running => running = true,
+                Look::Running => running += 1,
                 Look::Still(nanos) => {
                     shortest_still = Some(shortest_still.map_or(nanos, |least| least.min(nanos)));
                 }
                 Look::Quiet => {}
             }
         }
-        if running {
+        self.pace.crowd = running.saturating_sub(1) / self.processors;
+        if running > 0 {
             if now.saturating_sub(self.images_at) > IMAGES_AFTER_NS {
                 self.images_at = now;
                 let _section = fork::enter();
@@ -324,6 +329,19 @@ fn with_stalls(stalls: &mut Watcher, now: u64, sleep: Sleep, until: Option<u64>)
     };
     stalls.sleeps_until(until);
     until
+}
+
+/// Processors that the calling thread may run on, without an allocation; one if that cannot be told.
+fn processors() -> u32 {
+    // SAFETY: a set is plain bytes, of which zeroes are an empty one; the kernel fills in the caller's.
+    let count = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        match libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) {
+            0 => libc::CPU_COUNT(&set),
+            _ => 1,
+        }
+    };
+    u32::try_from(count).unwrap_or(1).max(1)
 }
 
 fn all_poll() -> bool {

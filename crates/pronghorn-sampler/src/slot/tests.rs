@@ -144,7 +144,7 @@ fn assert_at_rest(live: Live) {
     for word in [drains, backlog, gc_depth, gc_samples, gc_labels] {
         assert_eq!(word.load(Relaxed), 0);
     }
-    assert_eq!(account.words(), [0; 6]);
+    assert_eq!(account.words(), [0; 7]);
     for memory in [buffer, gc_stack] {
         assert!(memory.is_empty() && memory.begin().is_none());
         assert_eq!(memory.records(), 0);

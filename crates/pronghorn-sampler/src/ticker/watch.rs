@@ -31,6 +31,8 @@ pub(super) struct Pace {
     pub(super) interval_ns: u64,
     /// A thread that used less CPU than this since its last sample has not run.
     slack_ns: u64,
+    /// Looks in which a thread that is only waiting for a processor may not have moved.
+    pub(super) crowd: u32,
 }
 
 impl Pace {
@@ -38,6 +40,17 @@ impl Pace {
         Self {
             interval_ns,
             slack_ns: SLACK_NS.min(interval_ns / 4),
+            crowd: 0,
+        }
+    }
+
+    /// CPU time from one sample to the next. Ticks are jittered by a tenth, so a thread that has a processor for itself has run for that
+    /// long at each. One that comes from its poll again and again is only seen where a tick finds it running: it is not made to wait for more.
+    fn enough(&self, has_polled: bool) -> u64 {
+        if has_polled {
+            self.interval_ns / 4
+        } else {
+            self.interval_ns - self.interval_ns / 4
         }
     }
 }
@@ -50,6 +63,12 @@ pub(super) struct Watch {
     poll_cpu: u64,
     still_since: u64,
     quiet_rounds: u32,
+    /// The thread's CPU clock at the look before this one, and how often it has not moved since.
+    seen_cpu: u64,
+    unmoved: u32,
+    /// When it was looked at before, and whether it has polled since its last sample.
+    seen_at: u64,
+    has_polled: bool,
     unresolved_since: u64,
     /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
     asked_at_cpu: u64,
@@ -79,6 +98,7 @@ impl Watch {
         let Pace {
             interval_ns,
             slack_ns,
+            crowd: _,
         } = pace;
         let nonce = slot.nonce.load(Relaxed);
         if self.nonce != nonce {
@@ -117,7 +137,7 @@ impl Watch {
         self.still_since = 0;
         self.quiet_rounds = 0;
         self.ask_to_resolve(index, slot, now);
-        if fork::is_forking(tid) {
+        if fork::is_forking(tid) || self.shall_run_on(slot, cpu, now, pace) {
             return Look::Running;
         }
         if interrupt(index, slot, now) {
@@ -127,6 +147,24 @@ impl Watch {
             give_up_if_lost(slot, tid);
         }
         Look::Running
+    }
+
+    /// Whether the thread, which has run since its last sample, is to get the next one later: it goes on, and has not run for long enough. Threads
+    /// that share processors would have a sample at every tick for a part of an interval's CPU time each, and the more threads, the more of them.
+    /// One that has not moved for longer than it can have waited for a processor is blocked, and is sampled once, where it is.
+    fn shall_run_on(&mut self, slot: &ThreadSlot, cpu: u64, now: u64, pace: Pace) -> bool {
+        self.has_polled |= slot.account.left_poll_at() > self.seen_at;
+        self.seen_at = now;
+        let has_moved = cpu > self.seen_cpu + pace.slack_ns;
+        self.seen_cpu = cpu;
+        self.unmoved = if has_moved { 0 } else { self.unmoved + 1 };
+        let ran = cpu.saturating_sub(slot.cpu_at_look.load(Relaxed));
+        let run_on = ran < pace.enough(self.has_polled) && self.unmoved <= pace.crowd;
+        if !run_on {
+            self.has_polled = false;
+            self.unmoved = 0;
+        }
+        run_on
     }
 
     /// Whether the kernel refuses the timer that would tell when the thread runs again.
@@ -208,4 +246,60 @@ pub(crate) fn interrupt(index: usize, slot: &'static ThreadSlot, now: u64) -> bo
         }
     }
     free
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A thread whose last sample was when its CPU clock stood at zero, and what it says to the CPU clocks of the ticks of 10 ms.
+    fn run_on(crowd: u32, polls_at: Option<u64>, clocks: &[u64]) -> Vec<bool> {
+        let slot = ThreadSlot::new();
+        assert!(slot.map());
+        let mut watch = Watch::default();
+        let mut pace = Pace::new(10 * MS);
+        pace.crowd = crowd;
+        let looks = clocks.iter().enumerate().map(|(tick, cpu)| {
+            let now = (tick as u64 + 1) * 10 * MS;
+            if polls_at.is_some_and(|at| at < now && at + 10 * MS >= now) {
+                slot.account.enter_poll(now - 2);
+                slot.account.leave_poll(now - 1);
+            }
+            watch.shall_run_on(&slot, *cpu, now, pace)
+        });
+        looks.collect()
+    }
+
+    #[test]
+    fn a_thread_with_a_processor_of_its_own_is_sampled_at_each_tick() {
+        assert_eq!(run_on(0, None, &[9 * MS]), [false]);
+    }
+
+    #[test]
+    fn one_that_shares_it_is_sampled_when_it_has_run_for_an_interval() {
+        let clocks = [3 * MS, 5 * MS, 7 * MS, 9 * MS];
+        assert_eq!(run_on(0, None, &clocks), [true, true, true, false]);
+    }
+
+    #[test]
+    fn one_that_blocks_is_sampled_at_the_next_tick() {
+        assert_eq!(run_on(0, None, &[3 * MS, 3 * MS]), [true, false]);
+    }
+
+    #[test]
+    fn one_in_a_crowd_may_wait_for_its_processor_for_longer() {
+        let clocks = [3 * MS, 3 * MS, 3 * MS, 3 * MS];
+        assert_eq!(run_on(2, None, &clocks), [true, true, true, false]);
+    }
+
+    #[test]
+    fn one_that_comes_from_its_poll_waits_for_less() {
+        assert_eq!(run_on(0, Some(5 * MS), &[2 * MS]), [true]);
+        assert_eq!(run_on(0, Some(5 * MS), &[3 * MS]), [false]);
+        // It counts until the sample.
+        let clocks = [2 * MS, 3 * MS];
+        assert_eq!(run_on(0, Some(5 * MS), &clocks), [true, false]);
+    }
 }
