@@ -165,9 +165,9 @@ export interface Stats {
   handlerP50Nanos: number;
   handlerP99Nanos: number;
   handlerMaxNanos: number;
-  /** All runs of the handler together. */
+  /** All runs of the handler together, CPU time as the three above. */
   handlerTotalNanos: number;
-  /** Time spent turning raw frames into functions and lines: all, and the longest pass. */
+  /** CPU time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
   resolveMaxNanos: number;
   /** Passes that ran out of time with samples left, which the next ones resolve. */

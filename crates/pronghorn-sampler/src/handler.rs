@@ -66,20 +66,21 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
     let Some(walk_context) = slot.context() else {
         return;
     };
-    let began = clock::monotonic_ns();
+    let (began, began_cpu) = (clock::monotonic_ns(), clock::own_cpu_ns());
     let may_walk = may_walk(slot, context);
     let start = Start {
         registers: Registers::interrupted(context),
         leaf: Some(LeafRegisters::from_context(&context.uc_mcontext)),
     };
-    take(slot, walk_context, &start, may_walk, began);
+    take(slot, walk_context, &start, may_walk, began, began_cpu);
     if stall::is_wanted() {
         stall::capture(slot, walk_context, &start, may_walk);
     }
-    slot.cpu_at_look.store(clock::own_cpu_ns(), Relaxed);
+    let cpu = clock::own_cpu_ns();
+    slot.cpu_at_look.store(cpu, Relaxed);
     statistics::shared()
         .handler_time
-        .record(clock::monotonic_ns().saturating_sub(began));
+        .record(cpu.saturating_sub(began_cpu));
 }
 
 /// Where a walk starts.
@@ -90,10 +91,17 @@ pub struct Start {
     pub leaf: Option<LeafRegisters>,
 }
 
-/// Takes one sample of the calling thread, whose stack starts at `start`. The caller holds the slot's `busy`.
-pub fn take(slot: &ThreadSlot, context: &WalkContext, start: &Start, may_walk: bool, now: u64) {
+/// Takes one sample of the calling thread, whose stack starts at `start`, at `now` (monotonic) and `cpu` (its CPU clock). The caller holds the
+/// slot's `busy`.
+pub fn take(
+    slot: &ThreadSlot,
+    context: &WalkContext,
+    start: &Start,
+    may_walk: bool,
+    now: u64,
+    cpu: u64,
+) {
     let counters = &slot.counters;
-    let cpu = clock::own_cpu_ns();
     let polled = slot.account.poll_since() != 0;
     let deltas = slot.account.measure(now, cpu);
     let Some(mut writer) = slot.buffer.begin() else {

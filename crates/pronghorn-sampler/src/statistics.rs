@@ -77,9 +77,9 @@ impl SlotCounters {
 
 /// Counters of the process, since the last start.
 pub struct Shared {
-    /// Durations of the handler, all threads together.
+    /// CPU time of each run of the handler, all threads together.
     pub handler_time: Histogram,
-    /// Durations of the passes that resolve a buffer, all threads together.
+    /// CPU time of each pass that resolves a buffer, all threads together.
     pub resolve_time: Histogram,
     /// Those that ran out of time with samples left.
     pub unfinished_resolves: AtomicU64,

@@ -258,12 +258,12 @@ fn take_here(slot: &ThreadSlot, context: &WalkContext) {
     let may_walk = !breaker::shared().is_open()
         && pronghorn_v8::fault::is_ours()
         && handler::in_own_isolate(slot);
-    let now = clock::monotonic_ns();
+    let (now, cpu) = (clock::monotonic_ns(), clock::own_cpu_ns());
     let here = handler::Start {
         registers: registers::here(),
         leaf: None,
     };
-    handler::take(slot, context, &here, may_walk, now);
+    handler::take(slot, context, &here, may_walk, now, cpu);
 }
 
 impl JsThread {

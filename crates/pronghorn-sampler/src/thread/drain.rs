@@ -60,7 +60,7 @@ impl JsThread {
         let Some(recorder) = self.recorder() else {
             return;
         };
-        let began = clock::monotonic_ns();
+        let began = clock::own_cpu_ns();
         if session::is_main(self.slot) {
             // Other threads leave it to the ticker: see `refresh_images`.
             session::refresh_images();
@@ -136,7 +136,7 @@ impl JsThread {
         }
         statistics::shared()
             .resolve_time
-            .record(clock::monotonic_ns().saturating_sub(began));
+            .record(clock::own_cpu_ns().saturating_sub(began));
     }
 
     /// The thread ends: everything it has goes to the recorder. If no slot is free it waits a little, at its own cost and for the
