@@ -1,7 +1,8 @@
 // What an installation takes on disk: the package with what it depends on, on this platform.
-import { lstatSync, readdirSync, readFileSync, existsSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../../__test__/helpers/nodes.mjs';
+import { makePackages } from '../../scripts/package.mjs';
 import { contenders } from '../contenders/index.mjs';
 import { installed, peersFolder } from '../runner/peers.mjs';
 import { goal, metric } from '../runner/metric.mjs';
@@ -29,11 +30,15 @@ function withDependencies(packageName, seen = new Set()) {
   return seen;
 }
 
-/** What `npm publish` would take, and the binary of this platform. */
-function ownBytes() {
-  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const published = [...files.filter((name) => !/[*!]/.test(name)), 'package.json', 'README.md', 'LICENSE', 'pronghorn.linux-x64-gnu.node'];
-  return published.map((name) => join(root, name)).filter(existsSync).reduce((sum, path) => sum + bytesOf(path), 0);
+/** What is published, as it lies on disk once it is installed: the root package and the native half of this platform. */
+async function ownBytes() {
+  const folder = mkdtempSync(join(tmpdir(), 'pronghorn-bench-'));
+  try {
+    await makePackages(folder);
+    return ['pronghorn', 'pronghorn-linux-x64-gnu'].reduce((sum, name) => sum + bytesOf(join(folder, name)), 0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 export async function run(context) {
@@ -42,7 +47,7 @@ export async function run(context) {
   const running = context.contendersOn(major);
   for (const { name, packageName } of contenders.filter((each) => running.includes(each.name))) {
     let bytes;
-    if (name === 'pronghorn') bytes = ownBytes();
+    if (name === 'pronghorn') bytes = await ownBytes();
     else if (packageName !== undefined && installed(packageName)) {
       bytes = [...withDependencies(packageName)].reduce((sum, each) => sum + bytesOf(join(peersFolder, 'node_modules', each)), 0);
     }
