@@ -16,7 +16,7 @@ use super::JsThread;
 use crate::buffer::{RecordHeader, RecordKind};
 use crate::stack::as_garbage_collection;
 use crate::statistics::SlotCounters;
-use crate::{clock, labels, session, statistics};
+use crate::{buffer, clock, labels, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
@@ -29,7 +29,8 @@ const HAND_OVER_NS: u64 = 50_000_000;
 /// How much of the buffer is to be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// As much as half a millisecond allows; the ticker asks again if something is left.
+    /// As much as half a millisecond allows; the ticker asks again if something is left. All if the buffer is half full: what it has no
+    /// room for is lost.
     Slice,
     /// All, unless the recorder has no slot free.
     Whole,
@@ -65,7 +66,8 @@ impl JsThread {
             // Other threads leave it to the ticker: see `refresh_images`.
             session::refresh_images();
         }
-        let deadline = (extent == Extent::Slice).then(|| Instant::now() + SLICE);
+        let bounded = extent == Extent::Slice && self.slot.buffer.used() < buffer::CAPACITY / 2;
+        let deadline = bounded.then(|| Instant::now() + SLICE);
         let mut free = self.flush_backlog(&recorder);
         let mut unfinished = false;
         while free || extent == Extent::Emptied {
