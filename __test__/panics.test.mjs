@@ -10,7 +10,9 @@ const app = fileURLToPath(new URL('apps/panics.mjs', import.meta.url));
 const places = ['the ticker', 'the safe point before the poll', 'the garbage collection prologue', 'the garbage collection epilogue', 'the interrupt'];
 
 async function runWith(place, major) {
-  const { stdout } = await runOk(nodePath(major), ['--expose-gc', app, place], { deadlineMs: 30_000 });
+  // Where a backtrace is asked for, too: printing one takes more stack than the ticker has.
+  const { stdout, stderr } = await runOk(nodePath(major), ['--expose-gc', app, place], { deadlineMs: 30_000, env: { RUST_BACKTRACE: 'full' } });
+  assert.match(stderr, /^pronghorn: injected \(\S*failure\.rs:\d+:\d+\)\n$/, 'a line, and no more');
   return JSON.parse(stdout);
 }
 

@@ -1,5 +1,5 @@
 //! Keeps this image loaded: signal handlers, hooks and threads of ours point into it, and Node closes an addon when the
-//! environment that loaded it ends.
+//! environment that loaded it ends. What is set up once per image is set up here.
 
 use std::ffi::CStr;
 
@@ -8,6 +8,7 @@ use std::ffi::CStr;
 fn retain_image() {
     // From here on a fork of this process is noticed, whether or not anything was started before it.
     pronghorn_sync::fork::install();
+    pronghorn_sampler::failure::tell_panics_in_a_line();
     // SAFETY: the address is in this image; `info` is a place of ours; dlopen with RTLD_NOLOAD runs nothing.
     unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();

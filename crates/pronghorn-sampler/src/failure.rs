@@ -5,7 +5,9 @@
 //! for a copy. After a fork nothing has failed yet; in a forked process that has not been reset no lock is taken.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
@@ -34,6 +36,23 @@ impl State {
 }
 
 static STATE: Resettable<State> = Resettable::new(State::new());
+
+/// From here on a panic in this library is one line on standard error. The standard library would print a backtrace wherever RUST_BACKTRACE is set: a screenful
+/// in somebody else's program, and more than the stacks of our own threads hold, whose overflow ends the process.
+pub fn tell_panics_in_a_line() {
+    // Fork: kept; the hook is there, as this library's copy of the standard library is.
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| set_hook(Box::new(tell_panic)));
+}
+
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let message = message_of(panic.payload());
+    // Nothing can be done where standard error takes nothing.
+    let _ = match panic.location() {
+        Some(place) => writeln!(std::io::stderr(), "pronghorn: {message} ({place})"),
+        None => writeln!(std::io::stderr(), "pronghorn: {message}"),
+    };
+}
 
 /// Runs `work`; if it panics, switches sampling off and keeps the reason. `place` names what failed, for the reader.
 pub fn guarded<R>(place: &str, work: impl FnOnce() -> R) -> Option<R> {
