@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
 /** What there is a native half for. The packages have the same names, with "pronghorn-" before them. */
-const PLATFORMS = new Set(['linux-x64-gnu', 'linux-x64-musl']);
+const PLATFORMS: ReadonlySet<string> = new Set(['linux-x64-gnu', 'linux-x64-musl']);
 
 /** A C library, as in the names of the packages. */
 export type Libc = 'gnu' | 'musl';

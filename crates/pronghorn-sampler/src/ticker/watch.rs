@@ -17,6 +17,8 @@ use pronghorn_sync::fork;
 const SLACK_NS: u64 = 12_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
 const RESOLVE_AFTER_NS: u64 = 100_000_000;
+/// The same while sets of labels are forgotten: samples know theirs by a number, until it is another's.
+const RESOLVE_BEFORE_FORGOTTEN_NS: u64 = 20_000_000;
 /// What a safe point had no time for is asked for again after this.
 const NEXT_SLICE_NS: u64 = 5_000_000;
 /// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
@@ -70,6 +72,8 @@ pub(super) struct Watch {
     seen_at: u64,
     has_polled: bool,
     unresolved_since: u64,
+    /// Sets of labels that had been forgotten when the thread was last asked to resolve its samples.
+    forgotten: u64,
     /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
     asked_at_cpu: u64,
     waker: Option<Waker>,
@@ -195,14 +199,18 @@ impl Watch {
         if self.unresolved_since == 0 {
             self.unresolved_since = now;
         }
+        let forgotten = statistics::shared().forgotten_label_sets.load(Relaxed);
         let patience = if slot.unfinished.load(Relaxed) {
             NEXT_SLICE_NS
+        } else if forgotten != self.forgotten {
+            RESOLVE_BEFORE_FORGOTTEN_NS
         } else {
             RESOLVE_AFTER_NS
         };
         let due = used > buffer::CAPACITY / 2 || now - self.unresolved_since > patience;
         if due {
             let _section = fork::enter();
+            self.forgotten = forgotten;
             if interrupt::request_drain(index, slot) {
                 self.unresolved_since = now;
             }
