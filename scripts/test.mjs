@@ -105,7 +105,7 @@ let nodeOutput = '';
 async function nodeTests(files) {
   const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files];
   try {
-    nodeOutput = await run(process.execPath, args, { env, minutes: long ? 150 : 30, capture: true });
+    nodeOutput = await run(process.execPath, args, { env, minutes: long ? 150 : 34, capture: true });
     return nodeOutput;
   } catch (error) {
     nodeOutput = error.output ?? '';

@@ -5,7 +5,7 @@ import { long, majors } from '../helpers/nodes.mjs';
 import { soak } from './soak.mjs';
 import { BOUNDS, judge } from './verdict.mjs';
 
-const short = { ms: long ? 120_000 : 20_000, roundMs: 150 };
+const short = { ms: long ? 120_000 : 12_000, roundMs: 150 };
 
 for (const major of majors) {
   describe(`a soak on Node ${major}`, () => {
