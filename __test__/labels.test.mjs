@@ -104,7 +104,7 @@ for (const way of WAYS) {
 
     for (const flags of [[], ['--stress-compaction'], ['--gc-interval=500'], ['--expose-gc', '--stress-scavenge=50', '--random-seed=7']]) {
       it(`objects that move: ${flags.join(' ') || 'allocations'} (${title})`, async () => {
-        const { samples, cpu, stats } = await run('collections', way, { rounds: 30, ms: 12 }, flags);
+        const { samples, cpu, stats } = await run('collections', way, { rounds: flags.includes('--gc-interval=500') ? 90 : 30, ms: 12 }, flags);
         const found = byPart(samples);
         const inParts = [...found.values()].flat();
         assert.ok(total(inParts, 'cpu') > 0.5 * (cpu[0] + cpu[1]), listing(samples));
