@@ -352,19 +352,18 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         ) {
             return None;
         }
-        let table = field(
-            &self.memory,
-            bytecode,
-            self.layout.unexported.bytecode_positions,
-        )?;
+        self.load_table(bytecode, self.layout.unexported.bytecode_positions)?;
+        let word = find(&self.table, self.layout.unexported.encoding)?;
+        Position::from_word(word).map(|position| position.offset)
+    }
+
+    /// Copies the table that a field of `holder` names into `table`.
+    fn load_table(&mut self, holder: u64, at: u64) -> Option<()> {
+        let table = field(&self.memory, holder, at)?;
         let (address, length) = bytes_of(&self.memory, &self.layout, table)?;
         self.table.clear();
         self.table.resize(length, 0);
-        if !self.memory.copy(address, &mut self.table) {
-            return None;
-        }
-        let word = find(&self.table, self.layout.unexported.encoding)?;
-        Position::from_word(word).map(|position| position.offset)
+        self.memory.copy(address, &mut self.table).then_some(())
     }
 }
 

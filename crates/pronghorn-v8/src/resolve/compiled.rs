@@ -11,7 +11,7 @@ use crate::function_info::{FunctionInfo, Resolved};
 use crate::layout::Frames;
 use crate::lazy_exit;
 use crate::memory::Memory;
-use crate::object::{bytes_of, field, has_type, smi_field};
+use crate::object::{field, has_type, smi_field};
 use crate::optimized::{self, BUILTIN, Inlined, Outcome};
 use crate::proof::Proof;
 use crate::raw_frame::RawFrame;
@@ -123,17 +123,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         pc_offset: u64,
     ) -> Option<Option<u32>> {
         let sizes = self.sizes?;
-        let table = field(
-            &self.memory,
-            code.object,
-            self.layout.unexported.code_positions,
-        )?;
-        let (address, length) = bytes_of(&self.memory, &self.layout, table)?;
-        self.table.clear();
-        self.table.resize(length, 0);
-        if !self.memory.copy(address, &mut self.table) {
-            return None;
-        }
+        self.load_table(code.object, self.layout.unexported.code_positions)?;
         if !has_type(
             &self.memory,
             &self.layout,
