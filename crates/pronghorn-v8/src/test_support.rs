@@ -207,6 +207,16 @@ impl Heap {
         string
     }
 
+    /// A FixedArray of these words.
+    pub(crate) fn array(&mut self, words: &[u64]) -> u64 {
+        let array = self.object(self.layout.types.fixed_array, 16 + 8 * words.len() as u64);
+        self.set_smi(array, 8, words.len() as i32);
+        for (index, &word) in words.iter().enumerate() {
+            self.set(array, 16 + 8 * index as u64, word);
+        }
+        array
+    }
+
     /// A byte array of this version's kind for code.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> u64 {
         let array = self.object(

@@ -38,16 +38,8 @@ fn scene(version: Version, exit_of_call: u64) -> Scene {
     function(&mut translations, 1, 4);
     let translations = heap.bytes(&translations);
 
-    let mut array = |words: &[u64]| {
-        let array = heap.object(layout.types.fixed_array, 16 + 8 * words.len() as u64);
-        heap.set_smi(array, 8, words.len() as i32);
-        for (index, &word) in words.iter().enumerate() {
-            heap.set(array, 16 + 8 * index as u64, word);
-        }
-        array
-    };
-    let literals = array(&[outer, inner]);
-    let own = array(&bytecodes);
+    let literals = heap.array(&[outer, inner]);
+    let own = heap.array(&bytecodes);
     let mut entries = Vec::new();
     for _ in 0..2 {
         entries.extend_from_slice(&word(30).to_le_bytes());

@@ -101,17 +101,9 @@ fn maglev(scene: &mut Scene, bytecode: u64) {
     let (outer, inner) = (scene.outer, scene.inner);
     let old = scene.data(inner, word(24));
     let heap = &mut scene.heap;
-    let mut array = |words: &[u64]| {
-        let array = heap.object(layout.types.fixed_array, 16 + 8 * words.len() as u64);
-        heap.set_smi(array, 8, words.len() as i32);
-        for (index, &word) in words.iter().enumerate() {
-            heap.set(array, 16 + 8 * index as u64, word);
-        }
-        array
-    };
-    let protected = array(&[bytecode, bytecode]);
-    let literals = array(&[inner, outer]);
-    let data = array(&[0; 15]);
+    let protected = heap.array(&[bytecode, bytecode]);
+    let literals = heap.array(&[inner, outer]);
+    let data = heap.array(&[0; 15]);
     let translation = heap.bytes(&[14, 0, 4, 4, 1, 8, 2, 0, 0, 1, 6, 0, 2, 0]);
     for index in 0..9 {
         let word = crate::memory::Memory::u64(&heap.image, old - 1 + 16 + 8 * index).unwrap();
