@@ -57,17 +57,17 @@ fn live_natively(kind: Kind, millis: f64, signal: c_int, deeper: bool) -> ! {
         }
     });
     // SAFETY: the set is initialised; a null old mask is allowed.
-    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &signals, ptr::null_mut()) };
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const signals, ptr::null_mut()) };
     work_until(kind, end, || ());
     // SAFETY: sigpending fills the set; _exit does not return.
     unsafe {
         let mut pending: libc::sigset_t = core::mem::zeroed();
-        libc::sigpending(&mut pending);
+        libc::sigpending(&raw mut pending);
         let stray = (libc::SIGRTMIN()..=libc::SIGRTMAX())
-            .any(|number| libc::sigismember(&pending, number) == 1);
+            .any(|number| libc::sigismember(&raw const pending, number) == 1);
         let mut status = 0;
-        let failed =
-            own_child.is_some_and(|pid| libc::waitpid(pid, &mut status, 0) != pid || status != 0);
+        let failed = own_child
+            .is_some_and(|pid| libc::waitpid(pid, &raw mut status, 0) != pid || status != 0);
         libc::_exit(match (stray, failed) {
             (true, _) => STRAY_SIGNAL,
             (_, true) => CHILD_FAILED,
@@ -92,7 +92,7 @@ fn work_until(kind: Kind, end: f64, mut step: impl FnMut()) {
             tv_nsec: 200_000,
         };
         // SAFETY: a valid time; no remainder is asked for.
-        unsafe { libc::nanosleep(&rest, ptr::null_mut()) };
+        unsafe { libc::nanosleep(&raw const rest, ptr::null_mut()) };
     }
     black_box(state);
 }
@@ -131,9 +131,9 @@ fn real_time_signals() -> libc::sigset_t {
     // SAFETY: a set may be zeroed, and is emptied before it is used.
     unsafe {
         let mut set: libc::sigset_t = core::mem::zeroed();
-        libc::sigemptyset(&mut set);
+        libc::sigemptyset(&raw mut set);
         for signal in libc::SIGRTMIN()..=libc::SIGRTMAX() {
-            libc::sigaddset(&mut set, signal);
+            libc::sigaddset(&raw mut set, signal);
         }
         set
     }

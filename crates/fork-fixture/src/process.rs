@@ -13,7 +13,7 @@ pub(crate) unsafe extern "C" fn wait_pid(env: *mut c_void, info: *mut c_void) ->
     let mut status = 0;
     let found = loop {
         // SAFETY: `status` is a place for the answer.
-        let found = unsafe { libc::waitpid(pid as libc::pid_t, &mut status, options) };
+        let found = unsafe { libc::waitpid(pid as libc::pid_t, &raw mut status, options) };
         if found >= 0 || errno() != libc::EINTR {
             break found;
         }
@@ -54,9 +54,9 @@ pub(crate) unsafe extern "C" fn pending_signals(
     // SAFETY: sigpending fills the set.
     unsafe {
         let mut pending: libc::sigset_t = core::mem::zeroed();
-        libc::sigpending(&mut pending);
+        libc::sigpending(&raw mut pending);
         for signal in 1..=libc::SIGRTMAX() {
-            if libc::sigismember(&pending, signal) == 1 {
+            if libc::sigismember(&raw const pending, signal) == 1 {
                 bits |= 1_u64 << (signal - 1);
             }
         }
@@ -122,6 +122,6 @@ pub(crate) fn clock(id: libc::clockid_t) -> Option<u64> {
         tv_nsec: 0,
     };
     // SAFETY: `time` is a place for the answer; the kernel checks the id.
-    let result = unsafe { libc::clock_gettime(id, &mut time) };
+    let result = unsafe { libc::clock_gettime(id, &raw mut time) };
     (result == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

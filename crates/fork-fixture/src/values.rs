@@ -27,7 +27,7 @@ pub(crate) fn text(env: Env, value: Value) -> String {
             value.0,
             buffer.as_mut_ptr().cast(),
             buffer.len(),
-            &mut length,
+            &raw mut length,
         )
     };
     String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned()
@@ -37,7 +37,7 @@ pub(crate) fn text(env: Env, value: Value) -> String {
 pub(crate) fn from_bits(env: Env, value: u64) -> *mut c_void {
     let mut result = ptr::null_mut();
     // SAFETY: `env` is live and `result` is a place for one handle.
-    unsafe { napi_create_bigint_uint64(env.0, value, &mut result) };
+    unsafe { napi_create_bigint_uint64(env.0, value, &raw mut result) };
     result
 }
 
@@ -48,6 +48,6 @@ pub(crate) const UNDEFINED: *mut c_void = ptr::null_mut();
 pub(crate) fn event_loop(env: Env) -> *mut c_void {
     let mut result = ptr::null_mut();
     // SAFETY: `env` is live and `result` is a place for one pointer.
-    unsafe { napi_get_uv_event_loop(env.0, &mut result) };
+    unsafe { napi_get_uv_event_loop(env.0, &raw mut result) };
     result
 }

@@ -1,5 +1,7 @@
 //! Times the symbolizer: `cargo run --release --example symbolize -- FILE…` names 200 addresses spread over each file's code.
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::path::Path;
 use std::time::Instant;
 use std::{env, io};
@@ -15,7 +17,7 @@ fn main() -> io::Result<()> {
         let Some(code) = images
             .images()
             .iter()
-            .flat_map(|image| image.segments())
+            .flat_map(pronghorn_native::Image::segments)
             .max_by_key(|code| code.end - code.start)
         else {
             continue;

@@ -1,5 +1,7 @@
 //! Times the unwinder on its own stack: `cargo run --release --example unwind`.
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::arch::asm;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

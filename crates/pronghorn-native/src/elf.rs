@@ -109,16 +109,14 @@ pub(crate) struct Identity {
 pub(crate) fn identity(source: &Source) -> Identity {
     let headers = program_headers(source, 0);
     let memory = |position: u64| source.u64(position);
-    let notes = headers.iter().filter(|header| header.kind == PT_NOTE);
-    let build_id = notes
-        .filter_map(|note| {
-            build_id::find(
-                &memory,
-                note.offset,
-                note.offset.checked_add(note.file_size)?,
-            )
-        })
-        .next();
+    let mut notes = headers.iter().filter(|header| header.kind == PT_NOTE);
+    let build_id = notes.find_map(|note| {
+        build_id::find(
+            &memory,
+            note.offset,
+            note.offset.checked_add(note.file_size)?,
+        )
+    });
     let code = headers
         .iter()
         .filter(|header| header.kind == PT_LOAD && header.flags & PF_X != 0);

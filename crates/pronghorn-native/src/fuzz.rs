@@ -60,7 +60,10 @@ pub fn elf_file(data: &[u8]) {
     let (_file, path) = in_memory(data);
     if let Ok(images) = offline::image_list(&path) {
         assert!(images.images().len() <= 1);
-        let segments = images.images().iter().flat_map(|image| image.segments());
+        let segments = images
+            .images()
+            .iter()
+            .flat_map(super::images::Image::segments);
         let addresses: Vec<u64> = segments
             .flat_map(|segment| [0, 1, 16, 4096].map(|at| segment.start.saturating_add(at)))
             .take(1_000)
@@ -120,7 +123,7 @@ mod tests {
         }
 
         fn damage(&mut self, bytes: &mut [u8], most: usize) {
-            for _ in 0..1 + self.below(most) {
+            for _ in 0..=self.below(most) {
                 let place = self.below(bytes.len());
                 bytes[place] = match self.below(4) {
                     0 => 0xff,

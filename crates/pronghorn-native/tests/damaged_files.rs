@@ -40,7 +40,10 @@ fn libc_path() -> PathBuf {
 
 /// Addresses spread over an image's code.
 fn addresses(images: &ImageList) -> Vec<u64> {
-    let segments = images.images().iter().flat_map(|image| image.segments());
+    let segments = images
+        .images()
+        .iter()
+        .flat_map(pronghorn_native::Image::segments);
     segments
         .flat_map(|code| (code.start..code.end.min(code.start + (1 << 22))).step_by(4093))
         .collect()

@@ -45,7 +45,7 @@ impl OtlpOptions {
                 let value = match value {
                     Either3::A(text) => Value::Text(text),
                     Either3::B(number)
-                        if number.trunc() == number && number.abs() <= LARGEST_INTEGER =>
+                        if number.fract() == 0.0 && number.abs() <= LARGEST_INTEGER =>
                     {
                         Value::Integer(number as i64)
                     }

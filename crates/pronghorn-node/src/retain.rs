@@ -12,7 +12,7 @@ fn retain_image() {
     // SAFETY: the address is in this image; `info` is a place of ours; dlopen with RTLD_NOLOAD runs nothing.
     unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();
-        let here = retain_image as *const () as *const libc::c_void;
+        let here = (retain_image as *const ()).cast::<libc::c_void>();
         if libc::dladdr(here, &raw mut info) != 0 && !info.dli_fname.is_null() {
             let name = CStr::from_ptr(info.dli_fname);
             libc::dlopen(

@@ -19,7 +19,7 @@
 
 use std::ffi::c_void;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
@@ -309,7 +309,9 @@ fn write_last_profile() {
         .into_iter()
         .filter_map(std::result::Result::err)
     {
-        eprintln!(
+        // Not eprintln!, which panics where nobody reads any more.
+        let _ = writeln!(
+            io::stderr(),
             "pronghorn: the profile could not be written to {}: {reason}",
             path.display()
         );

@@ -3,6 +3,8 @@
 //!
 //! Stacks are different, 30 frames deep, of 5,000 lines in 2,000 functions, on two threads: worse than what a program does.
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::fs;
 use std::io::Write;
 use std::process::Command;

@@ -98,7 +98,7 @@ mod field {
     pub(super) const STACK: u32 = 7;
 }
 
-impl<'a> Dictionary<'a> {
+impl Dictionary<'_> {
     pub(crate) fn new() -> Self {
         Self {
             texts: Table::new(),

@@ -164,63 +164,63 @@ fn the_checker_finds_each_broken_rule() {
     type Damage = fn(&mut Profile, &mut ProfilesDictionary);
     let damages: [(&str, Damage); 25] = [
         ("the first mapping", |_, tables| {
-            tables.mapping_table[0].memory_limit = 1
+            tables.mapping_table[0].memory_limit = 1;
         }),
         ("the first location", |_, tables| {
-            tables.location_table[0].address = 1
+            tables.location_table[0].address = 1;
         }),
         ("the first function", |_, tables| {
-            tables.function_table[0].name_strindex = 1
+            tables.function_table[0].name_strindex = 1;
         }),
         ("the first string", |_, tables| {
-            tables.string_table.swap(0, 1)
+            tables.string_table.swap(0, 1);
         }),
         ("the first attribute", |_, tables| {
-            tables.attribute_table.swap(0, 1)
+            tables.attribute_table.swap(0, 1);
         }),
         ("the first stack", |_, tables| tables.stack_table.swap(0, 1)),
         ("the first link", |_, tables| tables.link_table.clear()),
         ("a link of", |_, tables| {
-            tables.link_table[0] = Link::default()
+            tables.link_table[0] = Link::default();
         }),
         ("a stack is there twice", |_, tables| {
-            tables.stack_table.push(tables.stack_table[1].clone())
+            tables.stack_table.push(tables.stack_table[1].clone());
         }),
         ("a string is there twice", |_, tables| {
-            tables.string_table.push(tables.string_table[1].clone())
+            tables.string_table.push(tables.string_table[1].clone());
         }),
         ("is named by nobody", |_, tables| {
-            tables.string_table.push("orphan".to_owned())
+            tables.string_table.push("orphan".to_owned());
         }),
         ("is named by nobody", |_, tables| {
-            tables.function_table.push(tables.function_table[0])
+            tables.function_table.push(tables.function_table[0]);
         }),
         ("is named", |profile, _| {
-            profile.samples[0].stack_index = 1_000
+            profile.samples[0].stack_index = 1_000;
         }),
         ("is named", |profile, _| profile.samples[0].stack_index = -1),
         ("is named", |_, tables| {
-            tables.location_table[1].mapping_index = 9
+            tables.location_table[1].mapping_index = 9;
         }),
         ("values and", |profile, _| profile.samples[0].values.clear()),
         ("values and", |profile, _| profile.samples[0].values.push(1)),
         ("timestamp", |profile, _| {
-            profile.samples[0].timestamps_unix_nano.push(1)
+            profile.samples[0].timestamps_unix_nano.push(1);
         }),
         ("a sample of nothing", |profile, _| {
-            profile.samples[0].values[0] = 0
+            profile.samples[0].values[0] = 0;
         }),
         ("a sample is there twice", |profile, _| {
-            profile.samples.push(profile.samples[0].clone())
+            profile.samples.push(profile.samples[0].clone());
         }),
         ("Line", |_, tables| {
-            tables.location_table[1].lines[0].column = -1
+            tables.location_table[1].lines[0].column = -1;
         }),
         ("a mapping with", |_, tables| {
-            tables.mapping_table[1].memory_limit = 1
+            tables.mapping_table[1].memory_limit = 1;
         }),
         ("a location with the frame types", |_, tables| {
-            tables.location_table[1].attribute_indices.clear()
+            tables.location_table[1].attribute_indices.clear();
         }),
         ("has the keys", |profile, _| {
             let first = profile.samples[0].attribute_indices[0];

@@ -3,6 +3,8 @@
 //! `cargo run --release -p pronghorn-recorder --example cost`; prints medians in nanoseconds. To compare two versions, build both and
 //! run them in turns.
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::sync::Arc;
 use std::time::Instant;
 

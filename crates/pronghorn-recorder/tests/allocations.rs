@@ -56,7 +56,7 @@ fn a_known_stack_allocates_nothing_and_a_new_one_only_in_mappings() {
         .collect();
     let stacks: Vec<Vec<Frame>> = (0..5_000)
         .map(|stack: usize| {
-            (0..stack % 30 + 1)
+            (0..=(stack % 30))
                 .map(|depth| script(&functions[(stack + depth) % 20], stack as u32))
                 .collect()
         })

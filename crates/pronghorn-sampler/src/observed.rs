@@ -19,6 +19,7 @@ pub enum Entry {
 }
 
 /// Counts an entry. Nothing without the feature. Async-signal-safe.
+#[allow(clippy::inline_always, reason = "without the feature it is nothing")]
 #[inline(always)]
 pub fn entered(entry: Entry) {
     #[cfg(feature = "failpoints")]

@@ -3,6 +3,7 @@
 use pronghorn_native::unwind::Registers;
 
 /// The caller's own registers. Inlined, so that the frame they describe is the caller's and stays while it runs.
+#[allow(clippy::inline_always, reason = "the frame is the caller's")]
 #[inline(always)]
 #[must_use]
 pub fn here() -> Registers {

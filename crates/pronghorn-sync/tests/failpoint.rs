@@ -33,7 +33,7 @@ fn wait_until(what: &str, reached: impl Fn() -> bool) {
 fn one_thread_is_held_until_it_is_released_and_others_pass() {
     let _turn = ONE_AT_A_TIME
         .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     failpoint!("mid-flip");
     arm_hold("mid-flip").unwrap();
     assert!(!is_held("mid-flip").unwrap());
@@ -54,7 +54,7 @@ fn one_thread_is_held_until_it_is_released_and_others_pass() {
 fn a_call_is_made_once() {
     let _turn = ONE_AT_A_TIME
         .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     CALLS.store(0, Ordering::Relaxed);
     arm_call("gc", count).unwrap();
     assert!(is_call_armed("gc").unwrap());
@@ -70,7 +70,7 @@ fn a_call_is_made_once() {
 fn disarming_lets_everybody_go() {
     let _turn = ONE_AT_A_TIME
         .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     arm_hold("rotation").unwrap();
     arm_call("watcher", count).unwrap();
     let held = std::thread::spawn(|| failpoint!("rotation"));
@@ -97,7 +97,7 @@ fn unknown_names_are_errors() {
 fn a_forked_child_passes_what_the_parent_armed_and_can_arm_anew() {
     let _turn = ONE_AT_A_TIME
         .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     arm_hold("mid-flip").unwrap();
     arm_hold("mid-ready").unwrap();
     arm_call("gc", count).unwrap();

@@ -149,7 +149,11 @@ fn a_guard_of_the_parents_does_nothing_in_the_child() {
     for how in Fork::ALL {
         how.child(|| {
             DROPS.store(0, Ordering::Relaxed);
-            assert!(owned.as_ref().is_some_and(|guard| guard.is_inherited()));
+            assert!(
+                owned
+                    .as_ref()
+                    .is_some_and(pronghorn_sync::OwnedGuard::is_inherited)
+            );
             // Before the reset: nothing opens.
             drop(early.take());
             cell.reset(&alone(), Value(10));

@@ -239,7 +239,7 @@ fn tick(state: &mut State, context: &libc::ucontext_t) {
                 frames.as_mut_ptr(),
                 1,
                 &raw mut info,
-            )
+            );
         };
         if info.vm_state & 0xffff == 1 {
             IN_GC.fetch_add(1, Ordering::Relaxed);

@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn damaged_tables_are_read_within_bounds() {
-        let mut random = Random(0x7ab1e5);
+        let mut random = Random(0x007a_b1e5);
         for _ in 0..20_000 {
             super::tables(&input(&mut random, 400));
         }

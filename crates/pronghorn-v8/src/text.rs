@@ -410,6 +410,6 @@ mod tests {
         let number = heap.object(200, 16);
         assert_eq!(text_of(&heap, number, 100), None);
         assert_eq!(text_of(&heap, 0, 100), None);
-        assert_eq!(text_of(&heap, 12345 | 1, 100), None);
+        assert_eq!(text_of(&heap, 0x3038 | 1, 100), None);
     }
 }

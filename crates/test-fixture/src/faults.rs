@@ -23,7 +23,7 @@ pub(crate) unsafe extern "C" fn install_segv_handler(
         let mut action: libc::sigaction = core::mem::zeroed();
         action.sa_sigaction = report as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO;
-        libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut())
+        libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut())
     };
     from_number(env, f64::from(result))
 }
@@ -64,6 +64,6 @@ extern "C" fn report(_signal: c_int, _info: *mut libc::siginfo_t, _context: *mut
         }
         let mut action: libc::sigaction = core::mem::zeroed();
         action.sa_sigaction = libc::SIG_DFL;
-        libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut());
+        libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut());
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn export(env: Env, object: Value, name: &str, callback: Callback) {
             name.len(),
             callback,
             ptr::null_mut(),
-            &mut function,
+            &raw mut function,
         );
         napi_set_named_property(env.0, object.0, text.as_ptr(), function);
     }
@@ -87,7 +87,7 @@ pub(crate) fn arguments<const N: usize>(env: Env, info: *mut c_void) -> [Value; 
         napi_get_cb_info(
             env.0,
             info,
-            &mut count,
+            &raw mut count,
             values.as_mut_ptr(),
             ptr::null_mut(),
             ptr::null_mut(),
@@ -100,7 +100,7 @@ pub(crate) fn arguments<const N: usize>(env: Env, info: *mut c_void) -> [Value; 
 pub(crate) fn number(env: Env, value: Value) -> f64 {
     let mut result = 0.0;
     // SAFETY: both handles are live; a wrong type leaves `result` alone.
-    unsafe { napi_get_value_double(env.0, value.0, &mut result) };
+    unsafe { napi_get_value_double(env.0, value.0, &raw mut result) };
     result
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn number(env: Env, value: Value) -> f64 {
 pub(crate) fn from_number(env: Env, value: f64) -> *mut c_void {
     let mut result = ptr::null_mut();
     // SAFETY: `env` is live and `result` is a place for one handle.
-    unsafe { napi_create_double(env.0, value, &mut result) };
+    unsafe { napi_create_double(env.0, value, &raw mut result) };
     result
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn from_number(env: Env, value: f64) -> *mut c_void {
 pub(crate) fn from_text(env: Env, text: &str) -> *mut c_void {
     let mut result = ptr::null_mut();
     // SAFETY: `text` is valid UTF-8 of the given length for the duration of the call.
-    unsafe { napi_create_string_utf8(env.0, text.as_ptr().cast(), text.len(), &mut result) };
+    unsafe { napi_create_string_utf8(env.0, text.as_ptr().cast(), text.len(), &raw mut result) };
     result
 }
 
@@ -125,8 +125,15 @@ pub(crate) fn call(env: Env, function: Value) -> *mut c_void {
     let (mut undefined, mut result) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: all handles are live; no argument array is read because the count is 0.
     unsafe {
-        napi_get_undefined(env.0, &mut undefined);
-        napi_call_function(env.0, undefined, function.0, 0, ptr::null(), &mut result);
+        napi_get_undefined(env.0, &raw mut undefined);
+        napi_call_function(
+            env.0,
+            undefined,
+            function.0,
+            0,
+            ptr::null(),
+            &raw mut result,
+        );
     }
     result
 }

@@ -84,7 +84,7 @@ pub(crate) unsafe extern "C" fn swallow_signal(env: *mut c_void, info: *mut c_vo
         } else {
             ignore
         };
-        let result = libc::sigaction(signal as c_int, &new, &mut old);
+        let result = libc::sigaction(signal as c_int, &raw const new, &raw mut old);
         if on != 0.0 {
             *before = Some(old);
         }
@@ -100,7 +100,7 @@ pub(crate) unsafe extern "C" fn disposition_of(env: *mut c_void, info: *mut c_vo
     // SAFETY: a zeroed sigaction is valid, and a null new action only reads the old one.
     let handler = unsafe {
         let mut action: libc::sigaction = core::mem::zeroed();
-        if libc::sigaction(number(env, signal) as c_int, ptr::null(), &mut action) != 0 {
+        if libc::sigaction(number(env, signal) as c_int, ptr::null(), &raw mut action) != 0 {
             return from_text(env, "error");
         }
         action.sa_sigaction
@@ -112,7 +112,7 @@ pub(crate) unsafe extern "C" fn disposition_of(env: *mut c_void, info: *mut c_vo
             // SAFETY: dladdr accepts any address, and its strings live as long as the image.
             let path = unsafe {
                 let mut found: libc::Dl_info = core::mem::zeroed();
-                if libc::dladdr(address as *const c_void, &mut found) == 0
+                if libc::dladdr(address as *const c_void, &raw mut found) == 0
                     || found.dli_fname.is_null()
                 {
                     return from_text(env, "unknown");
@@ -142,7 +142,7 @@ pub(crate) unsafe extern "C" fn change_disposition(
             _ => count_call as *const () as usize,
         };
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
-        libc::sigaction(signal as c_int, &action, ptr::null_mut())
+        libc::sigaction(signal as c_int, &raw const action, ptr::null_mut())
     };
     from_number(env, f64::from(result))
 }
@@ -167,9 +167,9 @@ pub(crate) unsafe extern "C" fn block_signal(env: *mut c_void, info: *mut c_void
     // SAFETY: the set is initialised by sigemptyset before it is used.
     let result = unsafe {
         let mut set: libc::sigset_t = core::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, signal as c_int);
-        libc::pthread_sigmask(how, &set, ptr::null_mut())
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal as c_int);
+        libc::pthread_sigmask(how, &raw const set, ptr::null_mut())
     };
     from_number(env, f64::from(result))
 }

@@ -166,7 +166,7 @@ pub(crate) extern "C" fn pronghorn_fixture_sleep(millis: f64) -> f64 {
             libc::clock_nanosleep(
                 libc::CLOCK_MONOTONIC,
                 libc::TIMER_ABSTIME,
-                &until,
+                &raw const until,
                 core::ptr::null_mut(),
             )
         };
@@ -183,7 +183,7 @@ fn clock_nanos(clock: libc::clockid_t) -> f64 {
         tv_nsec: 0,
     };
     // SAFETY: `now` is a valid place for the answer and the clock ids used here always exist.
-    unsafe { libc::clock_gettime(clock, &mut now) };
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 

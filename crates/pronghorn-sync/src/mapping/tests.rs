@@ -9,7 +9,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 fn turn() -> MutexGuard<'static, ()> {
     let turn = ONE_AT_A_TIME
         .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     for entry in &TABLE {
         let word = entry.word.load(Acquire);
         if word & KIND == of_kind(Kind::Buffer) && word & STATE == IDLE {

@@ -5,6 +5,7 @@
 //! Shared by the tests of pronghorn-sync and pronghorn-recorder.
 
 #![allow(dead_code, reason = "not every test file uses every helper")]
+#![allow(clippy::print_stdout, reason = "a runner reports")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -246,7 +246,7 @@ fn handlers_that_chain_to_ours_make_no_circle() {
         unsafe {
             core::mem::transmute::<usize, Handler>(FOUND.load(Ordering::Relaxed))(
                 signal, info, context,
-            )
+            );
         }
     }
     let status = in_child(|| {
@@ -271,7 +271,7 @@ fn handlers_that_chain_to_ours_make_no_circle() {
             && load::u64(8).is_none()
             && CALLS.load(Ordering::Relaxed) == before + 1;
         // SAFETY: leaves the child.
-        unsafe { libc::_exit(if good { 0 } else { 1 }) };
+        unsafe { libc::_exit(i32::from(!good)) };
     });
     assert_eq!(status, 0);
 }

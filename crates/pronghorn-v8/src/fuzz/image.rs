@@ -85,8 +85,8 @@ fn base(version: Version, kind: u32) -> Base {
     let function = stack(&mut scene, bytecode);
     let used = scene.heap.room(0) - HEAP;
     Base {
-        layout,
         scene,
+        layout,
         bytecode,
         function,
         used,
@@ -239,7 +239,7 @@ fn read(base: &Base, flags: u8, (resolver_reads, handler_reads): (u64, u64)) {
         place.read(&&memory, &base.layout, HEAP, outer);
     }
     for offset in [0, 576, 2048] {
-        let place = StorePlace::from_word(offset << 32 | 175 << 16 | 205);
+        let place = StorePlace::from_word(offset << 32 | 0xaf << 16 | 0xcd);
         place.read(&&memory, &base.layout, HEAP, outer);
     }
 }

@@ -100,7 +100,7 @@ fn damaged_tables() {
             _ => (entry.address, entry.instructions.end),
         };
         let mut undo = Vec::new();
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             let place = (from - tables.start) as usize + random.below((to - from) as usize);
             undo.push((place, tables.bytes[place]));
             tables.bytes[place] = match random.below(4) {
@@ -128,9 +128,9 @@ fn damaged_tables() {
             )
         });
         if result.is_ok() {
-            good += 1
+            good += 1;
         } else {
-            bad += 1
+            bad += 1;
         }
         worst = worst.max(reads.get());
         assert!(

@@ -34,6 +34,7 @@ fn walk(mut registers: Registers) -> (Vec<u64>, UnwindError) {
 }
 
 /// The registers of the frame this is inlined into.
+#[allow(clippy::inline_always, reason = "the frame is the caller's")]
 #[inline(always)]
 fn here() -> Registers {
     let (pc, sp, fp): (u64, u64, u64);

@@ -79,7 +79,7 @@ fn callbacks() {
                 numbers.len(),
                 size_of::<i32>(),
                 Some(compare),
-            )
+            );
         };
     });
     assert!(numbers.is_sorted());

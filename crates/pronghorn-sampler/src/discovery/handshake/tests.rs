@@ -84,7 +84,9 @@ impl Drop for Other {
 }
 
 fn begin(says: u32) -> std::sync::MutexGuard<'static, ()> {
-    let turn = TURN.lock().unwrap_or_else(|poison| poison.into_inner());
+    let turn = TURN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     SAYS.store(says, Relaxed);
     ANSWERS.store(0, SeqCst);
     LONGEST_NS.store(0, Relaxed);
