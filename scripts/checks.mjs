@@ -10,6 +10,7 @@ export const checks = [
   { name: 'tsc', command: process.execPath, args: [tsc, '-p', 'tsconfig.json', '--noEmit'] },
   { name: 'tsc of the page', command: process.execPath, args: [tsc, '-p', 'page/tsconfig.json'] },
   { name: 'types of the native half', command: process.execPath, args: [tsc, '-p', 'scripts/native-conforms.json'] },
+  { name: 'licences', command: process.execPath, args: ['scripts/licences.mjs'] },
 ];
 
 /** What only `npm run test:long` runs. Each ends with "N passed, N failed". */
