@@ -73,7 +73,7 @@ function modules(manifest) {
 }
 
 /** Whether a text names a dependency, as a word of its own. */
-export function names(text, dependency) {
+export function mentions(text, dependency) {
   return new RegExp(`(^|[^\\w@/-])${dependency.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}($|[^\\w/-])`, 'm').test(text);
 }
 
@@ -84,7 +84,7 @@ function main() {
   let count = 0;
   for (const { direct, all } of [...WORKSPACES.map(crates), ...PACKAGES.map(modules)]) {
     for (const { name, licence } of all) if (!isAllowed(licence, allowed)) problems.push(`${name}: ${licence ?? 'no licence'}`);
-    for (const name of new Set(direct)) if (!names(contributing, name)) problems.push(`${name}: no reason in CONTRIBUTING.md`);
+    for (const name of new Set(direct)) if (!mentions(contributing, name)) problems.push(`${name}: no reason in CONTRIBUTING.md`);
     count += all.length;
   }
   for (const problem of problems) console.error(problem);
