@@ -17,7 +17,7 @@ async function runWith(place, major) {
 }
 
 for (const major of majors) {
-  describe(`panics on Node ${major}`, () => {
+  describe(`panics on Node ${major}`, { concurrency: 2 }, () => {
     for (const place of places) {
       it(`in ${place} (Node ${major})`, async () => {
         const { heard, thrown, reasons, stillSampling, bytes, second } = await runWith(place, major);

@@ -27,7 +27,7 @@ const names = ({ frames }) => frames.map((frame) => frame.function);
 const HEAD = /pronghorn: the event loop of process (\d+) has been blocked for ([\d,]+) ms in\n/;
 
 for (const major of majors) {
-  describe(`stalls on Node ${major}`, () => {
+  describe(`stalls on Node ${major}`, { concurrency: 2 }, () => {
     it(`an endless loop is reported while it runs, and again (Node ${major})`, async () => {
       const child = await launchScenario('stalls', major, { what: 'endless', options: { stallThresholdMs: 200 } });
       try {
