@@ -155,7 +155,7 @@ mod tests {
             name(&text);
         }
         name("_Z".repeat(100_000).as_bytes());
-        name(format!("_Z1f{}", "P".repeat(100_000)).as_bytes());
+        name(format!("_Z1fI{}", "P".repeat(100_000)).as_bytes());
         name(format!("_ZN{}E", "1aI".repeat(50_000)).as_bytes());
     }
 

@@ -64,7 +64,7 @@ impl Reader<'_> {
                 b'v' if self.eat("_") => self.operands("l")?,
                 b'v' => self.expression()?,
                 // The initializer of new.
-                b'n' if self.eat("pi") => self.operands("l")?,
+                b'n' if self.eat("pi") || self.eat("il") => self.operands("l")?,
                 b'n' => self.expect("E")?,
                 b's' => {
                     self.source_name()?;

@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         if !is_whole && self.local {
+            self.muted = 0;
             self.push("::{...}")?;
         }
         Some(self.text)
