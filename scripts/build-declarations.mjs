@@ -43,7 +43,7 @@ function joined(door) {
     return origin(next);
   };
 
-  const exports = [...moduleOf(door).exported].map(([as, place]) => ({ as, isType: place.isType, ...origin(place) }));
+  const exports = [...moduleOf(door).exported].map(([as, place]) => Object.assign({ as, isType: place.isType }, origin(place)));
   const typesOnly = new Set(exports.filter(({ isType }) => isType).map(({ name }) => name));
   /** @type {Map<string, { place: Place, statement: ts.Statement, text: string | undefined }>} */
   const found = new Map();

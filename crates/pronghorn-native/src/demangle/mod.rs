@@ -1,7 +1,8 @@
 //! Names that read well in a flame graph, from mangled ones.
 //!
-//! Symbol names come from files that are not trusted: parsing is bounded by the demanglers' recursion limits and by
-//! [`MAX_LENGTH`], since a short mangled name can stand for gigabytes of text.
+//! Symbol names come from files that are not trusted. Reading is bounded by the recursion limits of both readers, and text by
+//! [`MAX_LENGTH`]: a short name of Rust's can stand for gigabytes. `cpp.rs` is the way in for C++, with a file for each part of its grammar;
+//! Rust's names are rustc-demangle's.
 
 mod cpp;
 mod expressions;
@@ -14,7 +15,7 @@ mod types;
 use std::fmt::{self, Write};
 
 /// Longest demangled text in bytes; a name that would be longer stays mangled.
-const MAX_LENGTH: usize = 4096;
+pub(crate) const MAX_LENGTH: usize = 4096;
 /// What compilers append to the names of a function's parts and copies.
 const CLONES: [&str; 6] = [
     ".cold",
@@ -25,8 +26,8 @@ const CLONES: [&str; 6] = [
     ".llvm.",
 ];
 
-/// A readable name for a symbol: C++ and Rust names are demangled, without parameters, return types and hashes, long
-/// template arguments shortened; symbol versions and the marks of compiler-made copies are cut off. Any other name is returned
+/// A readable name for a symbol: C++ and Rust names are demangled, without parameters, return types and hashes, C++'s
+/// template arguments as `<...>`; symbol versions and the marks of compiler-made copies are cut off. Any other name is returned
 /// as it is. Never panics on damaged names.
 #[must_use]
 pub fn demangle(symbol: &str) -> String {
