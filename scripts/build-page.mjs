@@ -78,14 +78,17 @@ function hashOf(text) {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-/** The licence of every package that has files in the bundle; a package without one must not be in it. */
+/** The licence of every package that has files in the bundle, each text once; a package without one must not be in it. */
 function licencesOf(inputs, base) {
   const folders = new Set(inputs.map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean));
-  const texts = [...folders].sort().map((folder) => {
+  const packagesOf = new Map();
+  for (const folder of [...folders].sort()) {
     const { name, version, license } = JSON.parse(readFileSync(join(base, folder, 'package.json'), 'utf8'));
     const file = readdirSync(join(base, folder)).find((each) => /^(licen[cs]e|copying)/i.test(each));
     if (file === undefined || !existsSync(join(base, folder, file))) throw new Error(`${name} has no licence text`);
-    return `${name} ${version} (${license})\n\n${readFileSync(join(base, folder, file), 'utf8').trim()}\n`;
-  });
+    const text = readFileSync(join(base, folder, file), 'utf8').trim();
+    packagesOf.set(text, [...(packagesOf.get(text) ?? []), `${name} ${version} (${license})`]);
+  }
+  const texts = [...packagesOf].map(([text, packages]) => `${packages.join('\n')}\n\n${text}\n`);
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }

@@ -1,14 +1,15 @@
 // Makes dist/, what is published, of the TypeScript. tsc checks it and emits build/, a module for each source, which unit tests import,
-// and the declarations. What runs in the program of a user is then joined into one module, lib/core.js, and the command into another: a
+// and its declaration. What runs in the program of a user is then joined into one module, lib/core.js, and the command into another: a
 // module costs Node some 40 KB and a third of a millisecond (Node 22: 60 modules, 2.2 MB, 20 ms), which every process that imports
 // pronghorn would pay, and its forks too, since the kernel copies page tables. White space is left out (90 KB of 340); names stay, since
-// profiles show them, and so do error stacks. Of the declarations only those stay that a door's lead to (99 KB of 167).
+// profiles show them, and so do error stacks. The declarations become one for each door (scripts/build-declarations.mjs).
 //
 // Files are overwritten rather than deleted first, so that a program that is just starting from dist/ finds them.
-import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildDeclarations } from './build-declarations.mjs';
 import { buildPage } from './build-page.mjs';
 import { root, run } from './steps.mjs';
 
@@ -39,15 +40,6 @@ function joinModules(file) {
   });
 }
 
-/** Adds a declaration and all that it imports, in either way that declarations do. */
-function withImports(file, found) {
-  if (found.has(file)) return;
-  found.add(file);
-  for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\()["'](\.[^"']+)["']/g)) {
-    withImports(join(dirname(file), path.replace(/\.(c?)js$/, '.d.$1ts')), found);
-  }
-}
-
 /** Removes what is not, or no longer, to be there. */
 function removeStale(folder, current) {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
@@ -58,8 +50,9 @@ function removeStale(folder, current) {
 
 try {
   const compiled = await compile();
-  const current = new Set(compiled.filter((path) => path.startsWith(emitted)));
-  for (const name of DECLARED) withImports(join(dist, name), current);
+  const current = new Set(compiled);
+  mkdirSync(dist, { recursive: true });
+  for (const path of buildDeclarations(emitted, dist, DECLARED)) current.add(path);
   for (const file of JOINED) await joinModules(file);
   for (const file of DOORS) copyFileSync(join(emitted, file), join(dist, file));
   for (const file of [...DOORS, ...JOINED]) current.add(join(dist, file));

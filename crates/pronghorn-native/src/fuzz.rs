@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::PathBuf;
 
+use crate::demangle::MAX_LENGTH;
 use crate::elf;
 use crate::symbol_source::Source;
 use crate::symbols::Symbolizer;
@@ -81,13 +82,14 @@ pub fn elf_file(data: &[u8]) {
     }
 }
 
-/// A symbol's name, of any language.
+/// A symbol's name, of any language: what is shown never grows beyond a bound, or is the name itself.
 pub fn name(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let shown = demangle(text);
-    assert!(shown.len() <= 1 << 20, "{} bytes of a name", shown.len());
+    let most = text.len().max(MAX_LENGTH);
+    assert!(shown.len() <= most, "{} bytes of a name", shown.len());
 }
 
 /// A file that is nowhere but in memory, and its path.
@@ -158,7 +160,7 @@ mod tests {
             name(&text);
         }
         name("_Z".repeat(100_000).as_bytes());
-        name(format!("_Z1f{}", "P".repeat(100_000)).as_bytes());
+        name(format!("_Z1fI{}", "P".repeat(100_000)).as_bytes());
         name(format!("_ZN{}E", "1aI".repeat(50_000)).as_bytes());
     }
 

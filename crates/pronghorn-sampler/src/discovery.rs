@@ -48,7 +48,6 @@ const LIST_NS: u64 = 1_000_000_000;
 const CLOSE_NS: u64 = 10_000_000;
 
 struct State {
-    asks: Asks,
     names: Names,
     /// Where V8's builtins lie in the binary.
     builtins: (AtomicU64, AtomicU64),
@@ -67,7 +66,6 @@ struct State {
 impl State {
     const fn new() -> Self {
         Self {
-            asks: Asks::new(),
             names: Names::new(),
             builtins: (AtomicU64::new(0), AtomicU64::new(0)),
             main_name: Guarded::new(String::new()),
@@ -81,7 +79,6 @@ impl State {
     /// What a child starts with: nothing. Its other threads are made after the fork.
     fn inherited(&self) -> Self {
         let Self {
-            asks: _,
             names: _,
             builtins: _,
             main_name: _,
@@ -95,6 +92,8 @@ impl State {
 }
 
 static STATE: Resettable<State> = Resettable::new(State::new());
+/// Apart from what has pointers in it: a table of zeros takes no place in the published file, 24 KB of it.
+static ASKS: Resettable<Asks> = Resettable::new(Asks::new());
 
 /// For a start, on the thread that makes it, whose slot is `own`: what belongs to an earlier session is forgotten.
 pub(crate) fn begin(own: &ThreadSlot) {
@@ -102,7 +101,7 @@ pub(crate) fn begin(own: &ThreadSlot) {
     state.without_slot.store(0, Relaxed);
     state.timers_refused.store(false, Relaxed);
     state.crowded.store(false, Relaxed);
-    state.asks.begin();
+    ASKS.get().begin();
     state.changed.store(true, Relaxed);
     let name = names::of_own_thread("").unwrap_or_default();
     state.main_name.lock().with(|place| *place = name);
@@ -161,7 +160,7 @@ pub(crate) fn reasons() -> Vec<String> {
                 .to_owned(),
         );
     }
-    let given_up = state.asks.given_up();
+    let given_up = ASKS.get().given_up();
     if given_up > 0 {
         reasons.push(format!(
             "threads that may run JavaScript but were in native code whenever they were asked, and are missing: {given_up}"
@@ -182,7 +181,7 @@ pub(crate) fn reasons() -> Vec<String> {
 #[inline(never)]
 pub(crate) fn answer(value: usize, tid: i32, pc: u64) -> bool {
     let state = STATE.get();
-    if !state.asks.is_own(value) {
+    if !ASKS.get().is_own(value) {
         return false;
     }
     if !session::is_running() {
@@ -206,7 +205,7 @@ pub(crate) fn answer(value: usize, tid: i32, pc: u64) -> bool {
         }
         Ok((isolate, pc))
     };
-    state.asks.answer(value, tid, look, ticker::wake);
+    ASKS.get().answer(value, tid, look, ticker::wake);
     true
 }
 
@@ -233,7 +232,7 @@ unsafe extern "C" fn on_found(isolate: IsolatePtr, data: *mut c_void) {
         let tid = unsafe { libc::gettid() };
         let state = STATE.get();
         let answer = register(isolate, tid);
-        if state.asks.conclude(data.addr(), tid, answer) {
+        if ASKS.get().conclude(data.addr(), tid, answer) {
             note_without_slot();
         }
     });
@@ -257,7 +256,7 @@ fn register(isolate: IsolatePtr, tid: i32) -> Answer {
 /// Whether the ticker has something to do here before it sleeps. Sequentially consistent with its parking.
 pub(crate) fn is_wanted() -> bool {
     let state = STATE.get();
-    state.asks.any_held() || state.changed.load(SeqCst)
+    ASKS.get().any_held() || state.changed.load(SeqCst)
 }
 
 /// The ticker's part. Dropped with the ticker: nobody is asked any more.
@@ -287,7 +286,7 @@ impl Discovery {
     /// One round: serves threads that are held, then looks for new ones if it is time. `now` is monotonic.
     pub(crate) fn look(&mut self, now: u64) {
         let state = STATE.get();
-        if state.asks.any_held() {
+        if ASKS.get().any_held() {
             serve(state);
         }
         // Looked at before it is written: a write is what a fork has to copy.
@@ -322,7 +321,7 @@ impl Discovery {
         }
         state.names.retain(living, before);
         let is_over = |tid| !living.contains(&tid) || slot::of_thread(tid).is_some();
-        state.asks.close_if(is_over);
+        ASKS.get().close_if(is_over);
         let mut crowded = false;
         seen.truncate(0);
         for &tid in living.iter() {
@@ -338,7 +337,7 @@ impl Discovery {
             let is_candidate = !ticker::is_ticker(tid) && slot::of_thread(tid).is_none();
             if is_new && is_candidate {
                 let is_worker = state.names.get(tid).is_some();
-                match state.asks.open(tid, signal::number(), is_worker) {
+                match ASKS.get().open(tid, signal::number(), is_worker) {
                     Opened::Yes => {}
                     Opened::Gone => continue,
                     Opened::Full => {
@@ -370,7 +369,7 @@ impl Drop for Discovery {
     fn drop(&mut self) {
         // A thread that is being held gives up within two milliseconds. Past that its question is closed by the next session.
         let until = clock::monotonic_ns() + CLOSE_NS;
-        while !STATE.get().asks.close_if(|_| true) && clock::monotonic_ns() < until {
+        while !ASKS.get().close_if(|_| true) && clock::monotonic_ns() < until {
             std::thread::sleep(std::time::Duration::from_micros(100));
         }
     }
@@ -384,7 +383,7 @@ fn serve(state: &State) {
         session::refresh_images();
         is_v8_code(state, pc)
     };
-    state.asks.serve(is_v8, |isolate, data| {
+    ASKS.get().serve(is_v8, |isolate, data| {
         // SAFETY: the isolate's thread is held in our handler, where it runs V8's code: the isolate is alive and stays so.
         unsafe { (host.request_interrupt)(isolate, on_found, data) };
     });
@@ -393,6 +392,7 @@ fn serve(state: &State) {
 /// In a forked process, step two: no thread is asked, none is known.
 pub(crate) fn reset_after_fork(alone: &Alone) {
     STATE.reset(alone, STATE.get().inherited());
+    ASKS.reset(alone, Asks::new());
 }
 
 #[cfg(test)]
@@ -404,7 +404,11 @@ mod tests {
         let state = State::new();
         // SAFETY: gettid has no preconditions.
         let own = unsafe { libc::gettid() };
-        assert_eq!(state.asks.open(own, libc::SIGRTMAX(), true), Opened::Yes);
+        let asks = Asks::new();
+        assert_eq!(asks.open(own, libc::SIGRTMAX(), true), Opened::Yes);
+        assert!(!asks.is_empty() && Asks::new().is_empty());
+        asks.close_if(|_| true);
+        assert!(asks.is_empty());
         state.names.put(own, "main");
         state.builtins.0.store(1, Relaxed);
         state.builtins.1.store(2, Relaxed);
@@ -417,7 +421,6 @@ mod tests {
         std::mem::forget(state.main_name.lock());
 
         let State {
-            asks,
             names,
             builtins,
             main_name,
@@ -426,8 +429,6 @@ mod tests {
             timers_refused,
             crowded,
         } = state.inherited();
-        assert!(asks.is_empty());
-        assert_eq!(asks.given_up(), 0);
         assert!(!crowded.load(Relaxed));
         assert_eq!(names.get(own), None);
         assert_eq!((builtins.0.load(Relaxed), builtins.1.load(Relaxed)), (0, 0));
@@ -435,7 +436,5 @@ mod tests {
         assert!(!changed.load(Relaxed));
         assert_eq!(without_slot.load(Relaxed), 0);
         assert!(!timers_refused.load(Relaxed));
-        state.asks.close_if(|_| true);
-        assert!(state.asks.is_empty());
     }
 }
