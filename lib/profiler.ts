@@ -110,7 +110,7 @@ export class Profiler {
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
     const making = new Unsettled();
     this.#state.making = making;
-    const work = this.#collector.rotate(making.arrived);
+    const work = this.#collector.rotate(making, this.#isOver(making));
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
@@ -150,6 +150,7 @@ export class Profiler {
     try {
       const profile = making.take(
         () => this.#collector.takeFinished(),
+        () => this.#collector.rotateSync(),
         (native) => this.#rotated(native, hand, 0),
       );
       unpublished.push(() => publishRotate({ profile }));
@@ -266,7 +267,13 @@ export class Profiler {
       unpublished.push(() => publishStop({ profile }));
       return profile;
     };
-    if (ended && making !== undefined) return making.take(() => this.#collector.takeFinished(), finish);
+    if (ended && making !== undefined) {
+      return making.take(
+        () => this.#collector.takeFinished(),
+        () => this.#collector.stopSync(),
+        finish,
+      );
+    }
     this.#beforeStop();
     this.#takeRotation(hand, unpublished);
     return finish(this.#collector.stopSync());
@@ -368,11 +375,17 @@ export class Profiler {
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
     const making = new Unsettled();
-    const last = this.#collector.stop(making.arrived);
+    const last = this.#collector.stop(making, this.#isOver(making));
     Object.assign(state, { making, ended: true });
     // While uploads go on, no child may get at their sockets.
     if (this.#continuous !== undefined) this.#watchForks();
     return last;
+  }
+
+  /** Whether what is in the making is not to be begun any more: somebody has taken it, or this is a child. */
+  #isOver(making: Unsettled): () => boolean {
+    const state = this.#state;
+    return () => !inOwnProcess(this.#aware.chain) || this.#state !== state || making.isTaken;
   }
 
   #watchForks(): void {

@@ -227,7 +227,9 @@ fn safe_point(slot: &'static ThreadSlot) {
     let now = clock::monotonic_ns();
     stall::end_turn(slot, now);
     slot.account.leave_poll(now);
-    let has_some = !slot.buffer.is_empty() || slot.account.idle_ns() > IDLE_FLUSH_NS;
+    let has_some = !slot.buffer.is_empty()
+        || slot.unfinished.load(Relaxed)
+        || slot.account.idle_ns() > IDLE_FLUSH_NS;
     thread::with(slot, |thread| {
         if has_some {
             thread.drain(Extent::Slice);

@@ -12,45 +12,71 @@ use crate::session::{self, recorder};
 use crate::slot::{self, ThreadSlot};
 use crate::{clock, interrupt, thread};
 
+pub use crate::thread::Extent;
+
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
-    settle_all(false)
+    settle_own(Extent::Whole);
+    ask_others()
 }
 
-/// The same at a session's end: each thread takes a last sample and takes no part any more.
-pub fn settle_for_good() -> Waiting {
-    settle_all(true)
+/// Asks all threads but the calling one to resolve what they have.
+pub fn ask_others() -> Waiting {
+    ask(false)
 }
 
-fn settle_all(ending: bool) -> Waiting {
-    if own_is_main() {
-        session::refresh_images();
-    }
-    settle_own();
+/// At a session's end: the calling thread is brought up to date, and each other one takes a last sample and takes no part any more.
+pub fn settle_for_good(own: Extent) -> Waiting {
+    settle_own(own);
+    ask(true)
+}
+
+fn ask(ending: bool) -> Waiting {
     let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
     let others = slot::all()
         .filter(|(_, slot)| slot.armed.load(Acquire) && Some(std::ptr::from_ref(*slot)) != own)
         .map(|(index, slot)| {
             let drains = slot.drains.load(Acquire);
             slot.ending.store(ending, Release);
-            slot.whole_asked.store(true, Release);
-            let has_some = ending || !slot.buffer.is_empty();
-            let asked = has_some && interrupt::request_drain(index, slot);
+            let waits = !slot.buffer.is_empty() || slot.unfinished.load(Relaxed);
+            let asked = (ending || waits) && {
+                slot.whole_asked.store(true, Release);
+                interrupt::request_drain(index, slot)
+            };
             (slot, drains, asked)
         })
         .collect();
     Waiting { others }
 }
 
-fn own_is_main() -> bool {
-    thread::current().is_some_and(|(_, slot)| session::is_main(slot))
+/// Brings only the calling thread up to date, as far as `extent` says. False if something is left that there was no time for.
+pub fn settle_own(extent: Extent) -> bool {
+    let Some((_, slot)) = thread::current() else {
+        return true;
+    };
+    if session::is_main(slot) {
+        // For the walk.
+        session::refresh_images();
+    }
+    thread::settle(slot, extent)
 }
 
-/// Brings only the calling thread up to date.
-pub fn settle_own() {
-    if let Some((_, slot)) = thread::current() {
-        thread::settle(slot);
-    }
+/// After a stop: goes on with what the calling thread has kept. False if something is left that there was no time for.
+pub fn go_on(extent: Extent) -> bool {
+    thread::current().is_none_or(|(_, slot)| thread::go_on(slot, extent))
+}
+
+/// Whether nothing of the calling thread's waits for another slice.
+pub fn has_all() -> bool {
+    thread::current().is_none_or(|(_, slot)| !slot.unfinished.load(Relaxed))
+}
+
+/// After a stop: how many samples the thread that stopped still keeps. From any thread: a snapshot.
+pub fn kept_by_main() -> u64 {
+    slot::all()
+        .filter(|(_, slot)| session::is_main(slot))
+        .map(|(_, slot)| u64::from(slot.kept.load(Relaxed)))
+        .sum()
 }
 
 /// Threads that were asked to resolve what they have.

@@ -62,7 +62,7 @@ fn interpreted_frames_show_the_executed_line() {
                 .is_err()
         );
         assert_eq!(resolver.proofs().interpreted, Proof::Refused);
-        resolver.forget_pointers();
+        resolver.forget_pointers(&mut |_| None);
         assert_eq!(
             lines(&mut resolver, RawFrame::interpreted(outer, bytecode, 4)),
             named(&[("outer", 2)])
@@ -96,7 +96,7 @@ fn functions_are_made_once_and_outlive_collections() {
             &mut out,
         );
         assert_eq!(out.len(), 1);
-        resolver.forget_pointers();
+        resolver.forget_pointers(&mut |_| None);
     }
     assert_eq!(made, 1);
 }
