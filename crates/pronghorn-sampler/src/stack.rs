@@ -74,12 +74,9 @@ impl StackBuilder {
                 continue;
             }
             self.resolved.clear();
-            let progress = self.resolver.resolve(
-                frame,
-                deadline,
-                &mut made,
-                &mut self.resolved,
-            );
+            let progress = self
+                .resolver
+                .resolve(frame, deadline, &mut made, &mut self.resolved);
             if progress == Progress::Unfinished {
                 return false;
             }

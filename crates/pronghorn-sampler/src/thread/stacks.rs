@@ -66,7 +66,15 @@ impl Stacks {
             backlog,
         } = std::mem::replace(self, Self::new());
         std::mem::forget(recorder);
-        drop((frames, last, last_labels, known_labels, collection, kept, backlog));
+        drop((
+            frames,
+            last,
+            last_labels,
+            known_labels,
+            collection,
+            kept,
+            backlog,
+        ));
     }
 
     /// Forgets the last session's, for a start.
