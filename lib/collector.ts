@@ -29,7 +29,7 @@ export interface CollectorStart {
   onStall: () => void;
 }
 
-/** Samples of this thread that take longer to resolve than half a millisecond are resolved in that many milliseconds of turns of the event loop, else in one go. */
+/** What a stop has left to resolve of this thread's is resolved in turns of the event loop for that long, and then in one go. */
 const LONGEST_RESOLVE_MS = 250;
 
 /** The one user of the native half's start, rotate and stop. Keeps nothing itself. */
@@ -69,18 +69,17 @@ export class Collector {
 
   /**
    * Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. In a child of a fork without handlers there
-   * is no pool, and this thread serializes. Null if takeFinished() has fetched it, or it is over otherwise.
+   * is no pool, and this thread serializes. Null if takeFinished() has fetched it.
    *
-   * @param making is told of all that before anything else can come in between: also in the call
-   * @param isOver whether somebody else has seen to it, or this is a child
+   * @param making is told before anything else can come in between: also in the call
    */
-  rotate(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
+  rotate(making: Unsettled): Promise<NativeProfile | null> {
     const native = this.#native;
     return this.#pooled(
       () => native.rotateSync(),
-      (whole) => (whole || native.hasAll() ? native.rotate(whole) : null),
+      () => native.rotate(),
       making,
-      isOver,
+      () => false,
     );
   }
 
@@ -89,7 +88,11 @@ export class Collector {
     return this.#afterRotation(() => this.#native.rotateSync());
   }
 
-  /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Otherwise as rotate(). */
+  /**
+   * Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Otherwise as rotate().
+   *
+   * @param isOver whether somebody else has seen to it, or this is a child
+   */
   stop(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
     workers.silence();
     const native = this.#native;
@@ -150,7 +153,7 @@ export class Collector {
     }
   }
 
-  /** @param begin null if this thread has to resolve samples first, for which it is given a turn of the event loop */
+  /** @param begin null if it has resolved a little of this thread's samples, and goes on in another turn of the event loop */
   async #pooled(
     here: () => NativeProfile,
     begin: (whole: boolean) => Promise<NativeProfile | null> | null,
@@ -176,7 +179,6 @@ export class Collector {
   }
 }
 
-/** Behind the event loop's poll, in front of which the native half resolves a little. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

@@ -325,19 +325,14 @@ export interface NativeApi {
   findLabelStore(storage: object, wanted: number): number;
   /** The number in force on this thread will be the store of `storage`, which is `wanted` now. Returns the place, or 0 if that cannot be. */
   trackLabelStore(storage: object, wanted: number): number;
-  /**
-   * Ends one period and begins the next. Serializes in the thread pool. The promise's null: takeFinished() has fetched the profile. Null instead of a promise:
-   * half a millisecond was not enough for this thread's samples, and nothing has begun; with `whole` it takes its time.
-   */
-  rotate(whole: boolean): Promise<NativeProfile | null> | null;
-  /** Whether nothing of this thread's samples waits for another turn of the event loop. */
-  hasAll(): boolean;
+  /** Ends one period and begins the next. Serializes in the thread pool. Null if takeFinished() has fetched the profile. */
+  rotate(): Promise<NativeProfile | null>;
   /** The same as rotate() on the calling thread, for what cannot wait. */
   rotateSync(): NativeProfile;
   /**
    * Switches the collector off at once, then serializes the last period in the thread pool. The promise's null: takeFinished() has fetched the profile. Null
-   * instead of a promise: the collector is off, and half a millisecond was not enough for this thread's samples; each further call goes on, and with `whole`
-   * takes its time.
+   * instead of a promise: the collector is off, and a first slice was not enough for this thread's samples; each further call is another one, and with
+   * `whole` it takes its time.
    */
   stop(whole: boolean): Promise<NativeProfile | null> | null;
   /** The same on the calling thread, for the process's `exit` event. */

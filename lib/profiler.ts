@@ -110,7 +110,7 @@ export class Profiler {
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
     const making = new Unsettled();
     this.#state.making = making;
-    const work = this.#collector.rotate(making, this.#isOver(making));
+    const work = this.#collector.rotate(making);
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
@@ -150,7 +150,6 @@ export class Profiler {
     try {
       const profile = making.take(
         () => this.#collector.takeFinished(),
-        () => this.#collector.rotateSync(),
         (native) => this.#rotated(native, hand, 0),
       );
       unpublished.push(() => publishRotate({ profile }));
@@ -270,8 +269,8 @@ export class Profiler {
     if (ended && making !== undefined) {
       return making.take(
         () => this.#collector.takeFinished(),
-        () => this.#collector.stopSync(),
         finish,
+        () => this.#collector.stopSync(),
       );
     }
     this.#beforeStop();
@@ -382,7 +381,7 @@ export class Profiler {
     return last;
   }
 
-  /** Whether what is in the making is not to be begun any more: somebody has taken it, or this is a child. */
+  /** Whether a stop is not to go on: somebody has taken its profile, or this is a child. */
   #isOver(making: Unsettled): () => boolean {
     const state = this.#state;
     return () => !inOwnProcess(this.#aware.chain) || this.#state !== state || making.isTaken;

@@ -23,7 +23,7 @@ export class Unsettled {
     this.#arrived = native;
   };
 
-  /** For the collector: what brings it is under way. Before that this thread still resolves what it has sampled. */
+  /** For the collector: what brings it is under way. A stop may have to resolve what this thread has sampled first. */
   readonly begun = (): void => {
     this.#hasBegun = true;
   };
@@ -44,10 +44,10 @@ export class Unsettled {
    * Whoever cannot wait for the promise.
    *
    * @param fetch asks the native half, which waits until there is something
-   * @param begin does instead what has not begun
+   * @param begin does instead what has not begun, where that can be
    * @throws PronghornError if there is none, and never will be: the promise rejects with the same
    */
-  take(fetch: () => NativeProfile | undefined, begin: () => NativeProfile, make: Make): Profile {
+  take(fetch: () => NativeProfile | undefined, make: Make, begin: () => NativeProfile | undefined = fetch): Profile {
     try {
       const native = this.#arrived ?? (this.#hasBegun ? fetch() : begin());
       if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'a period is lost: nobody has what was made of it');

@@ -40,9 +40,8 @@ export function fakeNative(beside = undefined) {
     calls,
     /** Promises that rotate() and stop() hand out wait for this, if it is set. */
     gate: undefined,
-    /** How many slices this thread needs before it has resolved all: a turn of the loop is one. */
+    /** How many slices a stop needs before this thread has resolved all. */
     unresolved: 0,
-    hasAll: () => fake.unresolved === 0,
     /** Thrown by the next serialization. */
     nextFailure: undefined,
     onFailure: undefined,
@@ -82,10 +81,9 @@ export function fakeNative(beside = undefined) {
       acknowledge();
       return fake.capabilities();
     },
-    rotate(whole) {
+    async rotate() {
       here();
-      if (fake.unresolved > 0 && !whole) return null;
-      calls.push(whole ? ['rotate', 'whole'] : ['rotate']);
+      calls.push(['rotate']);
       return fake.inPool();
     },
     takeFinished() {
@@ -106,6 +104,7 @@ export function fakeNative(beside = undefined) {
       here();
       if (!running && !ending) throw nativeError('ERR_PRONGHORN_NOT_STARTED');
       if (running) calls.push(['stop']);
+      if (whole) calls.push(['stop', 'whole']);
       running = false;
       ending = fake.unresolved > 0 && !whole;
       if (!ending) return fake.inPool();

@@ -13,7 +13,7 @@ use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, Unknown};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::clock::Reading;
-use pronghorn_sampler::settle::Extent;
+use pronghorn_sampler::settle::{Extent, FIRST_SLICE, SLICE};
 use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
@@ -200,36 +200,20 @@ pub fn start(
     .map_err(Into::into)
 }
 
-/// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
-/// thread pool. The promise's null: `takeFinished()` has fetched the profile.
-///
-/// Null instead of a promise: half a millisecond was not enough for this thread's samples, and nothing has begun. It goes on with them before its loop
-/// polls, and `hasAll()` says when it is done; with `whole` it takes its time.
-#[napi(ts_return_type = "Promise<NativeProfile | null> | null")]
-pub fn rotate(whole: bool) -> Result<Option<AsyncTask<InPool>>> {
+/// Ends one period and begins the next. This thread's samples are resolved before it returns, as far as a first slice allows; the rest happens in libuv's
+/// thread pool, and begins there with a wait for this thread's next slices. The promise's null: `takeFinished()` has fetched the profile.
+#[napi(ts_return_type = "Promise<NativeProfile | null>")]
+pub fn rotate() -> Result<AsyncTask<InPool>> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new(process)?;
-        if !settle::settle_own(extent(whole)) {
-            return Ok(None);
-        }
-        let waiting = settle::ask_others();
+        let waiting = settle::begin();
         process.check()?;
         let flush = Flush::rotation(claim, session, waiting, Patience::IN_POOL);
-        Ok(Some(AsyncTask::new(flush.in_pool())))
+        Ok(AsyncTask::new(flush.in_pool()))
     })
     .map_err(Into::into)
-}
-
-fn extent(whole: bool) -> Extent {
-    if whole { Extent::Whole } else { Extent::Slice }
-}
-
-/// Whether nothing of this thread's samples waits for another slice.
-#[napi]
-pub fn has_all() -> bool {
-    fork::forked() || settle::has_all()
 }
 
 /// The same on the calling thread, for what cannot wait. Waits for a rotation that is under way.
@@ -238,7 +222,7 @@ pub fn rotate_sync() -> Result<NativeProfile> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
-        let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
+        let claim = Claim::new_here_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
         Flush::rotation(claim, session, settle::settle(), Patience::ON_MAIN_THREAD)
             .run()
             .map(Flushed::into_profile)
@@ -248,15 +232,16 @@ pub fn rotate_sync() -> Result<NativeProfile> {
 
 /// Switches the sampler off, then ends the last period; serialized in libuv's thread pool. The promise's null: `takeFinished()` has fetched the profile.
 ///
-/// Null instead of a promise: sampling is off, and half a millisecond was not enough for this thread's samples. Each further call goes on for as
-/// long; with `whole` it takes its time.
+/// Null instead of a promise: sampling is off, and a first slice was not enough for this thread's samples. Each further call is another one; with
+/// `whole` it takes its time.
 #[napi(ts_return_type = "Promise<NativeProfile | null> | null")]
 pub fn stop(whole: bool) -> Result<Option<AsyncTask<InPool>>> {
     guarded(|| {
         let process = in_own_process()?;
         let (ending, has_all) = match take_ending() {
-            Some(ending) => (ending, settle::go_on(extent(whole))),
-            None => end_session(Claim::new(process)?, Extent::Kept)?,
+            Some(ending) if whole => (ending, settle::go_on(Extent::Whole)),
+            Some(ending) => (ending, settle::go_on(Extent::Slice(SLICE))),
+            None => end_session(Claim::new(process)?, Extent::Kept(FIRST_SLICE))?,
         };
         process.check()?;
         if !has_all {
@@ -286,7 +271,7 @@ pub fn stop_sync() -> Result<NativeProfile> {
             }
             None => {
                 let by = clock::monotonic_ns() + LONGEST_ROTATION_NS;
-                end_session(Claim::new_by(process, by)?, Extent::Whole)?.0
+                end_session(Claim::new_here_by(process, by)?, Extent::Whole)?.0
             }
         };
         ending
@@ -301,10 +286,14 @@ pub fn stop_sync() -> Result<NativeProfile> {
 fn end_session(claim: Claim, own: Extent) -> std::result::Result<(Ending, bool), Failure> {
     let process = claim.process;
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
-    let others = settle::settle_for_good(own);
+    let mut has_all = settle::settle_own(own);
+    let others = settle::end_others();
+    let is_over = others.is_over();
     others.finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
-    // Once more, for what was sampled while the others were waited for.
-    let has_all = settle::settle_own(own);
+    if !is_over {
+        // Once more, for what was sampled while the others were waited for.
+        has_all = settle::settle_own(own);
+    }
     process.check()?;
     collector::stop();
     process.check()?;

@@ -317,7 +317,7 @@ pub fn take_finished() -> crate::error::Result<Option<NativeProfile>> {
             return Ok(None);
         };
         // Held until it is given back at once: nothing is at work then.
-        drop(Claim::new_by(
+        drop(Claim::new_here_by(
             process,
             clock::monotonic_ns() + LONGEST_ROTATION_NS,
         )?);

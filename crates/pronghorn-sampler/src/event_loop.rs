@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
-use crate::thread::Extent;
+use crate::thread::{Extent, SLICE};
 use crate::uv_handle::{HandleKind, UvHandle};
 use crate::{clock, failure, session, stall, thread, ticker};
 use pronghorn_sync::fork;
@@ -232,7 +232,7 @@ fn safe_point(slot: &'static ThreadSlot) {
         || slot.account.idle_ns() > IDLE_FLUSH_NS;
     thread::with(slot, |thread| {
         if has_some {
-            thread.drain(Extent::Slice);
+            thread.drain(Extent::Slice(SLICE));
         }
         thread.keep_awake(has_some && slot.unfinished.load(Relaxed));
     });

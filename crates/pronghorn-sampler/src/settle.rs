@@ -12,7 +12,7 @@ use crate::session::{self, recorder};
 use crate::slot::{self, ThreadSlot};
 use crate::{clock, interrupt, thread};
 
-pub use crate::thread::Extent;
+pub use crate::thread::{Extent, FIRST_SLICE, SLICE};
 
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
@@ -20,14 +20,22 @@ pub fn settle() -> Waiting {
     ask_others()
 }
 
-/// Asks all threads but the calling one to resolve what they have.
-pub fn ask_others() -> Waiting {
+/// The same, as far as a first slice allows: the rest is waited for like that of the others.
+pub fn begin() -> Waiting {
+    let has_all = settle_own(Extent::Slice(FIRST_SLICE));
+    let own = thread::current().filter(|_| !has_all);
+    Waiting {
+        own: own.map(|(_, slot)| (slot, slot.drains.load(Acquire))),
+        ..ask_others()
+    }
+}
+
+fn ask_others() -> Waiting {
     ask(false)
 }
 
-/// At a session's end: the calling thread is brought up to date, and each other one takes a last sample and takes no part any more.
-pub fn settle_for_good(own: Extent) -> Waiting {
-    settle_own(own);
+/// At a session's end: each thread but the calling one takes a last sample and takes no part any more.
+pub fn end_others() -> Waiting {
     ask(true)
 }
 
@@ -46,7 +54,7 @@ fn ask(ending: bool) -> Waiting {
             (slot, drains, asked)
         })
         .collect();
-    Waiting { others }
+    Waiting { others, own: None }
 }
 
 /// Brings only the calling thread up to date, as far as `extent` says. False if something is left that there was no time for.
@@ -82,10 +90,21 @@ pub fn kept_by_main() -> u64 {
 /// Threads that were asked to resolve what they have.
 pub struct Waiting {
     others: Vec<(&'static ThreadSlot, u32, bool)>,
+    /// The asking thread itself, if it has something left.
+    own: Option<(&'static ThreadSlot, u32)>,
 }
 
+/// How long the rest of the asking thread is waited for. It comes to slices of it before each poll, or every 5 ms: more than ten are rare. What is left
+/// then belongs to the next period.
+const OWN_PATIENCE_NS: u64 = 250_000_000;
+
 impl Waiting {
-    /// Waits until every thread that was asked has resolved its samples, at most until `deadline` (monotonic). A thread that
+    /// Whether there is nobody to wait for.
+    pub fn is_over(&self) -> bool {
+        self.others.iter().all(|(_, _, asked)| !asked)
+    }
+
+    /// Waits until every thread that was asked has resolved its samples, at most until `deadline` (monotonic), and for the one that asks a little longer. A thread that
     /// sleeps in its loop's poll has nothing to resolve, or comes round by itself (`event_loop.rs`); its idle time is recorded from here.
     pub fn finish(self, deadline: u64) {
         let pause = std::time::Duration::from_micros(200);
@@ -98,10 +117,19 @@ impl Waiting {
                 std::thread::sleep(pause);
             }
         }
+        let until = deadline.max(clock::monotonic_ns() + OWN_PATIENCE_NS);
+        while let Some((slot, drains)) = self.own
+            && slot.drains.load(Acquire) == drains
+            && slot.unfinished.load(Relaxed)
+            && clock::monotonic_ns() < until
+        {
+            std::thread::sleep(pause);
+        }
         let Some(recorder) = recorder() else {
             return;
         };
-        for (slot, ..) in &self.others {
+        let own = self.own.iter().map(|(slot, _)| slot);
+        for slot in self.others.iter().map(|(slot, ..)| slot).chain(own) {
             thread::record_idle_of_poller(slot, &recorder);
         }
     }

@@ -35,7 +35,7 @@ use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
 
-pub use drain::Extent;
+pub use drain::{Extent, FIRST_SLICE, SLICE};
 
 /// See the module documentation.
 pub struct JsThread {
@@ -236,7 +236,7 @@ fn interrupted(slot: &'static ThreadSlot) {
         let extent = if slot.whole_asked.swap(false, Acquire) {
             Extent::Whole
         } else {
-            Extent::Slice
+            Extent::Slice(SLICE)
         };
         with(slot, |thread| thread.drain(extent));
     }

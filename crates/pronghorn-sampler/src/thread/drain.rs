@@ -23,7 +23,9 @@ use crate::{buffer, clock, labels, session, statistics};
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
 /// After this time a slice ends; what it does last may take a little longer.
-const SLICE: Duration = Duration::from_micros(500);
+pub const SLICE: Duration = Duration::from_micros(500);
+/// The same at the beginning of a rotation or a stop: more follows in the same turn of the event loop.
+pub const FIRST_SLICE: Duration = Duration::from_micros(200);
 /// How long a thread that ends waits for a free slot of the recorder. Another holds it for microseconds, unless the kernel takes the processor
 /// from it meanwhile.
 const HAND_OVER_NS: u64 = 50_000_000;
@@ -31,16 +33,16 @@ const HAND_OVER_NS: u64 = 50_000_000;
 /// How much of the buffer is to be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// As much as half a millisecond allows; the ticker asks again if something is left. All if the buffer is half full: what it has no
+    /// As much as this time allows; the ticker asks again if something is left. All if the buffer is half full: what it has no
     /// room for is lost.
-    Slice,
+    Slice(Duration),
     /// All, unless the recorder has no slot free.
     Whole,
     /// All: the isolate ends, so what cannot be recorded now waits resolved.
     Emptied,
-    /// As much as half a millisecond allows, and the buffer is empty all the same, since its pointers are about to die: the rest is kept
+    /// As much as this time allows, and the buffer is empty all the same, since its pointers are about to die: the rest is kept
     /// without its lines.
-    Kept,
+    Kept(Duration),
 }
 
 /// What comes next of what waits.
@@ -60,7 +62,7 @@ impl JsThread {
             Some((header, raw)) => self.builder.keep(raw, header.kind),
             None => KeptStack::default(),
         });
-        self.drain_untimed(Extent::Kept);
+        self.drain_untimed(Extent::Kept(SLICE));
         self.forget_pointers();
         note_time_since(began);
     }
@@ -68,7 +70,7 @@ impl JsThread {
     /// It is over. `sampled`: samples were taken meanwhile.
     pub fn after_full_collection(&mut self, sampled: bool) {
         if sampled {
-            self.drain(Extent::Kept);
+            self.drain(Extent::Kept(SLICE));
         }
         self.stacks.collection = None;
         self.let_go_if_complete();
@@ -90,15 +92,15 @@ impl JsThread {
             // Other threads leave it to the ticker: see `refresh_images`.
             session::refresh_images();
         }
-        let bounded = match extent {
-            Extent::Slice => self.slot.buffer.used() < buffer::CAPACITY / 2,
-            Extent::Kept => true,
-            Extent::Whole | Extent::Emptied => false,
+        let time = match extent {
+            Extent::Slice(time) => (self.slot.buffer.used() < buffer::CAPACITY / 2).then_some(time),
+            Extent::Kept(time) => Some(time),
+            Extent::Whole | Extent::Emptied => None,
         };
-        let deadline = bounded.then(|| Instant::now() + SLICE);
+        let deadline = time.map(|time| Instant::now() + time);
         let mut free = self.flush_backlog(&recorder);
         let mut unfinished = false;
-        while free || matches!(extent, Extent::Emptied | Extent::Kept) {
+        while free || matches!(extent, Extent::Emptied | Extent::Kept(_)) {
             let (header, set) = match self.next(deadline) {
                 Next::Sample(header, set) => (header, set),
                 Next::Unfinished => {
@@ -130,7 +132,7 @@ impl JsThread {
             self.stacks.last_labels.clone_from(&set);
             free = self.put(&recorder, free, values, stack, set);
         }
-        if extent == Extent::Kept {
+        if matches!(extent, Extent::Kept(_)) {
             self.keep_rest(&recorder);
         }
         unfinished |= !self.stacks.kept.is_empty();
