@@ -43,6 +43,18 @@ for (const major of majors) {
     assert.ok(child.child > 0 && last.parent > 0);
   });
 
+  it(`a rotation and a stop that still resolve samples reject in the child, and lose nothing in the parent (Node ${major})`, async () => {
+    const { report } = await runFork('api', 'slices', major);
+    for (const { unfinishedResolves, child, hot, lines } of report) {
+      assert.ok(unfinishedResolves > 0, 'there is something left at the fork');
+      assert.equal(child.parents, FORKED);
+      assert.ok(hot > 0);
+      assert.deepEqual(lines, ['130001:130001']);
+    }
+    const [{ child }] = report;
+    assert.ok(child.child > 0 && child.parent === 0, 'the child has its own samples only');
+  });
+
   it(`each call resets first and then works in the child (Node ${major})`, async () => {
     const { report } = await runFork('api', 'calls', major);
     assert.deepEqual(report, {

@@ -7,6 +7,7 @@ import { processLabels } from './process-labels.js';
 import type { Capabilities, ClockReading, NativeApi, NativeProfile, NativeStartOptions, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
 import { workers } from './threads.js';
+import type { Unsettled } from './unsettled.js';
 import { VERSION } from './version.js';
 
 /** What a start needs. */
@@ -27,6 +28,9 @@ export interface CollectorStart {
   /** Called when a stall is over. */
   onStall: () => void;
 }
+
+/** What a stop has left to resolve of this thread's is resolved in turns of the event loop for that long, and then in one go. */
+const LONGEST_RESOLVE_MS = 250;
 
 /** The one user of the native half's start, rotate and stop. Keeps nothing itself. */
 export class Collector {
@@ -67,10 +71,16 @@ export class Collector {
    * Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. In a child of a fork without handlers there
    * is no pool, and this thread serializes. Null if takeFinished() has fetched it.
    *
-   * @param arrived is told first, before anything else can come in between: also in the call
+   * @param making is told before anything else can come in between: also in the call
    */
-  rotate(arrived: (native: NativeProfile) => void): Promise<NativeProfile | null> {
-    return this.#async(async () => tell(this.#hasThreadPool() ? await this.#native.rotate() : this.#native.rotateSync(), arrived));
+  rotate(making: Unsettled): Promise<NativeProfile | null> {
+    const native = this.#native;
+    return this.#pooled(
+      () => native.rotateSync(),
+      () => native.rotate(),
+      making,
+      () => false,
+    );
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -78,10 +88,20 @@ export class Collector {
     return this.#afterRotation(() => this.#native.rotateSync());
   }
 
-  /** Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Null if takeFinished() has fetched it. */
-  stop(arrived: (native: NativeProfile) => void): Promise<NativeProfile | null> {
+  /**
+   * Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Otherwise as rotate().
+   *
+   * @param isOver whether somebody else has seen to it, or this is a child
+   */
+  stop(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
     workers.silence();
-    return this.#async(async () => tell(this.#hasThreadPool() ? await this.#native.stop() : this.#native.stopSync(), arrived));
+    const native = this.#native;
+    return this.#pooled(
+      () => native.stopSync(),
+      (whole) => native.stop(whole),
+      making,
+      isOver,
+    );
   }
 
   /** Switches sampling off and serializes on this thread. */
@@ -133,17 +153,40 @@ export class Collector {
     }
   }
 
-  async #async<T>(call: () => Promise<T>): Promise<T> {
+  /** @param begin null if it has resolved a little of this thread's samples, and goes on in another turn of the event loop */
+  async #pooled(
+    here: () => NativeProfile,
+    begin: (whole: boolean) => Promise<NativeProfile | null> | null,
+    making: Unsettled,
+    isOver: () => boolean,
+  ): Promise<NativeProfile | null> {
     try {
-      return await call();
+      if (!this.#hasThreadPool()) return tell(here(), making);
+      let begun = begin(false);
+      if (begun === null) {
+        const until = performance.now() + LONGEST_RESOLVE_MS;
+        do {
+          await nextTurn();
+          if (isOver()) return null;
+          begun = begin(performance.now() >= until);
+        } while (begun === null);
+      }
+      making.begun();
+      return tell(await begun, making);
     } catch (error) {
       throw fromNative(error);
     }
   }
 }
 
-function tell(native: NativeProfile | null, arrived: (native: NativeProfile) => void): NativeProfile | null {
-  if (native !== null) arrived(native);
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function tell(native: NativeProfile | null, making: Unsettled): NativeProfile | null {
+  if (native !== null) making.arrived(native);
   return native;
 }
 

@@ -329,8 +329,12 @@ export interface NativeApi {
   rotate(): Promise<NativeProfile | null>;
   /** The same as rotate() on the calling thread, for what cannot wait. */
   rotateSync(): NativeProfile;
-  /** Switches the collector off at once, then serializes the last period in the thread pool. Null if takeFinished() has fetched the profile. */
-  stop(): Promise<NativeProfile | null>;
+  /**
+   * Switches the collector off at once, then serializes the last period in the thread pool. The promise's null: takeFinished() has fetched the profile. Null
+   * instead of a promise: the collector is off, and a first slice was not enough for this thread's samples; each further call is another one, and with
+   * `whole` it takes its time.
+   */
+  stop(whole: boolean): Promise<NativeProfile | null> | null;
   /** The same on the calling thread, for the process's `exit` event. */
   stopSync(): NativeProfile;
   /** For the process's end: the profile of rotate() or stop() whose promise has not been settled, waited for up to a second. Null if there is none. */

@@ -110,7 +110,7 @@ export class Profiler {
     this.#state.periodBeganNanos = this.#setup.native.readClock().monotonicNanos;
     const making = new Unsettled();
     this.#state.making = making;
-    const work = this.#collector.rotate(making.arrived);
+    const work = this.#collector.rotate(making);
     const beginningMs = performance.now() - began;
     this.#state.rotation = this.#aware.promises.track(work, {
       deliver: (native) => {
@@ -266,7 +266,13 @@ export class Profiler {
       unpublished.push(() => publishStop({ profile }));
       return profile;
     };
-    if (ended && making !== undefined) return making.take(() => this.#collector.takeFinished(), finish);
+    if (ended && making !== undefined) {
+      return making.take(
+        () => this.#collector.takeFinished(),
+        finish,
+        () => this.#collector.stopSync(),
+      );
+    }
     this.#beforeStop();
     this.#takeRotation(hand, unpublished);
     return finish(this.#collector.stopSync());
@@ -368,11 +374,17 @@ export class Profiler {
     if (this.#state !== state) throw new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off before the profiler was stopped');
     this.#beforeStop();
     const making = new Unsettled();
-    const last = this.#collector.stop(making.arrived);
+    const last = this.#collector.stop(making, this.#isOver(making));
     Object.assign(state, { making, ended: true });
     // While uploads go on, no child may get at their sockets.
     if (this.#continuous !== undefined) this.#watchForks();
     return last;
+  }
+
+  /** Whether a stop is not to go on: somebody has taken its profile, or this is a child. */
+  #isOver(making: Unsettled): () => boolean {
+    const state = this.#state;
+    return () => !inOwnProcess(this.#aware.chain) || this.#state !== state || making.isTaken;
   }
 
   #watchForks(): void {

@@ -15,6 +15,7 @@ export function fakeNative(beside = undefined) {
   const shared = beside?.registry() ?? {};
   const calls = [];
   let running = false;
+  let ending = false;
   /** What the pool has made and nobody has fetched. */
   let finished;
   let clock = 1_700_000_000_000_000_000n;
@@ -39,6 +40,8 @@ export function fakeNative(beside = undefined) {
     calls,
     /** Promises that rotate() and stop() hand out wait for this, if it is set. */
     gate: undefined,
+    /** How many slices a stop needs before this thread has resolved all. */
+    unresolved: 0,
     /** Thrown by the next serialization. */
     nextFailure: undefined,
     onFailure: undefined,
@@ -57,6 +60,7 @@ export function fakeNative(beside = undefined) {
     fork(how = {}) {
       fork = { ...fork, forked: true, generation: fork.generation + 1, parentPid: fork.pid, pid: fork.pid + 1, forkedAtMonotonicNanos: 1_000n, ...how };
       running = false;
+      ending = false;
       calls.length = 0;
     },
     /** What the child's event loop does before it first polls. */
@@ -96,17 +100,22 @@ export function fakeNative(beside = undefined) {
       if (fake.nextFailure) throw fake.nextFailure;
       return fake.profile();
     },
-    async stop() {
+    stop(whole) {
       here();
-      calls.push(['stop']);
-      if (!running) throw nativeError('ERR_PRONGHORN_NOT_STARTED');
+      if (!running && !ending) throw nativeError('ERR_PRONGHORN_NOT_STARTED');
+      if (running) calls.push(['stop']);
+      if (whole) calls.push(['stop', 'whole']);
       running = false;
-      return fake.inPool();
+      ending = fake.unresolved > 0 && !whole;
+      if (!ending) return fake.inPool();
+      if (fake.unresolved !== Infinity) fake.unresolved -= 1;
+      return null;
     },
     stopSync() {
       here();
       calls.push(['stopSync']);
       running = false;
+      ending = false;
       if (fake.nextFailure) throw fake.nextFailure;
       return fake.profile();
     },

@@ -1,7 +1,10 @@
 // Programs that really fork, and what the package does in the child: which steps, in which order, what it publishes, what the API answers.
 import { subscribe } from 'node:diagnostics_channel';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { readProfile } from '../helpers/pprof.mjs';
 import { childOnly, digest, forker, forkNow, inChild, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
 
 const { start, stop, profile, resetAfterFork } = pronghorn;
@@ -62,6 +65,31 @@ await scenarios({
     });
     const last = await profiler.stop();
     return { before, child: child.value, last: { ...digest(last), origin: origin(last) }, pid: forker.getpid() };
+  },
+
+  /** A fork while a rotation, and then a stop, has samples of a script of 10 MB left to resolve. */
+  async slices() {
+    const path = join(settings.out, 'large.cjs');
+    const filler = Array.from({ length: 130_000 }, (_, index) => `function unused${index}() { return ${index}; } // → a character that takes two bytes, and a few more\n`);
+    writeFileSync(path, `${filler.join('')}module.exports = function hot(ms, sum = 0) { for (const end = Date.now() + ms; Date.now() < end; ) for (let n = 0; n < 1e5; n++) sum = (sum * 31 + n) | 0; return sum; };\n`);
+    const work = createRequire(import.meta.url)(path);
+    const profiler = start({ intervalMicros: 1_000 });
+    const seen = [];
+    for (const what of ['rotate', 'stop']) {
+      work(8);
+      const pending = profiler[what]();
+      const { unfinishedResolves } = native().stats();
+      const child = await inChild(async () => {
+        const parents = await codeOf(() => pending);
+        if (what === 'stop') return { parents };
+        sampled(profiler, childOnly);
+        return { parents, ...digest(await profiler.rotate()) };
+      });
+      const own = readProfile((await pending).data);
+      const hot = own.samples.flatMap(({ stack }) => stack).filter(({ name }) => name === 'hot');
+      seen.push({ unfinishedResolves, child: child.value, hot: hot.length, lines: [...new Set(hot.map(({ line, startLine }) => `${startLine}:${line}`))] });
+    }
+    return seen;
   },
 
   /** The first call into the API after the fork, without the loop having turned. */

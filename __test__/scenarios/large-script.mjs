@@ -1,7 +1,8 @@
-// Loads a script of 10 MB and computes in its last function. No collection runs before it is profiled: one would have all lines counted at once.
+// Loads a script of 10 MB and computes in its last function.
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import vm from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { start } from 'pronghorn';
 import { keep, report, rest, settings, startOptions } from '../helpers/scenario.mjs';
@@ -40,6 +41,47 @@ const kinds = {
     };
   },
 
+  // A rotation, the stop, or a full collection right behind the first samples.
+  async rotation() {
+    const work = createRequire(import.meta.url)(path);
+    return async (profiler) => {
+      work(8);
+      const first = await profiler.rotate();
+      work(8);
+      const second = await profiler.rotate();
+      return { rotated: [keep(first, 'first'), keep(second, 'second')] };
+    };
+  },
+
+  async stop() {
+    const work = createRequire(import.meta.url)(path);
+    return async () => void work(8);
+  },
+
+  async collection() {
+    const work = createRequire(import.meta.url)(path);
+    globalThis.gc();
+    return async () => {
+      work(8);
+      globalThis.gc();
+      work(8);
+      globalThis.gc();
+      await rest(200);
+    };
+  },
+
+  // The script has no other owner than the function that ran, and a collection comes before its lines are counted.
+  async gone() {
+    const text = `((module) => { ${filler.join('')}${hot} return module.exports; })({})`;
+    let work = vm.runInThisContext(text, { filename: path });
+    return async () => {
+      work(8);
+      work = undefined;
+      globalThis.gc();
+      await rest(200);
+    };
+  },
+
   // The same on a worker, which rests when the main thread stops the profiler.
   async worker() {
     const code = `const { parentPort } = require('node:worker_threads'); const work = require(${JSON.stringify(path)}); globalThis.gc();
@@ -60,7 +102,7 @@ const kinds = {
 
 const work = await kinds[settings.what]();
 const profiler = start(startOptions());
-const { end, ...seen } = (await work()) ?? {};
+const { end, ...seen } = (await work(profiler)) || {};
 const early = profiler.stats();
 const profile = await profiler.stop();
 await end?.();

@@ -11,6 +11,7 @@ use std::sync::atomic::{
 use std::time::Duration;
 
 use pronghorn_sampler::clock;
+use pronghorn_sampler::settle::{self, Extent};
 use pronghorn_sync::{Alone, Resettable};
 
 use crate::error::{Code, Failure};
@@ -34,6 +35,15 @@ impl Claim {
             ));
         }
         Ok(Self { process })
+    }
+
+    /// [`Claim::new_by`] on a JavaScript thread: what a rotation under way still waits for of its own is resolved first.
+    pub(crate) fn new_here_by(process: OwnProcess, deadline: u64) -> Result<Self, Failure> {
+        process.check()?;
+        if !settle::has_all() {
+            settle::go_on(Extent::Whole);
+        }
+        Self::new_by(process, deadline)
     }
 
     /// Waits for a rotation that is under way, which then waits for no source map, until `deadline` (monotonic).

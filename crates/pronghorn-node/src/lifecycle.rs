@@ -12,14 +12,17 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, Unknown};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
+use pronghorn_sampler::clock::Reading;
+use pronghorn_sampler::settle::{Extent, FIRST_SLICE, SLICE};
 use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::claim::{self, Claim};
 use crate::error::{Code, Failure, Result, guarded};
-use crate::fork::{OwnProcess, check_start, in_own_process, tell_of_fork};
+use crate::fork::{check_start, in_own_process, tell_of_fork};
 use crate::listener::{self, Listener};
 use crate::options::StartOptions;
+use crate::own_work::OwnWork;
 use crate::rotation::{Flush, Flushed, InPool, NativeProfile};
 use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
@@ -48,6 +51,22 @@ struct Sessions {
     current: Option<Arc<Session>>,
     /// The last session, for `stats()` after a stop.
     last: Option<Arc<Session>>,
+    /// A stop of which this thread still has samples to resolve.
+    ending: Option<Ending>,
+}
+
+/// Sampling is off and the session is over, but for the lines of samples that the calling thread keeps.
+struct Ending {
+    claim: Claim,
+    session: Arc<Session>,
+    /// When the last period ended.
+    end: Reading,
+}
+
+impl Ending {
+    fn flush(self, patience: Patience) -> OwnWork<Flush> {
+        Flush::last(self.claim, self.session, self.end, patience)
+    }
 }
 
 struct State {
@@ -60,6 +79,7 @@ impl State {
             sessions: Guarded::new(Sessions {
                 current: None,
                 last: None,
+                ending: None,
             }),
         }
     }
@@ -180,15 +200,15 @@ pub fn start(
     .map_err(Into::into)
 }
 
-/// Ends one period and begins the next. This thread's samples are resolved before it returns; the rest happens in libuv's
-/// thread pool. The promise's null: `takeFinished()` has fetched the profile.
+/// Ends one period and begins the next. This thread's samples are resolved before it returns, as far as a first slice allows; the rest happens in libuv's
+/// thread pool, and begins there with a wait for this thread's next slices. The promise's null: `takeFinished()` has fetched the profile.
 #[napi(ts_return_type = "Promise<NativeProfile | null>")]
 pub fn rotate() -> Result<AsyncTask<InPool>> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new(process)?;
-        let waiting = settle::settle();
+        let waiting = settle::begin();
         process.check()?;
         let flush = Flush::rotation(claim, session, waiting, Patience::IN_POOL);
         Ok(AsyncTask::new(flush.in_pool()))
@@ -202,7 +222,7 @@ pub fn rotate_sync() -> Result<NativeProfile> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
-        let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
+        let claim = Claim::new_here_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
         Flush::rotation(claim, session, settle::settle(), Patience::ON_MAIN_THREAD)
             .run()
             .map(Flushed::into_profile)
@@ -211,16 +231,32 @@ pub fn rotate_sync() -> Result<NativeProfile> {
 }
 
 /// Switches the sampler off, then ends the last period; serialized in libuv's thread pool. The promise's null: `takeFinished()` has fetched the profile.
-#[napi(ts_return_type = "Promise<NativeProfile | null>")]
-pub fn stop() -> Result<AsyncTask<InPool>> {
+///
+/// Null instead of a promise: sampling is off, and a first slice was not enough for this thread's samples. Each further call is another one; with
+/// `whole` it takes its time.
+#[napi(ts_return_type = "Promise<NativeProfile | null> | null")]
+pub fn stop(whole: bool) -> Result<Option<AsyncTask<InPool>>> {
     guarded(|| {
         let process = in_own_process()?;
-        let claim = Claim::new(process)?;
-        let session = end_session(process)?;
-        let flush = Flush::last(claim, session, Patience::IN_POOL);
-        Ok(AsyncTask::new(flush.in_pool()))
+        let (ending, has_all) = match take_ending() {
+            Some(ending) if whole => (ending, settle::go_on(Extent::Whole)),
+            Some(ending) => (ending, settle::go_on(Extent::Slice(SLICE))),
+            None => end_session(Claim::new(process)?, Extent::Kept(FIRST_SLICE))?,
+        };
+        process.check()?;
+        if !has_all {
+            with_sessions(|sessions| sessions.ending = Some(ending));
+            return Ok(None);
+        }
+        Ok(Some(AsyncTask::new(
+            ending.flush(Patience::IN_POOL).in_pool(),
+        )))
     })
     .map_err(Into::into)
+}
+
+fn take_ending() -> Option<Ending> {
+    with_sessions(|sessions| sessions.ending.take())
 }
 
 /// The same on the calling thread, for the process's end. Waits for a rotation that is under way.
@@ -228,28 +264,49 @@ pub fn stop() -> Result<AsyncTask<InPool>> {
 pub fn stop_sync() -> Result<NativeProfile> {
     guarded(|| {
         let process = in_own_process()?;
-        let claim = Claim::new_by(process, clock::monotonic_ns() + LONGEST_ROTATION_NS)?;
-        let session = end_session(process)?;
-        Flush::last(claim, session, Patience::ON_MAIN_THREAD)
+        let ending = match take_ending() {
+            Some(ending) => {
+                settle::go_on(Extent::Whole);
+                ending
+            }
+            None => {
+                let by = clock::monotonic_ns() + LONGEST_ROTATION_NS;
+                end_session(Claim::new_here_by(process, by)?, Extent::Whole)?.0
+            }
+        };
+        ending
+            .flush(Patience::ON_MAIN_THREAD)
             .run()
             .map(Flushed::into_profile)
     })
     .map_err(Into::into)
 }
 
-/// Settles, stops the sampler, and takes the session out. The caller has claimed the rotation.
-fn end_session(process: OwnProcess) -> std::result::Result<Arc<Session>, Failure> {
+/// Settles, the calling thread as far as `own` says, stops the sampler, and takes the session out. Says whether nothing of the calling thread's is left.
+fn end_session(claim: Claim, own: Extent) -> std::result::Result<(Ending, bool), Failure> {
+    let process = claim.process;
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
-    settle::settle_for_good().finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
-    // Once more, for what was sampled while the others were waited for.
-    settle::settle_own();
+    let mut has_all = settle::settle_own(own);
+    let others = settle::end_others();
+    let is_over = others.is_over();
+    others.finish(clock::monotonic_ns() + crate::rotation::PATIENCE_NS);
+    if !is_over {
+        // Once more, for what was sampled while the others were waited for.
+        has_all = settle::settle_own(own);
+    }
     process.check()?;
     collector::stop();
     process.check()?;
     session::release_recorder();
     listener::set(None);
     with_sessions(|sessions| sessions.last = Some(Arc::clone(&session)));
-    Ok(session)
+    let end = Reading::now();
+    let ending = Ending {
+        claim,
+        session,
+        end,
+    };
+    Ok((ending, has_all))
 }
 
 /// After a stop, for work of the application's side that a child must not go on with: forks are looked for before the event loop polls, as while the
@@ -292,7 +349,16 @@ pub fn end_watch() -> Result<()> {
 /// can give until `deadline` (both monotonic), and returns the last profile.
 pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
     let process = in_own_process()?;
-    let claim = Claim::new_by(process, by)?;
+    let claim = match (Claim::new_by(process, by), take_ending()) {
+        (Ok(claim), _) => claim,
+        (Err(failure), None) => return Err(failure),
+        (Err(_), Some(ending)) => {
+            // A stop whose thread does not come to resolve the rest, which is lost.
+            let lost = settle::kept_by_main();
+            ending.session.recorder.note_dropped(lost);
+            return ending.flush(Patience::OF_WATCHER).run_keeping_rotation();
+        }
+    };
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     let waiting = {
         let _section = fork::enter();
@@ -300,7 +366,8 @@ pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8
     };
     waiting.finish(deadline);
     session::disarm();
-    Flush::last(claim, session, Patience::OF_WATCHER).run_keeping_rotation()
+    let end = Reading::now();
+    Flush::last(claim, session, end, Patience::OF_WATCHER).run_keeping_rotation()
 }
 
 fn not_started() -> Failure {
@@ -348,16 +415,27 @@ mod tests {
         });
         state.sessions.lock().with(|sessions| {
             sessions.current = Some(Arc::clone(&session));
-            sessions.last = Some(session);
+            sessions.last = Some(Arc::clone(&session));
+            let claim = Claim::new(in_own_process().unwrap()).unwrap();
+            let end = Reading::now();
+            sessions.ending = Some(Ending {
+                claim,
+                session,
+                end,
+            });
         });
         // Held by a thread that is gone.
         std::mem::forget(state.sessions.lock());
 
         let State { sessions } = state.inherited();
         let all = |sessions: &mut Sessions| {
-            let Sessions { current, last } = sessions;
-            (current.is_none(), last.is_none())
+            let Sessions {
+                current,
+                last,
+                ending,
+            } = sessions;
+            (current.is_none(), last.is_none(), ending.is_none())
         };
-        assert_eq!(sessions.lock().with(all), (true, true));
+        assert_eq!(sessions.lock().with(all), (true, true, true));
     }
 }

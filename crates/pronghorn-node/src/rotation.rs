@@ -92,8 +92,8 @@ pub struct Flush {
     claim: Option<Claim>,
     session: Arc<Session>,
     waiting: Option<Waiting>,
-    /// Whether the session is over: nothing is recorded after this.
-    last: bool,
+    /// If the session is over, so that nothing is recorded after this: when.
+    end: Option<clock::Reading>,
     /// How long it waits for source maps.
     patience: Patience,
 }
@@ -112,18 +112,23 @@ impl Flush {
         waiting: Waiting,
         patience: Patience,
     ) -> OwnWork<Self> {
-        Self::begin(claim, session, Some(waiting), patience)
+        Self::begin(claim, session, Ok(waiting), patience)
     }
 
-    /// The flush after a stop: nothing is waited for any more.
-    pub(crate) fn last(claim: Claim, session: Arc<Session>, patience: Patience) -> OwnWork<Self> {
-        Self::begin(claim, session, None, patience)
+    /// The flush after a stop, which was at `end`: nothing is waited for any more.
+    pub(crate) fn last(
+        claim: Claim,
+        session: Arc<Session>,
+        end: clock::Reading,
+        patience: Patience,
+    ) -> OwnWork<Self> {
+        Self::begin(claim, session, Err(end), patience)
     }
 
     fn begin(
         claim: Claim,
         session: Arc<Session>,
-        waiting: Option<Waiting>,
+        waiting: Result<Waiting, clock::Reading>,
         patience: Patience,
     ) -> OwnWork<Self> {
         let patience = patience.or_less(session.source_map_patience_ns);
@@ -131,8 +136,8 @@ impl Flush {
         let flush = Self {
             claim: Some(claim),
             session,
-            last: waiting.is_none(),
-            waiting,
+            end: waiting.as_ref().err().copied(),
+            waiting: waiting.ok(),
             patience,
         };
         OwnWork::new(process, flush)
@@ -147,7 +152,7 @@ impl Flush {
         process.check()?;
         let fresh = recorder.prepare();
         let period = recorder
-            .flip(fresh, clock::Reading::now())
+            .flip(fresh, self.end.unwrap_or_else(clock::Reading::now))
             .map_err(|error| Failure::new(Code::RotationInProgress, error.to_string()))?;
         process.check()?;
         let profile = STATE.get().symbolizer.lock().with(|place| {
@@ -177,7 +182,7 @@ impl Work for Flush {
     fn run(&mut self, process: OwnProcess) -> Result<Flushed, Failure> {
         let result = guarded(|| self.flush(process));
         process.check()?;
-        if self.last {
+        if self.end.is_some() {
             // In a child of a fork it may be that the recorder is never dropped.
             self.session.recorder.give_back();
         }
@@ -312,7 +317,7 @@ pub fn take_finished() -> crate::error::Result<Option<NativeProfile>> {
             return Ok(None);
         };
         // Held until it is given back at once: nothing is at work then.
-        drop(Claim::new_by(
+        drop(Claim::new_here_by(
             process,
             clock::monotonic_ns() + LONGEST_ROTATION_NS,
         )?);

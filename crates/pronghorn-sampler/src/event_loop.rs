@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
-use crate::thread::Extent;
+use crate::thread::{Extent, SLICE};
 use crate::uv_handle::{HandleKind, UvHandle};
 use crate::{clock, failure, session, stall, thread, ticker};
 use pronghorn_sync::fork;
@@ -227,10 +227,12 @@ fn safe_point(slot: &'static ThreadSlot) {
     let now = clock::monotonic_ns();
     stall::end_turn(slot, now);
     slot.account.leave_poll(now);
-    let has_some = !slot.buffer.is_empty() || slot.account.idle_ns() > IDLE_FLUSH_NS;
+    let has_some = !slot.buffer.is_empty()
+        || slot.unfinished.load(Relaxed)
+        || slot.account.idle_ns() > IDLE_FLUSH_NS;
     thread::with(slot, |thread| {
         if has_some {
-            thread.drain(Extent::Slice);
+            thread.drain(Extent::Slice(SLICE));
         }
         thread.keep_awake(has_some && slot.unfinished.load(Relaxed));
     });

@@ -3,8 +3,8 @@
 //! V8 calls the hooks on the isolate's own thread, outside the part in which objects move. The prologue takes the stack,
 //! a walk of a few microseconds, at every collection, and the labels in force, which are found through objects that move.
 //! A sample during a collection of young objects gets a copy of that stack, to be resolved with the others.
-//! Before a full collection everything raw is resolved, that stack too, since the objects it names may move or die. A collection
-//! inside another is part of it: only the outermost prologue and epilogue do anything.
+//! Before a full collection nothing stays raw, that stack neither, since the objects it names may move or die: what half a millisecond does not
+//! allow to resolve is kept without lines (`thread/drain.rs`). A collection inside another is part of it: only the outermost prologue and epilogue do anything.
 //!
 //! Fork: hooks survive it. Until the reset has taken them off they record nothing and take no lock; the depth is reset with
 //! the slot, also if the fork happened inside a collection.
@@ -17,7 +17,6 @@ use crate::handler::{Start, capture, in_own_isolate};
 use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
-use crate::thread::Extent;
 use crate::walk::{Findings, Outcome};
 use crate::{breaker, failure, labels, registers, thread};
 use pronghorn_sync::{failpoint, fork};
@@ -77,12 +76,7 @@ pub unsafe extern "C" fn on_epilogue(
         };
         let sampled = slot.gc_samples.swap(0, Relaxed) > 0;
         if slot.gc_full.swap(false, Relaxed) {
-            thread::with(slot, |thread| {
-                if sampled {
-                    thread.drain(Extent::Emptied);
-                }
-                thread.forget_collection_stack();
-            });
+            thread::with(slot, |thread| thread.after_full_collection(sampled));
         }
         // Before `busy` ends: a sample taken from here on walks the stack itself.
         slot.gc_depth.store(0, Relaxed);
@@ -127,10 +121,6 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
         });
     }
     if full {
-        thread::with(slot, |thread| {
-            thread.resolve_collection_stack();
-            thread.drain(Extent::Emptied);
-            thread.forget_pointers();
-        });
+        thread::with(slot, thread::JsThread::before_full_collection);
     }
 }

@@ -51,8 +51,12 @@ pub struct Host {
     /// `v8::Object::InternalFieldCount`, and the field itself; for names of workers alone, so there need be none.
     pub internal_field_count: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
     pub internal_field: Option<unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void>,
-    /// `v8::api_internal::GlobalizeReference`: a handle that lasts; for labels alone, on V8 12 and later.
+    /// `v8::api_internal::GlobalizeReference`: a handle that lasts. On V8 12 and later of an object.
     pub globalize: Option<unsafe extern "C" fn(IsolatePtr, u64) -> *const u64>,
+    /// Before that of the place where the object's address is.
+    pub globalize_place: Option<unsafe extern "C" fn(IsolatePtr, *const u64) -> *const u64>,
+    /// `v8::api_internal::DisposeGlobal`: the end of such a handle.
+    pub dispose_global: Option<unsafe extern "C" fn(*const u64)>,
     /// Where the main thread's stack began, as glibc's loader remembers it.
     pub main_stack_end: Option<*const u64>,
 }
@@ -138,6 +142,11 @@ fn find() -> Result<Host, &'static str> {
                 c"_ZN2v812api_internal18GlobalizeReferenceEPNS_8internal7IsolateEm",
             )
             .ok(),
+            globalize_place: function(
+                c"_ZN2v812api_internal18GlobalizeReferenceEPNS_8internal7IsolateEPm",
+            )
+            .ok(),
+            dispose_global: function(c"_ZN2v812api_internal13DisposeGlobalEPm").ok(),
             main_stack_end: function(c"__libc_stack_end").ok(),
         })
     }

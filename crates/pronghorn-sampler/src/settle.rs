@@ -12,54 +12,99 @@ use crate::session::{self, recorder};
 use crate::slot::{self, ThreadSlot};
 use crate::{clock, interrupt, thread};
 
+pub use crate::thread::{Extent, FIRST_SLICE, SLICE};
+
 /// Brings the calling thread up to date and asks the others to do the same; returns what to wait for.
 pub fn settle() -> Waiting {
-    settle_all(false)
+    settle_own(Extent::Whole);
+    ask_others()
 }
 
-/// The same at a session's end: each thread takes a last sample and takes no part any more.
-pub fn settle_for_good() -> Waiting {
-    settle_all(true)
-}
-
-fn settle_all(ending: bool) -> Waiting {
-    if own_is_main() {
-        session::refresh_images();
+/// The same, as far as a first slice allows: the rest is waited for like that of the others.
+pub fn begin() -> Waiting {
+    let has_all = settle_own(Extent::Slice(FIRST_SLICE));
+    let own = thread::current().filter(|_| !has_all);
+    Waiting {
+        own: own.map(|(_, slot)| (slot, slot.drains.load(Acquire))),
+        ..ask_others()
     }
-    settle_own();
+}
+
+fn ask_others() -> Waiting {
+    ask(false)
+}
+
+/// At a session's end: each thread but the calling one takes a last sample and takes no part any more.
+pub fn end_others() -> Waiting {
+    ask(true)
+}
+
+fn ask(ending: bool) -> Waiting {
     let own = thread::current().map(|(_, slot)| std::ptr::from_ref(slot));
     let others = slot::all()
         .filter(|(_, slot)| slot.armed.load(Acquire) && Some(std::ptr::from_ref(*slot)) != own)
         .map(|(index, slot)| {
             let drains = slot.drains.load(Acquire);
             slot.ending.store(ending, Release);
-            slot.whole_asked.store(true, Release);
-            let has_some = ending || !slot.buffer.is_empty();
-            let asked = has_some && interrupt::request_drain(index, slot);
+            let waits = !slot.buffer.is_empty() || slot.unfinished.load(Relaxed);
+            let asked = (ending || waits) && {
+                slot.whole_asked.store(true, Release);
+                interrupt::request_drain(index, slot)
+            };
             (slot, drains, asked)
         })
         .collect();
-    Waiting { others }
+    Waiting { others, own: None }
 }
 
-fn own_is_main() -> bool {
-    thread::current().is_some_and(|(_, slot)| session::is_main(slot))
-}
-
-/// Brings only the calling thread up to date.
-pub fn settle_own() {
-    if let Some((_, slot)) = thread::current() {
-        thread::settle(slot);
+/// Brings only the calling thread up to date, as far as `extent` says. False if something is left that there was no time for.
+pub fn settle_own(extent: Extent) -> bool {
+    let Some((_, slot)) = thread::current() else {
+        return true;
+    };
+    if session::is_main(slot) {
+        // For the walk.
+        session::refresh_images();
     }
+    thread::settle(slot, extent)
+}
+
+/// After a stop: goes on with what the calling thread has kept. False if something is left that there was no time for.
+pub fn go_on(extent: Extent) -> bool {
+    thread::current().is_none_or(|(_, slot)| thread::go_on(slot, extent))
+}
+
+/// Whether nothing of the calling thread's waits for another slice.
+pub fn has_all() -> bool {
+    thread::current().is_none_or(|(_, slot)| !slot.unfinished.load(Relaxed))
+}
+
+/// After a stop: how many samples the thread that stopped still keeps. From any thread: a snapshot.
+pub fn kept_by_main() -> u64 {
+    slot::all()
+        .filter(|(_, slot)| session::is_main(slot))
+        .map(|(_, slot)| u64::from(slot.kept.load(Relaxed)))
+        .sum()
 }
 
 /// Threads that were asked to resolve what they have.
 pub struct Waiting {
     others: Vec<(&'static ThreadSlot, u32, bool)>,
+    /// The asking thread itself, if it has something left.
+    own: Option<(&'static ThreadSlot, u32)>,
 }
 
+/// How long the rest of the asking thread is waited for. It comes to slices of it before each poll, or every 5 ms: more than ten are rare. What is left
+/// then belongs to the next period.
+const OWN_PATIENCE_NS: u64 = 250_000_000;
+
 impl Waiting {
-    /// Waits until every thread that was asked has resolved its samples, at most until `deadline` (monotonic). A thread that
+    /// Whether there is nobody to wait for.
+    pub fn is_over(&self) -> bool {
+        self.others.iter().all(|(_, _, asked)| !asked)
+    }
+
+    /// Waits until every thread that was asked has resolved its samples, at most until `deadline` (monotonic), and for the one that asks a little longer. A thread that
     /// sleeps in its loop's poll has nothing to resolve, or comes round by itself (`event_loop.rs`); its idle time is recorded from here.
     pub fn finish(self, deadline: u64) {
         let pause = std::time::Duration::from_micros(200);
@@ -72,10 +117,19 @@ impl Waiting {
                 std::thread::sleep(pause);
             }
         }
+        let until = deadline.max(clock::monotonic_ns() + OWN_PATIENCE_NS);
+        while let Some((slot, drains)) = self.own
+            && slot.drains.load(Acquire) == drains
+            && slot.unfinished.load(Relaxed)
+            && clock::monotonic_ns() < until
+        {
+            std::thread::sleep(pause);
+        }
         let Some(recorder) = recorder() else {
             return;
         };
-        for (slot, ..) in &self.others {
+        let own = self.own.iter().map(|(slot, _)| slot);
+        for slot in self.others.iter().map(|(slot, ..)| slot).chain(own) {
             thread::record_idle_of_poller(slot, &recorder);
         }
     }

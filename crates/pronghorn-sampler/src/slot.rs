@@ -337,6 +337,7 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.label_word.store(std::ptr::null_mut(), Relaxed);
     slot.session.store(0, Relaxed);
     slot.backlog.store(0, Relaxed);
+    slot.kept.store(0, Relaxed);
     slot.buffer.clear();
     slot.gc_stack.clear();
     slot.tid.store(tid, Release);

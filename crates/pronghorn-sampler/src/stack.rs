@@ -2,7 +2,9 @@
 //! and what stands in for what is missing.
 
 use pronghorn_recorder::{Frame, Function, Generated, Marker, Position};
-use pronghorn_v8::{Kind, MapReference, Place, Progress, RawFrame, Resolved, Resolver};
+use pronghorn_v8::{
+    FunctionInfo, Kept, Kind, MapReference, Place, Progress, RawFrame, Resolved, Resolver,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +27,19 @@ pub struct StackBuilder {
     /// Reads V8's heap.
     pub resolver: Resolver<Arc<Function>>,
     resolved: Vec<Resolved<Arc<Function>>>,
+}
+
+/// A stack that names nothing in V8's heap by its address: it outlives collections, and its lines may not be counted yet.
+#[derive(Clone, Default)]
+pub struct KeptStack {
+    frames: Vec<KeptFrame>,
+    kind: RecordKind,
+}
+
+#[derive(Clone)]
+enum KeptFrame {
+    Native { address: u64 },
+    Script(Kept<Arc<Function>>),
 }
 
 impl StackBuilder {
@@ -54,25 +69,14 @@ impl StackBuilder {
         let mut innermost = None;
         for frame in raw {
             if frame.kind() == Kind::Native {
-                // The address to name is within the call, not behind it.
-                let address = frame.pc() - u64::from(!frame.is_exact());
+                let address = native_address(frame);
                 out.push(Frame::Native { address });
                 continue;
             }
             self.resolved.clear();
-            let progress = self.resolver.resolve(
-                frame,
-                deadline,
-                &mut |function| {
-                    Arc::new(Function {
-                        name: function.name.to_owned(),
-                        file: function.file.to_owned(),
-                        start_line: function.start_line,
-                        generated: function.map.as_ref().map(generated),
-                    })
-                },
-                &mut self.resolved,
-            );
+            let progress = self
+                .resolver
+                .resolve(frame, deadline, &mut made, &mut self.resolved);
             if progress == Progress::Unfinished {
                 return false;
             }
@@ -91,6 +95,68 @@ impl StackBuilder {
         finish(out, innermost, outermost, kind, native, max_depth);
         true
     }
+
+    /// Reads `raw` (leaf first) without counting lines, for [`StackBuilder::complete`]. At a safe point of the isolate's own thread.
+    pub fn keep(&mut self, raw: &[RawFrame], kind: RecordKind) -> KeptStack {
+        let mut frames = Vec::with_capacity(raw.len());
+        let mut kept = Vec::new();
+        for frame in raw {
+            if frame.kind() == Kind::Native {
+                let address = native_address(frame);
+                frames.push(KeptFrame::Native { address });
+            } else {
+                self.resolver.keep(frame, &mut made, &mut kept);
+                frames.extend(kept.drain(..).map(KeptFrame::Script));
+            }
+        }
+        KeptStack { frames, kind }
+    }
+
+    /// As [`StackBuilder::build`], of what was kept.
+    pub fn complete(
+        &mut self,
+        stack: &KeptStack,
+        native: NativeFrames,
+        max_depth: usize,
+        deadline: Option<Instant>,
+        out: &mut Vec<Frame>,
+    ) -> bool {
+        out.clear();
+        let mut outermost = None;
+        let mut innermost = None;
+        for frame in &stack.frames {
+            match frame {
+                KeptFrame::Native { address } => out.push(Frame::Native { address: *address }),
+                KeptFrame::Script(kept) => {
+                    let Some(resolved) = self.resolver.complete(kept, deadline, &mut made) else {
+                        return false;
+                    };
+                    innermost.get_or_insert(out.len());
+                    outermost = Some(out.len());
+                    out.push(Frame::Script {
+                        function: resolved.function,
+                        position: position(resolved.place),
+                    });
+                }
+            }
+        }
+        finish(out, innermost, outermost, stack.kind, native, max_depth);
+        true
+    }
+}
+
+/// The address to name is within the call, not behind it.
+fn native_address(frame: &RawFrame) -> u64 {
+    frame.pc() - u64::from(!frame.is_exact())
+}
+
+fn made(function: &FunctionInfo<'_>) -> Arc<Function> {
+    Arc::new(Function {
+        name: function.name.to_owned(),
+        file: function.file.to_owned(),
+        start_line: function.start_line,
+        generated: function.map.as_ref().map(generated),
+    })
 }
 
 fn position(place: Place) -> Position {

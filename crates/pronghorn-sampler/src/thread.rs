@@ -13,6 +13,7 @@
 //! knows of V8's heap are the same. What it holds of samples is not. The records of other threads are abandoned.
 
 mod drain;
+mod handles;
 mod stacks;
 
 use std::ffi::c_void;
@@ -34,7 +35,7 @@ use pronghorn_sync::fork;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
 
-pub use drain::Extent;
+pub use drain::{Extent, FIRST_SLICE, SLICE};
 
 /// See the module documentation.
 pub struct JsThread {
@@ -226,7 +227,7 @@ fn interrupted(slot: &'static ThreadSlot) {
             ticker::wake();
         }
     } else if slot.ending.load(Acquire) {
-        settle(slot);
+        settle(slot, Extent::Whole);
         let has_all = slot.buffer.is_empty() && slot.backlog.load(Relaxed) == 0;
         if has_all {
             slot.armed.store(false, Release);
@@ -235,22 +236,30 @@ fn interrupted(slot: &'static ThreadSlot) {
         let extent = if slot.whole_asked.swap(false, Acquire) {
             Extent::Whole
         } else {
-            Extent::Slice
+            Extent::Slice(SLICE)
         };
         with(slot, |thread| thread.drain(extent));
     }
 }
 
-/// Brings the calling thread's account up to now: a last sample of where it stands, and everything resolved.
-pub fn settle(slot: &ThreadSlot) {
+/// Brings the calling thread's account up to now: a last sample of where it stands, and resolves as much as `extent` says. False if something is
+/// left that this had no time for.
+pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
     let Some(_busy) = slot.work_in_session() else {
-        return;
+        return true;
     };
     let Some(context) = slot.context() else {
-        return;
+        return true;
     };
     take_here(slot, context);
-    with(slot, |thread| thread.drain(Extent::Whole));
+    with(slot, |thread| thread.drain(extent)).unwrap_or(true)
+}
+
+/// After a stop: goes on with what the calling thread has kept. False if something is left that this had no time for.
+pub fn go_on(slot: &ThreadSlot, extent: Extent) -> bool {
+    slot.work()
+        .and_then(|_busy| with(slot, |thread| thread.drain(extent)))
+        .unwrap_or(true)
 }
 
 /// A sample of where the calling thread stands. The caller holds the slot's `busy`.
@@ -303,12 +312,15 @@ impl JsThread {
         } = self;
         label.id = tid as u32;
         stacks.reset_after_fork();
+        self.let_go_of_scripts();
     }
 
     /// Forgets the last session's stacks, for a start.
     pub fn begin_session(&mut self) {
         self.stacks.begin_session();
+        self.let_go_of_scripts();
         self.slot.backlog.store(0, Relaxed);
+        self.slot.kept.store(0, Relaxed);
     }
 
     /// Switches the hooks on: garbage collections and the event loop.
@@ -346,14 +358,18 @@ impl JsThread {
         self.hook.stop();
     }
 
-    /// Pointers into V8's heap are no longer good: a major collection comes.
-    pub fn forget_pointers(&mut self) {
-        self.builder.resolver.forget_pointers();
+    /// Pointers into V8's heap are no longer good: a full collection comes. Scripts whose lines kept stacks need are held.
+    fn forget_pointers(&mut self) {
+        let (host, isolate) = (self.host, self.isolate);
+        let mut hold = |tagged| handles::hold(host, isolate, tagged);
+        self.builder.resolver.forget_pointers(&mut hold);
     }
 
-    /// The collection is over.
-    pub fn forget_collection_stack(&mut self) {
-        self.stacks.collection = None;
+    /// No kept stack needs a script.
+    fn let_go_of_scripts(&mut self) {
+        let host = self.host;
+        let mut dispose = |handle| handles::dispose(host, handle);
+        self.builder.resolver.let_go(&mut dispose);
     }
 }
 
@@ -465,7 +481,7 @@ pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
     }
 }
 
-/// What a stopped thread has not handed over. From any thread: a snapshot.
+/// What a stopped thread has not handed over, and will not. From any thread: a snapshot.
 pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
     let _guard = slot::registration();
     let thread = slot.thread.load(Acquire);
@@ -475,9 +491,14 @@ pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
         // SAFETY: as in `record_idle_of_poller`.
         unsafe { (*thread).label.name.to_string() }
     };
+    let mut samples = u64::from(slot.buffer.records()) + u64::from(slot.backlog.load(Relaxed));
+    if !current().is_some_and(|(_, own)| std::ptr::eq(own, slot)) {
+        // The calling thread goes on with what it keeps ([`go_on`]).
+        samples += u64::from(slot.kept.load(Relaxed));
+    }
     crate::statistics::LeftBehind {
         thread_id: slot.tid.load(Relaxed) as u32,
         thread_name: name,
-        samples: u64::from(slot.buffer.records()) + u64::from(slot.backlog.load(Relaxed)),
+        samples,
     }
 }

@@ -356,7 +356,7 @@ unsafe extern "C" fn gc_begin(_: Isolate, _: c_int, _: c_int, _: *mut c_void) {
     if !state.is_null() {
         let state = unsafe { &mut *state };
         drain(state);
-        state.resolver.forget_pointers();
+        state.resolver.forget_pointers(&mut |_| None);
     }
 }
 

@@ -4,11 +4,13 @@
 //! name) for ever. Every map is bounded; one that is full is emptied, which costs time and may make a function twice.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::function::{self, Function};
 use crate::function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place as ScriptPlace,
 };
+use crate::kept::{At, Named, Unlined};
 use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::field;
@@ -18,15 +20,26 @@ use crate::text;
 /// A function that is known already.
 #[derive(Clone, Debug)]
 pub(crate) struct Known<F> {
-    pub(crate) function: F,
+    /// Made, but while frames are only kept ([`Scripts::keep`]).
+    pub(crate) function: Named<F>,
     pub(crate) script: i32,
     start: u32,
     end: u32,
-    /// Of its first token.
-    pub(crate) start_place: ScriptPlace,
+    /// Its first token.
+    pub(crate) start_at: At,
 }
 
 impl<F> Known<F> {
+    fn unlined(unlined: Unlined) -> Self {
+        Self {
+            script: unlined.script,
+            start: unlined.token.min(unlined.start),
+            end: unlined.end,
+            start_at: At::Start,
+            function: Named::Unlined(Arc::new(unlined)),
+        }
+    }
+
     /// True for a script offset inside the function, its token included.
     pub(crate) fn holds(&self, offset: u32) -> bool {
         self.script >= 0 && offset >= self.start && offset <= self.end
@@ -61,11 +74,10 @@ impl<F: Clone> Functions<F> {
     /// Drops what is known by address.
     pub(crate) fn forget_pointers(&mut self) {
         self.by_shared.clear();
-        self.scripts.forget_pointers();
     }
 
     /// The function at `shared`, made once per identity. Nothing if it cannot be told, or if its lines are not counted yet
-    /// ([`Scripts::is_unfinished`]).
+    /// ([`Scripts::is_unfinished`]); while frames are only kept it is not made then.
     pub(crate) fn get<M: Memory>(
         &mut self,
         memory: &M,
@@ -90,90 +102,145 @@ impl<F: Clone> Functions<F> {
             .script
             .and_then(|script| self.scripts.get(memory, layout, script));
         let known = match script {
-            None => match self.builtins.get(name) {
+            None => self.builtin(name, make),
+            Some(script) => match self.same((script, found.start, found.end), name) {
                 Some(known) => known.clone(),
                 None => {
-                    let info = FunctionInfo {
-                        name,
-                        file: BUILTIN_FILE,
-                        start_line: 0,
-                        origin: Origin::Builtin,
-                        map: None,
-                    };
-                    let known = Known {
-                        function: make(&info),
-                        script: -1,
-                        start: 0,
-                        end: 0,
-                        start_place: ScriptPlace::default(),
-                    };
-                    if self.builtins.len() >= MOST_FUNCTIONS {
-                        self.builtins.clear();
+                    let unlined = self.unlined(memory, layout, script, name, &found);
+                    match self.lined(memory, layout, &unlined, make) {
+                        Some(known) => known,
+                        None if self.scripts.keeps() => return Some(Known::unlined(unlined)),
+                        None => return None,
                     }
-                    self.builtins.insert(name.to_owned(), known.clone());
-                    known
                 }
             },
-            Some(script) => {
-                let place = (script, found.start, found.end);
-                let same = self
-                    .by_place
-                    .get(&place)
-                    .and_then(|all| all.iter().find(|(own, _)| own == name));
-                match same {
-                    Some((_, known)) => known.clone(),
-                    None => {
-                        let start_place = if found.placed {
-                            self.scripts
-                                .place(memory, layout, script, found.token)
-                                .unwrap_or_default()
-                        } else {
-                            ScriptPlace::default()
-                        };
-                        if self.scripts.is_unfinished() {
-                            return None;
-                        }
-                        let file = self.scripts.file(script).cloned();
-                        let map = self.scripts.map(script).cloned();
-                        let map = map.as_ref().map(|(url, url_length)| MapReference {
-                            url,
-                            url_length: *url_length,
-                            start: start_place,
-                            name: name_offset(memory, layout, &found).and_then(|offset| {
-                                // In front of the function, and so counted by now.
-                                self.scripts.place(memory, layout, script, offset)
-                            }),
-                        });
-                        let info = FunctionInfo {
-                            name,
-                            file: file.as_deref().unwrap_or(BUILTIN_FILE),
-                            start_line: start_place.line,
-                            origin: Origin::Script,
-                            map,
-                        };
-                        let known = Known {
-                            function: make(&info),
-                            script,
-                            start: found.token.min(found.start),
-                            end: found.end,
-                            start_place,
-                        };
-                        if self.by_place.len() >= MOST_FUNCTIONS {
-                            self.by_place.clear();
-                        }
-                        self.by_place
-                            .entry(place)
-                            .or_default()
-                            .push((name.to_owned(), known.clone()));
-                        known
-                    }
-                }
-            }
         };
         if self.by_shared.len() >= MOST_FUNCTIONS {
             self.by_shared.clear();
         }
         self.by_shared.insert(shared, known.clone());
+        Some(known)
+    }
+
+    fn builtin(&mut self, name: &str, make: &mut dyn FnMut(&FunctionInfo<'_>) -> F) -> Known<F> {
+        if let Some(known) = self.builtins.get(name) {
+            return known.clone();
+        }
+        let info = FunctionInfo {
+            name,
+            file: BUILTIN_FILE,
+            start_line: 0,
+            origin: Origin::Builtin,
+            map: None,
+        };
+        let known = Known {
+            function: Named::Made(make(&info)),
+            script: -1,
+            start: 0,
+            end: 0,
+            start_at: At::Place(ScriptPlace::default()),
+        };
+        if self.builtins.len() >= MOST_FUNCTIONS {
+            self.builtins.clear();
+        }
+        self.builtins.insert(name.to_owned(), known.clone());
+        known
+    }
+
+    /// The one with this identity, if it is made.
+    fn same(&self, place: Place, name: &str) -> Option<&Known<F>> {
+        let all = self.by_place.get(&place)?;
+        all.iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, known)| known)
+    }
+
+    /// All of a function of `script` but its lines.
+    fn unlined<M: Memory>(
+        &self,
+        memory: &M,
+        layout: &Layout,
+        script: i32,
+        name: &str,
+        found: &Function,
+    ) -> Unlined {
+        let map = self.scripts.map(script).cloned();
+        let name_at = map.as_ref().and(name_offset(memory, layout, found));
+        Unlined {
+            name: name.to_owned(),
+            script,
+            file: self.scripts.file(script).cloned(),
+            map,
+            start: found.start,
+            end: found.end,
+            token: found.token,
+            placed: found.placed,
+            name_at,
+        }
+    }
+
+    /// The function with its lines, made once. Nothing if they are not counted yet. If they can never be, since the script is gone, it has
+    /// none, and is made for this once.
+    pub(crate) fn lined<M: Memory>(
+        &mut self,
+        memory: &M,
+        layout: &Layout,
+        unlined: &Unlined,
+        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
+    ) -> Option<Known<F>> {
+        let Unlined {
+            name,
+            script,
+            file,
+            map,
+            start,
+            end,
+            token,
+            placed,
+            name_at,
+        } = unlined;
+        let place = (*script, *start, *end);
+        if let Some(known) = self.same(place, name) {
+            return Some(known.clone());
+        }
+        let start_place = if *placed {
+            self.scripts.place(memory, layout, *script, *token)
+        } else {
+            None
+        };
+        if self.scripts.is_unfinished() {
+            return None;
+        }
+        let lasts = start_place.is_some() || !placed || self.scripts.is_at_hand(*script);
+        let start_place = start_place.unwrap_or_default();
+        let map = map.as_ref().map(|(url, url_length)| MapReference {
+            url,
+            url_length: *url_length,
+            start: start_place,
+            // In front of the function, and so counted by now.
+            name: name_at.and_then(|offset| self.scripts.place(memory, layout, *script, offset)),
+        });
+        let info = FunctionInfo {
+            name,
+            file: file.as_deref().unwrap_or(BUILTIN_FILE),
+            start_line: start_place.line,
+            origin: Origin::Script,
+            map,
+        };
+        let known = Known {
+            function: Named::Made(make(&info)),
+            script: *script,
+            start: (*token).min(*start),
+            end: *end,
+            start_at: At::Place(start_place),
+        };
+        if lasts {
+            if self.by_place.len() >= MOST_FUNCTIONS {
+                self.by_place.clear();
+            }
+            let all = self.by_place.entry(place).or_default();
+            all.push((name.clone(), known.clone()));
+        }
         Some(known)
     }
 }
@@ -241,7 +308,7 @@ mod tests {
                 .map(|map| (map.url.to_string(), map.start, map.name));
             seen.push((info.start_line, map));
         });
-        (seen, known.unwrap().start_place)
+        (seen, known.unwrap().start_at.start())
     }
 
     #[test]

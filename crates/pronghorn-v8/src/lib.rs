@@ -21,6 +21,7 @@ mod functions;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::unwrap_used, reason = "it is for tests")]
 pub mod fuzz;
+mod kept;
 mod layout;
 mod lazy_exit;
 mod line_search;
@@ -54,6 +55,7 @@ pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, class
 pub use function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place, Resolved,
 };
+pub use kept::Kept;
 pub use layout::{Frames, Layout, Unsupported};
 pub use line_search::Mark;
 pub use memory::{Live, Memory};

@@ -17,6 +17,7 @@ use crate::code::{self, Code};
 use crate::function;
 use crate::function_info::{FunctionInfo, Origin, Place as ScriptPlace, Resolved};
 use crate::functions::Functions;
+use crate::kept::{At, Kept, Named};
 use crate::layout::{Frames, Layout};
 use crate::memory::{Live, Memory};
 use crate::object::{bytes_of, field, has_type};
@@ -52,6 +53,8 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     proofs: Proofs,
     // Keyed by addresses: until the next major collection.
     frames: HashMap<RawFrame, Vec<Resolved<F>>>,
+    /// Those that were only kept.
+    kept: HashMap<RawFrame, Vec<Kept<F>>>,
     codes: HashMap<u64, Option<Code>>,
     by_bytecode: HashMap<u64, u64>,
     sites: HashMap<u64, Option<Arc<CallSites>>>,
@@ -61,6 +64,8 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     /// The map of SharedFunctionInfos, once one was seen.
     shared_map: Option<u64>,
     markers: [Option<F>; 2],
+    /// Reused for what one frame comes to.
+    found: Vec<Kept<F>>,
     // Reused for tables.
     table: Vec<u8>,
     bytecodes: Vec<u8>,
@@ -85,6 +90,8 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             sizes,
             proofs: Proofs::default(),
             frames: HashMap::new(),
+            kept: HashMap::new(),
+            found: Vec::new(),
             codes: HashMap::new(),
             by_bytecode: HashMap::new(),
             sites: HashMap::new(),
@@ -113,6 +120,91 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             return Progress::Known;
         }
         self.functions.scripts.until(deadline);
+        let mut found = core::mem::take(&mut self.found);
+        let progress = self.read(raw, make, &mut found);
+        let begin = out.len();
+        out.extend(found.drain(..).filter_map(|kept| kept.resolved()));
+        self.found = found;
+        if progress == Progress::New {
+            if self.frames.len() >= MOST_STACKED {
+                self.frames.clear();
+            }
+            let added = out.get(begin..).unwrap_or_default();
+            self.frames.insert(*raw, added.to_vec());
+        }
+        progress
+    }
+
+    /// As [`Resolver::resolve`], without counting lines: appends what outlives V8's pointers, for [`Resolver::complete`].
+    pub fn keep(
+        &mut self,
+        raw: &RawFrame,
+        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
+        out: &mut Vec<Kept<F>>,
+    ) {
+        if let Some(known) = self.frames.get(raw) {
+            return out.extend(known.iter().map(Kept::from));
+        }
+        if let Some(known) = self.kept.get(raw) {
+            return out.extend_from_slice(known);
+        }
+        let begin = out.len();
+        self.functions.scripts.keep(true);
+        let progress = self.read(raw, make, out);
+        self.functions.scripts.keep(false);
+        if progress == Progress::New && self.kept.len() < MOST_STACKED {
+            let added = out.get(begin..).unwrap_or_default();
+            self.kept.insert(*raw, added.to_vec());
+        }
+    }
+
+    /// What was kept, with its lines; nothing if they were not counted by `deadline`. They are missing if the script is gone.
+    ///
+    /// Call it on the isolate's own thread, not during a collection.
+    pub fn complete(
+        &mut self,
+        kept: &Kept<F>,
+        deadline: Option<Instant>,
+        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
+    ) -> Option<Resolved<F>> {
+        self.functions.scripts.until(deadline);
+        let (function, start) = match &kept.function {
+            Named::Made(function) => (function.clone(), None),
+            Named::Unlined(unlined) => {
+                let functions = &mut self.functions;
+                let known = functions.lined(&self.memory, &self.layout, unlined, make)?;
+                match known.function {
+                    Named::Made(function) => (function, Some(known.start_at.start())),
+                    Named::Unlined(_) => return None,
+                }
+            }
+        };
+        let place = match kept.at {
+            At::Place(place) => place,
+            At::Start => start.unwrap_or_default(),
+            At::Offset {
+                script,
+                offset,
+                start: known,
+            } => {
+                let scripts = &mut self.functions.scripts;
+                let place = scripts.place(&self.memory, &self.layout, script, offset);
+                if scripts.is_unfinished() {
+                    return None;
+                }
+                place.or(start).unwrap_or(known)
+            }
+        };
+        Some(Resolved { function, place })
+    }
+
+    /// Appends what one frame comes to; nothing if it is unfinished.
+    fn read(
+        &mut self,
+        raw: &RawFrame,
+        make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
+        out: &mut Vec<Kept<F>>,
+    ) -> Progress {
         if self.shared_map.is_none() && raw.shared() != 0 {
             self.shared_map = self.memory.u64(raw.shared() - 1);
         }
@@ -133,25 +225,31 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             out.truncate(begin);
             return Progress::Unfinished;
         }
-        let Some(added) = out.get(begin..).filter(|added| !added.is_empty()) else {
+        if out.len() == begin {
             self.proofs.unknown += 1;
             return Progress::Known;
-        };
-        if self.frames.len() >= MOST_STACKED {
-            self.frames.clear();
         }
-        self.frames.insert(*raw, added.to_vec());
         Progress::New
     }
 
     /// Drops everything that is keyed by an address. Call it at each major collection, after the frames taken before it
-    /// have been resolved. Functions keep their identity.
-    pub fn forget_pointers(&mut self) {
+    /// have been resolved or kept. Functions keep their identity.
+    ///
+    /// `hold` makes a handle of a tagged pointer, the place of a word that V8 keeps up to date, if it can: for scripts whose lines kept
+    /// frames need. Without one those are missing, unless a frame leads to the script again.
+    pub fn forget_pointers(&mut self, hold: &mut dyn FnMut(u64) -> Option<u64>) {
         self.frames.clear();
+        self.kept.clear();
         self.functions.forget_pointers();
+        self.functions.scripts.forget_pointers(hold);
         self.codes.clear();
         self.by_bytecode.clear();
         self.sites.clear();
+    }
+
+    /// Nothing that was kept is left to be completed: `dispose` gets every handle that was made.
+    pub fn let_go(&mut self, dispose: &mut dyn FnMut(u64)) {
+        self.functions.scripts.let_go(dispose);
     }
 
     /// Whether this is what [`Resolver::over`] would make of the same arguments, but for what it has learned.
@@ -165,7 +263,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     /// For another session: nothing is proved, and nothing is known under an address, since collections may have gone by
     /// unnoticed. Functions and scripts, known by what they are, stay.
     pub fn renew(&mut self) {
-        self.forget_pointers();
+        self.forget_pointers(&mut |_| None);
         self.proofs = Proofs::default();
     }
 
@@ -222,7 +320,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         &mut self,
         index: usize,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-        out: &mut Vec<Resolved<F>>,
+        out: &mut Vec<Kept<F>>,
     ) {
         let Some(slot) = self.markers.get_mut(index) else {
             return;
@@ -243,9 +341,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 })
             })
             .clone();
-        out.push(Resolved {
-            function,
-            place: ScriptPlace::default(),
+        out.push(Kept {
+            function: Named::Made(function),
+            at: At::Place(ScriptPlace::default()),
         });
     }
 
@@ -254,12 +352,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         &mut self,
         shared: u64,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-        out: &mut Vec<Resolved<F>>,
+        out: &mut Vec<Kept<F>>,
     ) {
         if let Some(known) = self.functions.get(&self.memory, &self.layout, shared, make) {
-            out.push(Resolved {
+            out.push(Kept {
                 function: known.function,
-                place: known.start_place,
+                at: known.start_at,
             });
         }
     }
@@ -268,7 +366,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         &mut self,
         raw: &RawFrame,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-        out: &mut Vec<Resolved<F>>,
+        out: &mut Vec<Kept<F>>,
     ) {
         let Some(known) = self
             .functions
@@ -277,7 +375,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             return;
         };
         self.remember_bytecode(raw.bytecode_array(), raw.shared());
-        let mut place = known.start_place;
+        let mut at = known.start_at;
         if self.layout.frames == Frames::Full
             && self.proofs.interpreted != Proof::Refused
             && let Some(offset) = self.bytecode_position(raw.bytecode_array(), raw.pc())
@@ -288,19 +386,27 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .interpreted
                 .record(holds, &mut self.proofs.failures)
             {
-                place = self.line_of(known.script, offset).unwrap_or(place);
+                at = self.line_of(known.script, offset, at);
             }
         }
-        out.push(Resolved {
+        out.push(Kept {
             function: known.function,
-            place,
+            at,
         });
     }
 
-    fn line_of(&mut self, script: i32, offset: u32) -> Option<ScriptPlace> {
-        self.functions
-            .scripts
-            .place(&self.memory, &self.layout, script, offset)
+    /// Where a script offset is; `start` if that cannot be told.
+    fn line_of(&mut self, script: i32, offset: u32, start: At) -> At {
+        let scripts = &mut self.functions.scripts;
+        match scripts.place(&self.memory, &self.layout, script, offset) {
+            Some(place) => At::Place(place),
+            None if scripts.is_unfinished() && scripts.keeps() => At::Offset {
+                script,
+                offset,
+                start: start.start(),
+            },
+            None => start,
+        }
     }
 
     fn code(&mut self, pc: u64) -> Option<Code> {

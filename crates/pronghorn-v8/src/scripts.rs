@@ -3,8 +3,11 @@
 //! Lines are looked up in V8's own table where it has one, else counted as far as somebody asks. Counting a source of 10 MB takes milliseconds,
 //! which is longer than the main thread is to be kept: once the time that [`Scripts::until`] gave is up, the place is not known yet, and
 //! [`Scripts::is_unfinished`] says so. The next look goes on where this one stopped; each looks through one chunk at least, so it comes to an end.
+//!
+//! While frames are only kept ([`Scripts::keep`]) nothing is counted. Scripts that this leaves without lines are wanted: before a collection whoever
+//! drops pointers may hold them by a handle of V8's, and they are found through that behind it, until they are let go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,6 +41,11 @@ pub(crate) struct Scripts {
     known: HashMap<i32, Known>,
     /// Where it is, until the next major collection.
     addresses: HashMap<i32, u64>,
+    /// Those whose lines kept frames still need.
+    wanted: HashSet<i32>,
+    /// Handles of wanted ones: the places of words that V8 keeps up to date.
+    held: HashMap<i32, u64>,
+    keeps: bool,
     line_bytes: usize,
     map_bytes: usize,
     deadline: Option<Instant>,
@@ -53,6 +61,9 @@ impl Scripts {
         Self {
             known: HashMap::new(),
             addresses: HashMap::new(),
+            wanted: HashSet::new(),
+            held: HashMap::new(),
+            keeps: false,
             line_bytes: 0,
             map_bytes: 0,
             deadline: None,
@@ -73,9 +84,42 @@ impl Scripts {
         self.is_unfinished
     }
 
-    /// Drops what is known by address.
-    pub(crate) fn forget_pointers(&mut self) {
+    /// Whether frames are only kept from here on: nothing is counted, and what is unfinished does not end anything.
+    pub(crate) fn keep(&mut self, keeps: bool) {
+        self.keeps = keeps;
+        self.is_unfinished = false;
+    }
+
+    /// Whether frames are only kept. What was unfinished until now is not any more: it is kept.
+    pub(crate) fn keeps(&mut self) -> bool {
+        self.is_unfinished &= !self.keeps;
+        self.keeps
+    }
+
+    /// Drops what is known by address. `hold` makes a handle of a tagged pointer, if it can: wanted scripts get one.
+    pub(crate) fn forget_pointers(&mut self, hold: &mut dyn FnMut(u64) -> Option<u64>) {
+        for script in self.wanted.drain() {
+            if let Some(&tagged) = self.addresses.get(&script)
+                && !self.held.contains_key(&script)
+                && let Some(handle) = hold(tagged)
+            {
+                self.held.insert(script, handle);
+            }
+        }
         self.addresses.clear();
+    }
+
+    /// No kept frame needs lines any more: `dispose` gets each handle.
+    pub(crate) fn let_go(&mut self, dispose: &mut dyn FnMut(u64)) {
+        self.wanted.clear();
+        for (_, handle) in self.held.drain() {
+            dispose(handle);
+        }
+    }
+
+    /// Whether it is known where the script is.
+    pub(crate) fn is_at_hand(&self, script: i32) -> bool {
+        self.addresses.contains_key(&script) || self.held.contains_key(&script)
     }
 
     /// Whether there is no room for another script.
@@ -174,12 +218,20 @@ impl Scripts {
         if known.lines.reach(offset) {
             return Some(known.lines.place(offset));
         }
-        let tagged = *self.addresses.get(&script)?;
+        let tagged = match self.addresses.get(&script) {
+            Some(&tagged) => tagged,
+            None => memory.u64(*self.held.get(&script)?)?,
+        };
         let kept = field(memory, tagged, layout.script.line_ends)?;
         if let Some(place) = line_search::in_v8s_table(memory, layout, kept, offset) {
             return Some(place);
         }
         if !known.is_readable {
+            return None;
+        }
+        if self.keeps {
+            self.wanted.insert(script);
+            self.is_unfinished = true;
             return None;
         }
         self.scratch.resize(CHUNK, 0);
@@ -260,7 +312,7 @@ mod tests {
         };
         assert_eq!((place.line, looks), (4 * CHUNK as u32, 8));
         // What has been counted is known without the script's address.
-        scripts.forget_pointers();
+        scripts.forget_pointers(&mut |_| None);
         assert_eq!(scripts.place(image, layout, id, 4).unwrap().line, 3);
     }
 

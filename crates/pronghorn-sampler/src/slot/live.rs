@@ -38,6 +38,8 @@ pub struct Live {
     pub gc_stack: SampleBuffer,
     /// Resolved samples that wait for the recorder, as `JsThread` last counted them.
     pub backlog: AtomicU32,
+    /// Samples that it keeps outside of the buffer, likewise.
+    pub kept: AtomicU32,
     /// Depth of garbage collections under way.
     pub gc_depth: AtomicU32,
     /// Whether the collection under way is a full one.
@@ -67,6 +69,7 @@ impl Live {
             buffer: SampleBuffer::new(),
             gc_stack: SampleBuffer::new(),
             backlog: AtomicU32::new(0),
+            kept: AtomicU32::new(0),
             gc_depth: AtomicU32::new(0),
             gc_full: AtomicBool::new(false),
             gc_samples: AtomicU32::new(0),
@@ -91,6 +94,7 @@ impl Live {
             buffer: _,
             gc_stack: _,
             backlog: _,
+            kept: _,
             gc_depth: _,
             gc_full: _,
             gc_samples: _,

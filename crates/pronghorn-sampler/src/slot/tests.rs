@@ -21,6 +21,7 @@ fn set() -> ThreadSlot {
         &slot.nonce,
         &slot.drains,
         &slot.backlog,
+        &slot.kept,
         &slot.gc_depth,
         &slot.gc_samples,
         &slot.gc_labels,
@@ -122,6 +123,7 @@ fn assert_at_rest(live: Live) {
         buffer,
         gc_stack,
         backlog,
+        kept,
         gc_depth,
         gc_full,
         gc_samples,
@@ -141,7 +143,7 @@ fn assert_at_rest(live: Live) {
     for word in [pending_since, cpu_at_look, turn_since] {
         assert_eq!(word.load(Relaxed), 0);
     }
-    for word in [drains, backlog, gc_depth, gc_samples, gc_labels] {
+    for word in [drains, backlog, kept, gc_depth, gc_samples, gc_labels] {
         assert_eq!(word.load(Relaxed), 0);
     }
     assert_eq!(account.words(), [0; 7]);

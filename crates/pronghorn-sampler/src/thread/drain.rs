@@ -1,8 +1,11 @@
 //! From a thread's buffer to the recorder: what happens at its safe points.
 //!
 //! On the JavaScript thread itself, under the slot's `busy`. Nothing waits: what the recorder cannot take now stays in the
-//! buffer, or resolved in the backlog if its pointers are about to die. Where nothing forces it to be whole it stops after half a
+//! buffer, or resolved in the backlog if the isolate ends. Where nothing forces it to be whole it stops after half a
 //! millisecond, in the middle of a stack if need be: the first samples of a large program take milliseconds to resolve.
+//!
+//! What cannot stay raw, before a full collection and at a stop, and was not resolved by then is kept: functions and script offsets, read from the
+//! heap, whose lines later slices count. Until then V8 keeps the scripts of kept stacks alive (`thread/handles.rs`), so that no line is lost to a collection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -10,18 +13,19 @@ use std::time::{Duration, Instant};
 
 use pronghorn_recorder::{Frame, LabelSet, Marker, RecordError, Recorder, Sample, Values};
 
-use pronghorn_v8::RawFrame;
-
 use super::JsThread;
+use super::stacks::{KeptSample, Stacks};
 use crate::buffer::{RecordHeader, RecordKind};
-use crate::stack::as_garbage_collection;
+use crate::stack::{KeptStack, as_garbage_collection};
 use crate::statistics::SlotCounters;
 use crate::{buffer, clock, labels, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
 /// After this time a slice ends; what it does last may take a little longer.
-const SLICE: Duration = Duration::from_micros(500);
+pub const SLICE: Duration = Duration::from_micros(500);
+/// The same at the beginning of a rotation or a stop: more follows in the same turn of the event loop.
+pub const FIRST_SLICE: Duration = Duration::from_micros(200);
 /// How long a thread that ends waits for a free slot of the recorder. Another holds it for microseconds, unless the kernel takes the processor
 /// from it meanwhile.
 const HAND_OVER_NS: u64 = 50_000_000;
@@ -29,56 +33,82 @@ const HAND_OVER_NS: u64 = 50_000_000;
 /// How much of the buffer is to be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// As much as half a millisecond allows; the ticker asks again if something is left. All if the buffer is half full: what it has no
+    /// As much as this time allows; the ticker asks again if something is left. All if the buffer is half full: what it has no
     /// room for is lost.
-    Slice,
+    Slice(Duration),
     /// All, unless the recorder has no slot free.
     Whole,
-    /// All: the buffer's pointers are about to die, so what cannot be recorded now waits resolved.
+    /// All: the isolate ends, so what cannot be recorded now waits resolved.
     Emptied,
+    /// As much as this time allows, and the buffer is empty all the same, since its pointers are about to die: the rest is kept
+    /// without its lines.
+    Kept(Duration),
+}
+
+/// What comes next of what waits.
+enum Next {
+    /// A sample, whose stack is in `stacks.frames`, with its labels.
+    Sample(RecordHeader, Option<Arc<LabelSet>>),
+    /// One that could not be resolved in time.
+    Unfinished,
+    Nothing,
 }
 
 impl JsThread {
-    /// Resolves the stack that the prologue hook took of a full collection.
-    pub fn resolve_collection_stack(&mut self) {
-        let mut frames = Vec::new();
-        if let Some((header, raw)) = self.slot.gc_stack.peek() {
-            self.builder.build(
-                raw,
-                header.kind,
-                session::native_frames(),
-                session::max_depth(),
-                None,
-                &mut frames,
-            );
-        }
-        as_garbage_collection(&mut frames);
-        self.stacks.collection = Some(frames);
+    /// A full collection comes: nothing stays raw, its own stack neither.
+    pub fn before_full_collection(&mut self) {
+        let began = clock::own_cpu_ns();
+        self.stacks.collection = Some(match self.slot.gc_stack.peek() {
+            Some((header, raw)) => self.builder.keep(raw, header.kind),
+            None => KeptStack::default(),
+        });
+        self.drain_untimed(Extent::Kept(SLICE));
+        self.forget_pointers();
+        note_time_since(began);
     }
 
-    /// Resolves and records what is in the buffer, then the idle time.
-    pub fn drain(&mut self, extent: Extent) {
-        let Some(recorder) = self.recorder() else {
-            return;
-        };
+    /// It is over. `sampled`: samples were taken meanwhile.
+    pub fn after_full_collection(&mut self, sampled: bool) {
+        if sampled {
+            self.drain(Extent::Kept(SLICE));
+        }
+        self.stacks.collection = None;
+        self.let_go_if_complete();
+    }
+
+    /// Resolves and records what is in the buffer, then the idle time. False if something is left that there was no time for.
+    pub fn drain(&mut self, extent: Extent) -> bool {
         let began = clock::own_cpu_ns();
+        let finished = self.drain_untimed(extent);
+        note_time_since(began);
+        finished
+    }
+
+    fn drain_untimed(&mut self, extent: Extent) -> bool {
+        let Some(recorder) = self.recorder() else {
+            return true;
+        };
         if session::is_main(self.slot) {
             // Other threads leave it to the ticker: see `refresh_images`.
             session::refresh_images();
         }
-        let bounded = extent == Extent::Slice && self.slot.buffer.used() < buffer::CAPACITY / 2;
-        let deadline = bounded.then(|| Instant::now() + SLICE);
+        let time = match extent {
+            Extent::Slice(time) => (self.slot.buffer.used() < buffer::CAPACITY / 2).then_some(time),
+            Extent::Kept(time) => Some(time),
+            Extent::Whole | Extent::Emptied => None,
+        };
+        let deadline = time.map(|time| Instant::now() + time);
         let mut free = self.flush_backlog(&recorder);
         let mut unfinished = false;
-        while free || extent == Extent::Emptied {
-            let slot = self.slot;
-            let Some((header, raw)) = slot.buffer.peek() else {
-                break;
+        while free || matches!(extent, Extent::Emptied | Extent::Kept(_)) {
+            let (header, set) = match self.next(deadline) {
+                Next::Sample(header, set) => (header, set),
+                Next::Unfinished => {
+                    unfinished = true;
+                    break;
+                }
+                Next::Nothing => break,
             };
-            unfinished = !self.resolve(&header, raw, deadline);
-            if unfinished {
-                break;
-            }
             let stack = std::mem::take(&mut self.stacks.frames);
             let mut values = Values {
                 count: 1,
@@ -99,11 +129,14 @@ impl JsThread {
                 free = self.put(&recorder, free, still, last, set);
             }
             self.stacks.last.clone_from(&stack);
-            let set = self.label_set(header.labels);
             self.stacks.last_labels.clone_from(&set);
             free = self.put(&recorder, free, values, stack, set);
-            self.slot.buffer.consume();
         }
+        if matches!(extent, Extent::Kept(_)) {
+            self.keep_rest(&recorder);
+        }
+        unfinished |= !self.stacks.kept.is_empty();
+        self.let_go_if_complete();
         self.slot.unfinished.store(unfinished, Relaxed);
         let idle = self.slot.account.take_idle();
         if idle > 0 {
@@ -130,15 +163,44 @@ impl JsThread {
         self.slot
             .backlog
             .store(self.stacks.backlog.len() as u32, Relaxed);
+        self.slot.kept.store(self.stacks.kept.len() as u32, Relaxed);
         if unfinished {
             let count = &statistics::shared().unfinished_resolves;
             count.fetch_add(1, Relaxed);
         } else {
             self.slot.drains.fetch_add(1, Release);
         }
-        statistics::shared()
-            .resolve_time
-            .record(clock::own_cpu_ns().saturating_sub(began));
+        !unfinished
+    }
+
+    /// What is in the buffer leaves it for the kept ones, without lines.
+    fn keep_rest(&mut self, recorder: &Recorder) {
+        let slot = self.slot;
+        while let Some((header, raw)) = slot.buffer.peek() {
+            if self.stacks.kept.len() < BACKLOG {
+                let stack = if header.kind == RecordKind::FullCollection {
+                    self.stacks.collection.clone().unwrap_or_default()
+                } else {
+                    self.builder.keep(raw, stack_kind(&header))
+                };
+                let labels = self.label_set(header.labels);
+                self.stacks.kept.push_back(KeptSample {
+                    header,
+                    stack,
+                    labels,
+                });
+            } else {
+                recorder.note_dropped(1);
+            }
+            slot.buffer.consume();
+        }
+    }
+
+    /// Lets go of what V8 holds for kept stacks, if there are none.
+    fn let_go_if_complete(&mut self) {
+        if self.stacks.kept.is_empty() && self.stacks.collection.is_none() {
+            self.let_go_of_scripts();
+        }
     }
 
     /// The thread ends: everything it has goes to the recorder. If no slot is free it waits a little, at its own cost and for the
@@ -160,38 +222,47 @@ impl JsThread {
         self.slot.backlog.store(0, Relaxed);
     }
 
-    /// Resolves a record into `stacks.frames`; false if it was not done by `deadline`.
-    fn resolve(
-        &mut self,
-        header: &RecordHeader,
-        raw: &[RawFrame],
-        deadline: Option<Instant>,
-    ) -> bool {
-        if header.kind == RecordKind::FullCollection {
-            self.stacks.frames.clear();
-            if let Some(stack) = &self.stacks.collection {
-                self.stacks.frames.extend_from_slice(stack);
+    /// Resolves what comes next into `stacks.frames`, if that is done by `deadline`, and takes it out of where it waited.
+    fn next(&mut self, deadline: Option<Instant>) -> Next {
+        let (native, max_depth) = (session::native_frames(), session::max_depth());
+        let Stacks {
+            frames,
+            collection,
+            kept,
+            ..
+        } = &mut self.stacks;
+        if let Some(sample) = kept.front() {
+            let stack = &sample.stack;
+            let builder = &mut self.builder;
+            if !builder.complete(stack, native, max_depth, deadline, frames) {
+                return Next::Unfinished;
             }
-            return true;
+            let Some(KeptSample { header, labels, .. }) = kept.pop_front() else {
+                return Next::Nothing;
+            };
+            show_collection(&header, frames);
+            return Next::Sample(header, labels);
         }
-        let in_collection = header.kind == RecordKind::GarbageCollection;
-        let kind = if in_collection {
-            header.cause
-        } else {
-            header.kind
+        let slot = self.slot;
+        let Some((header, raw)) = slot.buffer.peek() else {
+            return Next::Nothing;
         };
-        let done = self.builder.build(
-            raw,
-            kind,
-            session::native_frames(),
-            session::max_depth(),
-            deadline,
-            &mut self.stacks.frames,
-        );
-        if in_collection && done {
-            as_garbage_collection(&mut self.stacks.frames);
+        let done = if header.kind == RecordKind::FullCollection {
+            let none = KeptStack::default();
+            let stack = collection.as_ref().unwrap_or(&none);
+            self.builder
+                .complete(stack, native, max_depth, deadline, frames)
+        } else {
+            let kind = stack_kind(&header);
+            self.builder
+                .build(raw, kind, native, max_depth, deadline, frames)
+        };
+        if !done {
+            return Next::Unfinished;
         }
-        done
+        show_collection(&header, frames);
+        slot.buffer.consume();
+        Next::Sample(header, self.label_set(header.labels))
     }
 
     /// The set with this number, as it was when the sample was taken: that is a tenth of a second ago at most, unless the thread was blocked.
@@ -278,4 +349,26 @@ impl JsThread {
             .as_ref()
             .map(|(_, recorder)| Arc::clone(recorder))
     }
+}
+
+/// The kind of the stack that a record's frames are.
+fn stack_kind(header: &RecordHeader) -> RecordKind {
+    if header.kind == RecordKind::GarbageCollection {
+        header.cause
+    } else {
+        header.kind
+    }
+}
+
+/// A sample taken during a collection shows that.
+fn show_collection(header: &RecordHeader, frames: &mut Vec<Frame>) {
+    use RecordKind::{FullCollection, GarbageCollection};
+    if matches!(header.kind, GarbageCollection | FullCollection) {
+        as_garbage_collection(frames);
+    }
+}
+
+fn note_time_since(began: u64) {
+    let passed = clock::own_cpu_ns().saturating_sub(began);
+    statistics::shared().resolve_time.record(passed);
 }

@@ -5,9 +5,20 @@
 //! Fork: replaced whole. It is the forking thread's own, so nobody was at work on it, and it is freed; only the recorder is
 //! abandoned, some of whose owners do not exist any more.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pronghorn_recorder::{Frame, LabelSet, Recorder, Values};
+
+use crate::buffer::RecordHeader;
+use crate::stack::KeptStack;
+
+/// A sample whose record is gone from the buffer, and whose lines are not counted yet.
+pub(super) struct KeptSample {
+    pub(super) header: RecordHeader,
+    pub(super) stack: KeptStack,
+    pub(super) labels: Option<Arc<LabelSet>>,
+}
 
 pub(super) struct Stacks {
     /// The recorder of a session, with that session's number.
@@ -20,8 +31,10 @@ pub(super) struct Stacks {
     pub(super) last_labels: Option<Arc<LabelSet>>,
     /// The set of labels that was looked up last, by its number.
     pub(super) known_labels: (u32, Option<Arc<LabelSet>>),
-    /// The stack of the collection under way, once it is resolved.
-    pub(super) collection: Option<Vec<Frame>>,
+    /// The stack of the full collection under way.
+    pub(super) collection: Option<KeptStack>,
+    /// Samples from before a collection, or from before a stop. They come before those in the buffer.
+    pub(super) kept: VecDeque<KeptSample>,
     /// What the recorder had no slot free for.
     pub(super) backlog: Vec<(Values, Vec<Frame>, Option<Arc<LabelSet>>)>,
 }
@@ -35,6 +48,7 @@ impl Stacks {
             last_labels: None,
             known_labels: (0, None),
             collection: None,
+            kept: VecDeque::new(),
             backlog: Vec::new(),
         }
     }
@@ -48,10 +62,19 @@ impl Stacks {
             last_labels,
             known_labels,
             collection,
+            kept,
             backlog,
         } = std::mem::replace(self, Self::new());
         std::mem::forget(recorder);
-        drop((frames, last, last_labels, known_labels, collection, backlog));
+        drop((
+            frames,
+            last,
+            last_labels,
+            known_labels,
+            collection,
+            kept,
+            backlog,
+        ));
     }
 
     /// Forgets the last session's, for a start.
@@ -59,6 +82,7 @@ impl Stacks {
         self.last.clear();
         self.last_labels = None;
         self.collection = None;
+        self.kept.clear();
         self.backlog.clear();
     }
 }
@@ -80,7 +104,12 @@ mod tests {
             last: stack(),
             last_labels: Some(Arc::clone(&set)),
             known_labels: (7, Some(Arc::clone(&set))),
-            collection: Some(stack()),
+            collection: Some(KeptStack::default()),
+            kept: VecDeque::from([KeptSample {
+                header: RecordHeader::default(),
+                stack: KeptStack::default(),
+                labels: Some(Arc::clone(&set)),
+            }]),
             backlog: vec![(Values::default(), stack(), Some(Arc::clone(&set)))],
         };
         stacks.reset_after_fork();
@@ -91,6 +120,7 @@ mod tests {
             last_labels,
             known_labels,
             collection,
+            kept,
             backlog,
         } = stacks;
         assert!(last_labels.is_none());
@@ -98,7 +128,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&set), 1);
         assert!(recorder.is_none());
         assert!(frames.is_empty() && last.is_empty() && backlog.is_empty());
-        assert!(collection.is_none());
+        assert!(collection.is_none() && kept.is_empty());
         assert_eq!(Arc::strong_count(&parents), 2, "abandoned");
     }
 }

@@ -192,7 +192,8 @@ impl Watch {
     /// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
     fn ask_to_resolve(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) {
         let used = slot.buffer.used();
-        if used == 0 {
+        let unfinished = slot.unfinished.load(Relaxed);
+        if used == 0 && !unfinished {
             self.unresolved_since = 0;
             return;
         }
@@ -200,7 +201,7 @@ impl Watch {
             self.unresolved_since = now;
         }
         let forgotten = statistics::shared().forgotten_label_sets.load(Relaxed);
-        let patience = if slot.unfinished.load(Relaxed) {
+        let patience = if unfinished {
             NEXT_SLICE_NS
         } else if forgotten != self.forgotten {
             RESOLVE_BEFORE_FORGOTTEN_NS

@@ -7,7 +7,8 @@ use crate::baseline;
 use crate::call_sites::CallSites;
 use crate::code::Code;
 use crate::deopt_points::{self, Place};
-use crate::function_info::{FunctionInfo, Resolved};
+use crate::function_info::FunctionInfo;
+use crate::kept::Kept;
 use crate::layout::Frames;
 use crate::lazy_exit;
 use crate::memory::Memory;
@@ -21,7 +22,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         &mut self,
         raw: &RawFrame,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-        out: &mut Vec<Resolved<F>>,
+        out: &mut Vec<Kept<F>>,
     ) {
         if self.layout.frames == Frames::Physical || raw.pc() == 0 {
             return self.physical(raw.shared(), make, out);
@@ -60,7 +61,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         code: &Code,
         pc_offset: u64,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-        out: &mut Vec<Resolved<F>>,
+        out: &mut Vec<Kept<F>>,
     ) {
         // The slot that holds deoptimization data for optimized code holds the bytecode (or what leads to it) here.
         let own = field(&self.memory, code.object, self.layout.unexported.code_deopt).unwrap_or(0);
@@ -89,7 +90,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             return;
         };
         self.remember_bytecode(bytecode, shared);
-        let mut place = known.start_place;
+        let mut at = known.start_at;
         if self.proofs.baseline != Proof::Refused {
             let position = self.baseline_position(code, bytecode, pc_offset);
             let holds = match position {
@@ -106,12 +107,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 .record(holds, &mut self.proofs.failures)
                 && let Some(Some(offset)) = position
             {
-                place = self.line_of(known.script, offset).unwrap_or(place);
+                at = self.line_of(known.script, offset, at);
             }
         }
-        out.push(Resolved {
+        out.push(Kept {
             function: known.function,
-            place,
+            at,
         });
     }
 
@@ -159,7 +160,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         code: &Code,
         pc_offset: u64,
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-        out: &mut Vec<Resolved<F>>,
+        out: &mut Vec<Kept<F>>,
     ) {
         if self.proofs.optimized == Proof::Refused {
             return self.physical(raw.shared(), make, out);
@@ -312,7 +313,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         &mut self,
         frames: &[Inlined],
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
-    ) -> Vec<(Resolved<F>, bool)> {
+    ) -> Vec<(Kept<F>, bool)> {
         let mut found = Vec::with_capacity(frames.len());
         for frame in frames {
             let Some(known) = self
@@ -322,16 +323,15 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                 continue;
             };
             let holds = known.holds(frame.offset) || (frame.offset == BUILTIN && known.script < 0);
-            let place = if holds {
-                self.line_of(known.script, frame.offset)
+            let at = if holds {
+                self.line_of(known.script, frame.offset, known.start_at)
             } else {
-                None
+                known.start_at
             };
-            let place = place.unwrap_or(known.start_place);
             found.push((
-                Resolved {
+                Kept {
                     function: known.function,
-                    place,
+                    at,
                 },
                 holds,
             ));

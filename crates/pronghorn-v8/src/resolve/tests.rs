@@ -62,7 +62,7 @@ fn interpreted_frames_show_the_executed_line() {
                 .is_err()
         );
         assert_eq!(resolver.proofs().interpreted, Proof::Refused);
-        resolver.forget_pointers();
+        resolver.forget_pointers(&mut |_| None);
         assert_eq!(
             lines(&mut resolver, RawFrame::interpreted(outer, bytecode, 4)),
             named(&[("outer", 2)])
@@ -96,7 +96,7 @@ fn functions_are_made_once_and_outlive_collections() {
             &mut out,
         );
         assert_eq!(out.len(), 1);
-        resolver.forget_pointers();
+        resolver.forget_pointers(&mut |_| None);
     }
     assert_eq!(made, 1);
 }
@@ -366,5 +366,95 @@ fn damaged_heaps_never_panic() {
             );
             lines(&mut resolver, RawFrame::builtin(pc, false, shared));
         }
+    }
+}
+
+mod kept {
+    use super::*;
+    use crate::lines::CHUNK;
+
+    const CHUNKS: usize = 4;
+    const LINES: u32 = (CHUNKS * CHUNK / 2) as u32;
+
+    /// A resolver, an interpreted frame in the second line of `outer`, which stands behind four chunks of text, and a word where V8 would keep the
+    /// script's address up to date.
+    fn behind_text() -> (Resolver<Shown, Image>, RawFrame, u64) {
+        let mut heap = Heap::with_room(VERSIONS[3], 2 << 20);
+        let text = "x\n".repeat(LINES as usize);
+        let at = text.len();
+        let source = format!("{text}function outer() {{\n  inner();\n}}\n");
+        let (file, source) = (heap.text("/app.js"), heap.text(&source));
+        let script = heap.script(3, file, source);
+        let name = heap.text("outer");
+        let scope = heap.scope(1, Some(name), None, (at as i32 + 14, at as i32 + 33));
+        let outer = heap.shared(scope, script, 14);
+        let table = positions(&heap.layout, &[(0, word(at as u64 + 21))]);
+        let table = heap.bytes(&table);
+        let bytecode = heap.bytecode(&[0x0c; 8], table);
+        let handle = heap.room(8);
+        heap.image.put_u64(handle, script);
+        let raw = RawFrame::interpreted(outer, bytecode, 4);
+        let resolver = Resolver::over(heap.image, heap.layout, ranges(), false);
+        (resolver, raw, handle)
+    }
+
+    fn keep(resolver: &mut Resolver<Shown, Image>, raw: &RawFrame) -> Kept<Shown> {
+        let mut kept = Vec::new();
+        resolver.keep(raw, &mut make, &mut kept);
+        resolver.keep(raw, &mut make, &mut kept);
+        assert_eq!(kept.len(), 2, "the second one is known");
+        kept.remove(0)
+    }
+
+    /// The function's line and the frame's.
+    fn lines_of(resolved: &Resolved<Shown>) -> (u32, u32) {
+        assert_eq!(resolved.function.0, "outer");
+        assert_eq!(resolved.function.1, "/app.js");
+        (resolved.function.2, resolved.place.line)
+    }
+
+    #[test]
+    fn lines_are_counted_behind_a_collection_in_slices_as_long_as_the_script_is_held() {
+        let (mut resolver, raw, handle) = behind_text();
+        let kept = keep(&mut resolver, &raw);
+        assert!(kept.resolved().is_none(), "nothing was counted");
+        resolver.forget_pointers(&mut |_| Some(handle));
+        let late = Some(Instant::now());
+        let mut looks = 1;
+        let resolved = loop {
+            match resolver.complete(&kept, late, &mut make) {
+                Some(resolved) => break resolved,
+                None => looks += 1,
+            }
+        };
+        assert_eq!(lines_of(&resolved), (LINES + 1, LINES + 2));
+        assert_eq!(looks, CHUNKS + 1, "a chunk at a time");
+        let mut disposed = Vec::new();
+        resolver.let_go(&mut |handle| disposed.push(handle));
+        resolver.let_go(&mut |handle| disposed.push(handle));
+        assert_eq!(disposed, [handle], "once");
+    }
+
+    #[test]
+    fn a_script_that_is_gone_has_no_lines_and_one_that_comes_again_has() {
+        let (mut resolver, raw, _) = behind_text();
+        let kept = keep(&mut resolver, &raw);
+        resolver.forget_pointers(&mut |_| None);
+        let resolved = resolver.complete(&kept, None, &mut make).unwrap();
+        assert_eq!(lines_of(&resolved), (0, 0), "missing, not wrong");
+        assert_eq!(lines(&mut resolver, raw), named(&[("outer", LINES + 2)]));
+        let resolved = resolver.complete(&kept, None, &mut make).unwrap();
+        assert_eq!(lines_of(&resolved), (LINES + 1, LINES + 2));
+    }
+
+    #[test]
+    fn what_is_known_is_kept_whole_and_holds_nothing() {
+        let (mut resolver, raw, _) = behind_text();
+        assert_eq!(lines(&mut resolver, raw), named(&[("outer", LINES + 2)]));
+        let kept = keep(&mut resolver, &raw);
+        assert!(kept.resolved().is_some());
+        resolver.forget_pointers(&mut |_| panic!("nobody needs the script"));
+        let resolved = resolver.complete(&kept, None, &mut make).unwrap();
+        assert_eq!(lines_of(&resolved), (LINES + 1, LINES + 2));
     }
 }
