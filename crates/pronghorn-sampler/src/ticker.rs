@@ -158,6 +158,18 @@ pub(crate) fn reset_after_fork(alone: &Alone) {
     unmap_inherited(Kind::Stack, alone);
 }
 
+/// CPU nanoseconds of the ticker's threads in the session. Whoever wants to know reads the clock: the ticker itself would at every tick.
+pub(crate) fn cpu_ns() -> u64 {
+    let state = STATE.get();
+    let running = match state.tid.load(Relaxed) {
+        0 => None,
+        // It adds its time to that of those that have ended.
+        _ if state.stopping.load(Relaxed) => None,
+        tid => clock::cpu_ns_of(tid),
+    };
+    statistics::shared().ticker_cpu_ns.load(Relaxed) + running.unwrap_or(0)
+}
+
 /// The ticker's thread id; 0 while it does not run.
 #[cfg(feature = "failpoints")]
 pub fn thread_id() -> i32 {
@@ -225,9 +237,6 @@ impl Ticker {
             if let Some(stalls) = &mut self.stalls {
                 until = with_stalls(stalls, now, sleep, until);
             }
-            statistics::shared()
-                .ticker_cpu_ns
-                .store(clock::own_cpu_ns(), Relaxed);
             if self.sleep(sleep, until) == Slept::UnparkedEarly {
                 let first = clock::monotonic_ns() + self.random() % self.pace.interval_ns.max(1);
                 if let Some(stalls) = &mut self.stalls {
@@ -236,6 +245,9 @@ impl Ticker {
                 self.sleep(Sleep::Ticking, Some(first));
             }
         }
+        statistics::shared()
+            .ticker_cpu_ns
+            .fetch_add(clock::own_cpu_ns(), Relaxed);
     }
 
     /// Sleeps as [`Ticker::round`] says, unless there is something to do.

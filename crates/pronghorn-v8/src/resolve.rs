@@ -7,10 +7,11 @@
 
 mod compiled;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::address_hash::AddressMap;
 use crate::bytecode_sizes::BytecodeSizes;
 use crate::call_sites::CallSites;
 use crate::code::{self, Code};
@@ -29,6 +30,7 @@ use crate::table::PositionEncoding;
 
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
+const MOST_CODES: usize = 1 << 16;
 const MOST_BYTECODES: usize = 1 << 17;
 const MOST_SITES: usize = 1 << 12;
 
@@ -51,10 +53,13 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     sizes: Option<BytecodeSizes>,
     proofs: Proofs,
     // Keyed by addresses: until the next major collection.
-    frames: HashMap<RawFrame, Vec<Resolved<F>>>,
-    codes: HashMap<u64, Option<Code>>,
-    by_bytecode: HashMap<u64, u64>,
-    sites: HashMap<u64, Option<Arc<CallSites>>>,
+    frames: AddressMap<RawFrame, Vec<Resolved<F>>>,
+    /// By their first instruction.
+    codes: BTreeMap<u64, Code>,
+    /// Pcs with no code around.
+    stray: AddressMap<u64, ()>,
+    by_bytecode: AddressMap<u64, u64>,
+    sites: AddressMap<u64, Option<Arc<CallSites>>>,
     functions: Functions<F>,
     // The map of instruction streams, once one was found: it never moves.
     stream_map: Option<u64>,
@@ -84,10 +89,11 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             ranges,
             sizes,
             proofs: Proofs::default(),
-            frames: HashMap::new(),
-            codes: HashMap::new(),
-            by_bytecode: HashMap::new(),
-            sites: HashMap::new(),
+            frames: AddressMap::default(),
+            codes: BTreeMap::new(),
+            stray: AddressMap::default(),
+            by_bytecode: AddressMap::default(),
+            sites: AddressMap::default(),
             functions: Functions::new(source_maps),
             stream_map: None,
             shared_map: None,
@@ -150,6 +156,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         self.frames.clear();
         self.functions.forget_pointers();
         self.codes.clear();
+        self.stray.clear();
         self.by_bytecode.clear();
         self.sites.clear();
     }
@@ -303,23 +310,37 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             .place(&self.memory, &self.layout, script, offset)
     }
 
+    /// The code around `pc`. Searching for its beginning reads all that lies in front of the pc, so code that is known is not searched
+    /// again: until the next major collection nothing else comes to lie there.
     fn code(&mut self, pc: u64) -> Option<Code> {
-        if let Some(code) = self.codes.get(&pc) {
-            return *code;
+        let before = self.codes.range(..=pc).next_back();
+        if let Some((_, code)) = before
+            && pc - code.start <= u64::from(code.size)
+        {
+            return Some(*code);
         }
-        let code = code::find(
+        if self.stray.contains_key(&pc) {
+            return None;
+        }
+        let Some(code) = code::find(
             &self.memory,
             &self.layout,
             &self.ranges,
             pc,
             self.shared_map,
             &mut self.stream_map,
-        );
-        if self.codes.len() >= MOST_STACKED {
+        ) else {
+            if self.stray.len() >= MOST_CODES {
+                self.stray.clear();
+            }
+            self.stray.insert(pc, ());
+            return None;
+        };
+        if self.codes.len() >= MOST_CODES {
             self.codes.clear();
         }
-        self.codes.insert(pc, code);
-        code
+        self.codes.insert(code.start, code);
+        Some(code)
     }
 
     fn remember_bytecode(&mut self, bytecode: u64, shared: u64) {

@@ -4,10 +4,10 @@
 //! which is longer than the main thread is to be kept: once the time that [`Scripts::until`] gave is up, the place is not known yet, and
 //! [`Scripts::is_unfinished`] says so. The next look goes on where this one stopped; each looks through one chunk at least, so it comes to an end.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::address_hash::AddressMap;
 use crate::function_info::Place;
 use crate::layout::Layout;
 use crate::line_search;
@@ -35,9 +35,9 @@ struct Known {
 /// See the module documentation.
 pub(crate) struct Scripts {
     // What lasts: by the script's id.
-    known: HashMap<i32, Known>,
+    known: AddressMap<i32, Known>,
     /// Where it is, until the next major collection.
-    addresses: HashMap<i32, u64>,
+    addresses: AddressMap<i32, u64>,
     line_bytes: usize,
     map_bytes: usize,
     deadline: Option<Instant>,
@@ -51,8 +51,8 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new(source_maps: bool) -> Self {
         Self {
-            known: HashMap::new(),
-            addresses: HashMap::new(),
+            known: AddressMap::default(),
+            addresses: AddressMap::default(),
             line_bytes: 0,
             map_bytes: 0,
             deadline: None,
