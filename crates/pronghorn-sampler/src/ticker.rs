@@ -6,7 +6,7 @@
 //! processors are sampled once per interval of their CPU time, not at each tick (`ticker/watch.rs`).
 //!
 //! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
-//! program's own timers. While threads stand still it looks less and less often (a hundredth of the time they have
+//! program's own timers; up to three where the threads get only a part of a processor, and so need longer to run for an interval. While threads stand still it looks less and less often (a hundredth of the time they have
 //! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
 //! it back: a thread that runs JavaScript after its poll (`unpark`, see `event_loop.rs`), a timer on a watched thread's
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
@@ -277,6 +277,7 @@ impl Ticker {
     fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
         let pace = self.pace;
         let mut running = 0u32;
+        let mut shortest_rest = None::<u64>;
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
             if !slot.armed.load(Acquire) {
@@ -286,7 +287,10 @@ impl Ticker {
                 continue;
             };
             match watch.look(index, slot, now, pace) {
-                Look::Running => running += 1,
+                Look::Running(rest) => {
+                    running += 1;
+                    shortest_rest = Some(shortest_rest.map_or(rest, |least| least.min(rest)));
+                }
                 Look::Still(nanos) => {
                     shortest_still = Some(shortest_still.map_or(nanos, |least| least.min(nanos)));
                 }
@@ -301,7 +305,8 @@ impl Ticker {
                 failpoint!("ticker-images");
                 session::refresh_images();
             }
-            return (Sleep::Ticking, Some(self.next_tick(now)));
+            let rest = shortest_rest.unwrap_or(pace.interval_ns);
+            return (Sleep::Ticking, Some(self.next_tick(now, rest)));
         }
         let watch = match shortest_still {
             None => return (Sleep::Parked, None),
@@ -317,10 +322,10 @@ impl Ticker {
         self.watches.get_mut(index)
     }
 
-    /// The next tick: one interval on, give or take a tenth.
-    fn next_tick(&mut self, now: u64) -> u64 {
+    /// The next tick: so much later, give or take a tenth of an interval.
+    fn next_tick(&mut self, now: u64, rest: u64) -> u64 {
         let tenth = self.pace.interval_ns / 10;
-        now + self.pace.interval_ns - tenth + self.random() % (2 * tenth).max(1)
+        now + rest - tenth + self.random() % (2 * tenth).max(1)
     }
 
     /// The next of a sequence of numbers that no program beats with (xorshift).

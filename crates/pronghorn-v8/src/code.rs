@@ -46,10 +46,11 @@ pub(crate) fn find<M: Memory>(
     let lowest = pc
         .saturating_sub(MOST_BYTES)
         .max(ranges.code_range.start + table.stream_header);
+    let mut window = Window::above(ranges.code_range.start);
     while start >= lowest {
         let stream = start - table.stream_header + 1;
         // Code lies in one mapping with its header: unreadable memory in front means that there is none.
-        let map = memory.u64(stream - 1)?;
+        let map = window.u64(memory, stream - 1)?;
         let may_be = match (*known_map, other_map) {
             (Some(known), _) => known == map,
             (None, Some(other)) => map & 7 == 1 && map.abs_diff(other) < READ_ONLY_BYTES,
@@ -70,6 +71,55 @@ pub(crate) fn find<M: Memory>(
     None
 }
 
+/// Bytes that are copied at a time.
+const WINDOW: usize = 1024;
+
+/// Memory that is read downwards, a piece at a time: a load for each step of a search would be most of it.
+struct Window {
+    bytes: [u8; WINDOW],
+    /// Where the copied bytes lie.
+    low: u64,
+    high: u64,
+    /// Nothing below is copied.
+    floor: u64,
+    /// Words from here on are read one by one: some byte from here to the place where that was noticed cannot be read.
+    alone: u64,
+}
+
+impl Window {
+    const fn above(floor: u64) -> Self {
+        Self {
+            bytes: [0; WINDOW],
+            low: 0,
+            high: 0,
+            floor,
+            alone: u64::MAX,
+        }
+    }
+
+    /// The word at `address`, which lies below those that were asked for before.
+    fn u64<M: Memory>(&mut self, memory: &M, address: u64) -> Option<u64> {
+        if address >= self.alone {
+            return memory.u64(address);
+        }
+        let end = address.checked_add(8)?;
+        if address < self.low || end > self.high {
+            self.low = end.saturating_sub(WINDOW as u64).max(self.floor);
+            self.high = end;
+            let length = usize::try_from(end.saturating_sub(self.low)).ok()?;
+            let copied = self.bytes.get_mut(..length)?;
+            if !memory.copy(self.low, copied) {
+                self.alone = self.low;
+                (self.low, self.high) = (0, 0);
+                return memory.u64(address);
+            }
+        }
+        let at = usize::try_from(address.checked_sub(self.low)?).ok()?;
+        let word = self.bytes.get(at..at.checked_add(8)?)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*word))
+    }
+}
+
 /// Reads a Code object.
 pub(crate) fn read<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<Code> {
     if !has_type(memory, layout, object, layout.types.code) {
@@ -82,4 +132,37 @@ pub(crate) fn read<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Optio
         size: u32_field(memory, object, table.code_size)?,
         kind: u32_field(memory, object, table.code_flags)? & layout.compiled.kind_mask,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Image;
+
+    /// An image of ascending words, from 0x10000 on.
+    fn image() -> Image {
+        let mut image = Image::new(0x1_0000, 4 * WINDOW);
+        for word in 0..4 * WINDOW as u64 / 8 {
+            image.put_u64(0x1_0000 + word * 8, word);
+        }
+        image
+    }
+
+    #[test]
+    fn words_are_the_same_in_pieces_and_one_by_one() {
+        let image = image();
+        // The floor may be in the middle of a piece, or lower than what can be read.
+        for floor in [0, 0xf000, 0x1_0000, 0x1_0028] {
+            let mut window = Window::above(floor);
+            for word in (0..4 * WINDOW as u64 / 8).rev().step_by(3) {
+                let address = 0x1_0000 + word * 8;
+                if address >= floor {
+                    assert_eq!(window.u64(&image, address), Some(word), "{floor:x}");
+                }
+            }
+            if floor < 0x1_0000 {
+                assert_eq!(window.u64(&image, 0xff00), None);
+            }
+        }
+    }
 }

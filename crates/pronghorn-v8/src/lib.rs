@@ -24,6 +24,7 @@ mod functions;
 pub mod fuzz;
 mod layout;
 mod lazy_exit;
+mod line_ends;
 mod line_search;
 mod lines;
 pub mod load;

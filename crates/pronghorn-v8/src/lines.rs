@@ -5,6 +5,7 @@
 //! without a table.
 
 use crate::layout::Layout;
+use crate::line_ends;
 use crate::memory::Memory;
 use crate::text;
 
@@ -176,14 +177,14 @@ impl<E: Ends> Scan<E> {
 
     pub(crate) fn one_byte(&mut self, chunk: &[u8]) {
         self.settle(chunk.first() == Some(&b'\n'));
-        for index in memchr::memchr2_iter(b'\n', b'\r', chunk) {
+        line_ends::each(chunk, |index| {
             let is_return = chunk.get(index) == Some(&b'\r');
             match chunk.get(index + 1) {
                 Some(b'\n') if is_return => {}
                 None if is_return => self.pending_return = true,
                 _ => self.ends.push(self.at + index as u32),
             }
-        }
+        });
         self.at += chunk.len() as u32;
     }
 
