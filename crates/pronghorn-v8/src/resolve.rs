@@ -30,6 +30,7 @@ use crate::table::PositionEncoding;
 
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
+const MOST_RESOLVED: usize = 1 << 18;
 const MOST_CODES: usize = 1 << 16;
 const MOST_BYTECODES: usize = 1 << 17;
 const MOST_SITES: usize = 1 << 12;
@@ -53,7 +54,10 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     sizes: Option<BytecodeSizes>,
     proofs: Proofs,
     // Keyed by addresses: until the next major collection.
-    frames: AddressMap<RawFrame, Vec<Resolved<F>>>,
+    /// Frames that are known, by where what they resolved to stands in `resolved` and how many that are.
+    frames: AddressMap<RawFrame, (u32, u32)>,
+    /// In the order of first sight: what lies on one stack is looked up together.
+    resolved: Vec<Resolved<F>>,
     /// By their first instruction.
     codes: BTreeMap<u64, Code>,
     /// Pcs with no code around.
@@ -90,6 +94,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             sizes,
             proofs: Proofs::default(),
             frames: AddressMap::default(),
+            resolved: Vec::new(),
             codes: BTreeMap::new(),
             stray: AddressMap::default(),
             by_bytecode: AddressMap::default(),
@@ -114,8 +119,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Resolved<F>>,
     ) -> Progress {
-        if let Some(known) = self.frames.get(raw) {
-            out.extend_from_slice(known);
+        if let Some(&(start, count)) = self.frames.get(raw) {
+            let known = self.resolved.get(start as usize..).unwrap_or_default();
+            out.extend(known.iter().take(count as usize).cloned());
             return Progress::Known;
         }
         self.functions.scripts.until(deadline);
@@ -143,10 +149,13 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             self.proofs.unknown += 1;
             return Progress::Known;
         };
-        if self.frames.len() >= MOST_STACKED {
+        if self.frames.len() >= MOST_STACKED || self.resolved.len() >= MOST_RESOLVED {
             self.frames.clear();
+            self.resolved.clear();
         }
-        self.frames.insert(*raw, added.to_vec());
+        let place = (self.resolved.len() as u32, added.len() as u32);
+        self.resolved.extend_from_slice(added);
+        self.frames.insert(*raw, place);
         Progress::New
     }
 
@@ -154,6 +163,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     /// have been resolved. Functions keep their identity.
     pub fn forget_pointers(&mut self) {
         self.frames.clear();
+        self.resolved.clear();
         self.functions.forget_pointers();
         self.codes.clear();
         self.stray.clear();
