@@ -229,8 +229,14 @@ mod tests {
         for &address in &addresses {
             for before in [0, 1, 1000, 5000, 1 << 20] {
                 for behind in [1, 1000, 5000, 1 << 20] {
-                    let (start, end) = (address.saturating_sub(before), address.saturating_add(behind));
-                    assert!(pages.may_have(start, end), "{address:x} -{before} +{behind}");
+                    let (start, end) = (
+                        address.saturating_sub(before),
+                        address.saturating_add(behind),
+                    );
+                    assert!(
+                        pages.may_have(start, end),
+                        "{address:x} -{before} +{behind}"
+                    );
                     seen += 1;
                 }
             }

@@ -306,7 +306,12 @@ impl Discovery {
         if has_changed {
             self.soon_until = now + SOON_FOR_NS;
         }
-        self.look_at = now + if now < self.soon_until { SOON_NS } else { LOOK_NS };
+        self.look_at = now
+            + if now < self.soon_until {
+                SOON_NS
+            } else {
+                LOOK_NS
+            };
         if has_changed || now >= self.list_at {
             self.threads = threads;
             self.list_at = now + LIST_NS;

@@ -85,6 +85,9 @@ mod tests {
     fn the_order_of_words_counts_and_bytes_do_too() {
         assert_ne!(hash_of((1u64, 2u64)), hash_of((2u64, 1u64)));
         assert_ne!(hash_of(0u64), hash_of((0u64, 0u64)));
-        assert_ne!(hash_of([1u8, 2, 3].as_slice()), hash_of([1u8, 2, 4].as_slice()));
+        assert_ne!(
+            hash_of([1u8, 2, 3].as_slice()),
+            hash_of([1u8, 2, 4].as_slice())
+        );
     }
 }

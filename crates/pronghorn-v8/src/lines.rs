@@ -285,7 +285,14 @@ mod tests {
     #[test]
     fn lines_longer_and_shorter_than_a_block_are_found() {
         let long = "x".repeat(2 * BLOCK as usize + 5);
-        let source = ["a\n".repeat(3000), long.clone(), "\n\n".into(), long, "b\nc".repeat(2000)].concat();
+        let source = [
+            "a\n".repeat(3000),
+            long.clone(),
+            "\n\n".into(),
+            long,
+            "b\nc".repeat(2000),
+        ]
+        .concat();
         let lines = lines_of(&source, false);
         let ends = &lines.scan.ends.ends;
         for offset in 0..=source.len() as u32 {
