@@ -46,7 +46,7 @@ pub(crate) fn find<M: Memory>(
     let lowest = pc
         .saturating_sub(MOST_BYTES)
         .max(ranges.code_range.start + table.stream_header);
-    let mut window = Window::above(ranges.code_range.start);
+    let mut window = Window::new();
     while start >= lowest {
         let stream = start - table.stream_header + 1;
         // Code lies in one mapping with its header: unreadable memory in front means that there is none.
@@ -71,51 +71,39 @@ pub(crate) fn find<M: Memory>(
     None
 }
 
-/// Bytes that are copied at a time.
-const WINDOW: usize = 1024;
+/// Bytes that are copied at a time, a part of a page: where one byte can be read, all of that can be.
+const WINDOW: u64 = 1024;
 
 /// Memory that is read downwards, a piece at a time: a load for each step of a search would be most of it.
 struct Window {
-    bytes: [u8; WINDOW],
-    /// Where the copied bytes lie.
+    bytes: [u8; WINDOW as usize],
+    /// Where the copied bytes lie; 0 for nowhere.
     low: u64,
-    high: u64,
-    /// Nothing below is copied.
-    floor: u64,
-    /// Words from here on are read one by one: some byte from here to the place where that was noticed cannot be read.
-    alone: u64,
 }
 
 impl Window {
-    const fn above(floor: u64) -> Self {
+    const fn new() -> Self {
         Self {
-            bytes: [0; WINDOW],
+            bytes: [0; WINDOW as usize],
             low: 0,
-            high: 0,
-            floor,
-            alone: u64::MAX,
         }
     }
 
-    /// The word at `address`, which lies below those that were asked for before.
+    /// The aligned word at `address`.
     fn u64<M: Memory>(&mut self, memory: &M, address: u64) -> Option<u64> {
-        if address >= self.alone {
+        let low = address & !(WINDOW - 1);
+        if low != self.low {
+            self.low = if memory.copy(low, &mut self.bytes) {
+                low
+            } else {
+                0
+            };
+        }
+        if self.low == 0 || address & 7 != 0 {
             return memory.u64(address);
         }
-        let end = address.checked_add(8)?;
-        if address < self.low || end > self.high {
-            self.low = end.saturating_sub(WINDOW as u64).max(self.floor);
-            self.high = end;
-            let length = usize::try_from(end.saturating_sub(self.low)).ok()?;
-            let copied = self.bytes.get_mut(..length)?;
-            if !memory.copy(self.low, copied) {
-                self.alone = self.low;
-                (self.low, self.high) = (0, 0);
-                return memory.u64(address);
-            }
-        }
-        let at = usize::try_from(address.checked_sub(self.low)?).ok()?;
-        let word = self.bytes.get(at..at.checked_add(8)?)?.first_chunk::<8>()?;
+        let at = usize::try_from(address - low).ok()?;
+        let word = self.bytes.get(at..at + 8)?.first_chunk::<8>()?;
         Some(u64::from_le_bytes(*word))
     }
 }
@@ -139,30 +127,20 @@ mod tests {
     use super::*;
     use crate::memory::Image;
 
-    /// An image of ascending words, from 0x10000 on.
-    fn image() -> Image {
-        let mut image = Image::new(0x1_0000, 4 * WINDOW);
-        for word in 0..4 * WINDOW as u64 / 8 {
-            image.put_u64(0x1_0000 + word * 8, word);
-        }
-        image
-    }
-
     #[test]
     fn words_are_the_same_in_pieces_and_one_by_one() {
-        let image = image();
-        // The floor may be in the middle of a piece, or lower than what can be read.
-        for floor in [0, 0xf000, 0x1_0000, 0x1_0028] {
-            let mut window = Window::above(floor);
-            for word in (0..4 * WINDOW as u64 / 8).rev().step_by(3) {
-                let address = 0x1_0000 + word * 8;
-                if address >= floor {
-                    assert_eq!(window.u64(&image, address), Some(word), "{floor:x}");
-                }
-            }
-            if floor < 0x1_0000 {
-                assert_eq!(window.u64(&image, 0xff00), None);
-            }
+        // It begins and ends in the middle of a piece.
+        const BASE: u64 = 0x1_0000 + 40;
+        const WORDS: u64 = 4 * WINDOW / 8;
+        let mut image = Image::new(BASE, (WORDS * 8) as usize);
+        for word in 0..WORDS {
+            image.put_u64(BASE + word * 8, word);
         }
+        let mut window = Window::new();
+        for word in (0..WORDS).rev() {
+            assert_eq!(window.u64(&image, BASE + word * 8), Some(word));
+        }
+        assert_eq!(window.u64(&image, BASE - 8), None);
+        assert_eq!(window.u64(&image, BASE + 1004), image.u64(BASE + 1004));
     }
 }

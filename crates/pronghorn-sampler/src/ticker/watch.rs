@@ -25,6 +25,8 @@ const NEXT_SLICE_NS: u64 = 5_000_000;
 const OVERDUE_NS: u64 = 100_000_000;
 /// Intervals that a thread which gets little of a processor is left alone for at most: it may block, or get more of it.
 const LONGEST_REST: u64 = 3;
+/// Threads that share a processor have it in turns of so long at most. What one gets says nothing of intervals that are shorter.
+const SLICE_NS: u64 = 5_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
 const QUIET_ROUNDS: u32 = 2;
 
@@ -180,7 +182,7 @@ impl Watch {
             return None;
         }
         // Where one that comes from its poll is seen, it is by chance: as often as ticks fall there.
-        if self.has_polled || !has_moved {
+        if self.has_polled || !has_moved || pace.interval_ns < SLICE_NS {
             return Some(pace.interval_ns);
         }
         let missing = pace.interval_ns.saturating_sub(ran);
