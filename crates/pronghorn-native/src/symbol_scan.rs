@@ -79,6 +79,7 @@ struct Pages([u64; Pages::WORDS]);
 
 impl Pages {
     const WORDS: usize = 512;
+    const BITS: u64 = 512 * 64;
     /// Bytes, as a shift. Most functions are shorter.
     const SHIFT: u32 = 10;
 
@@ -95,7 +96,7 @@ impl Pages {
 
     /// Pages that lie as far apart as there are bits share one.
     fn place(page: u64) -> (usize, u64) {
-        let bit = page % (Self::WORDS as u64 * 64);
+        let bit = page % Self::BITS;
         ((bit / 64) as usize, 1 << (bit % 64))
     }
 
