@@ -149,7 +149,8 @@ impl Watch {
             return Look::Running(interval_ns);
         }
         if let Some(rest) = self.shall_run_on(slot, cpu, now, pace) {
-            return Look::Running(rest);
+            let is_urgent = slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets();
+            return Look::Running(if is_urgent { interval_ns } else { rest });
         }
         if interrupt(index, slot, now) {
             self.asked_at_cpu = cpu;
@@ -219,7 +220,7 @@ impl Watch {
         if self.unresolved_since == 0 {
             self.unresolved_since = now;
         }
-        let forgotten = statistics::shared().forgotten_label_sets.load(Relaxed);
+        let forgotten = forgotten_sets();
         let patience = if slot.unfinished.load(Relaxed) {
             NEXT_SLICE_NS
         } else if forgotten != self.forgotten {
@@ -236,6 +237,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Sets of labels that have been forgotten.
+fn forgotten_sets() -> u64 {
+    statistics::shared().forgotten_label_sets.load(Relaxed)
 }
 
 /// The thread has run for long with a signal under way: it blocks the signal, which then waits for it, or somebody has swallowed it, and the
