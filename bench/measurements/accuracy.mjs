@@ -28,7 +28,7 @@ export const cells = (context) =>
 /** How far the profile is from the truth, in points; of a share that is at least so much only what is missing. */
 function error({ found, samples }) {
   if (samples === 0) return 100;
-  return 100 * Math.max(...Object.values(found).map(({ share = 0, exactly, atLeast }) => (exactly === undefined ? Math.max(0, atLeast - share) : Math.abs(share - exactly))));
+  return 100 * Math.max(...Object.values(found).map(({ share, exactly, atLeast }) => (exactly === undefined ? Math.max(0, atLeast - share) : Math.abs(share - exactly))));
 }
 
 export function report(results) {

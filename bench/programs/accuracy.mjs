@@ -7,7 +7,7 @@ import { finish, settings, turn } from './process.mjs';
 const { contender, program, ms, intervalMicros } = settings;
 const { load, format } = await importContender(contender);
 
-/** @returns { work, expected() }: what to call again and again, and by name the share that a function has, or at least has */
+/** @returns { work, begin?(), expected() }: what to call again and again, what to call when the profile begins, and by name the share that a function has, or at least has */
 async function prepare() {
   if (program === 'split') return split();
   const { truth } = await import(new URL(`../../__test__/programs/${program}.mjs`, import.meta.url));
@@ -15,10 +15,11 @@ async function prepare() {
   return { work: truth.entry, expected: () => ({ [name]: { atLeast: share } }) };
 }
 
-const { work, expected } = await prepare();
+const { work, begin, expected } = await prepare();
 // The optimizing compiler has to have been there.
 for (const end = performance.now() + ms / 4; performance.now() < end; ) await work();
 const profiler = await load();
+begin?.();
 profiler.start(intervalMicros);
 for (const end = performance.now() + ms; performance.now() < end; ) {
   await work();
@@ -26,4 +27,4 @@ for (const end = performance.now() + ms; performance.now() < end; ) {
 }
 const bytes = await profiler.stop();
 const { shares, samples } = await leafShares(bytes, format, program);
-finish({ samples, found: Object.fromEntries(Object.entries(expected()).map(([name, truth]) => [name, { share: shares.get(name) ?? 0, ...truth }])) });
+finish({ samples, found: Object.fromEntries(Object.entries(expected()).map(([name, truth]) => [name, { ...truth, share: shares.get(name) ?? 0 }])) });

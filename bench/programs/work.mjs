@@ -1,4 +1,4 @@
-// One run of a workload under a contender: the time and CPU time that it takes, with the contender's start and its last profile.
+// One run of a workload under a contender: the time and CPU time that it takes, with the contender's start and the profile of it.
 import { importContender } from '../contenders/index.mjs';
 import { importWorkload } from '../workloads/index.mjs';
 import { cpuMs, finish, settings } from './process.mjs';
@@ -15,25 +15,31 @@ const wallMs = performance.now() - began;
 const cpuOfRun = cpuMs() - cpuBefore;
 const stats = profiler.stats?.();
 
-// A rotation waits for the one before.
-let rotated = Promise.resolve();
-const latency = await latencies?.(() => {
-  rotated = rotated.then(() => profiler.rotate());
-});
-await rotated;
+const hasLatencies = latencies !== undefined;
+const profileBegan = cpuMs();
+const bytes = (await (hasLatencies ? profiler.rotate() : profiler.stop()))?.length;
+const cpuOfProfile = cpuMs() - profileBegan;
+let last = profiler.stats?.();
 
-const stopBegan = cpuMs();
-const bytes = (await profiler.stop())?.length;
-const cpuOfStop = cpuMs() - stopBegan;
-const last = profiler.stats?.();
+let latency;
+if (hasLatencies) {
+  // A rotation waits for the one before.
+  let rotated = Promise.resolve();
+  latency = await latencies(() => {
+    rotated = rotated.then(() => profiler.rotate());
+  });
+  await rotated;
+  await profiler.stop();
+  last = profiler.stats?.();
+}
 await close?.();
 
-/** Our own paths during the work, as the profiler's clocks have them, and what the process takes to stop and to encode one profile, in milliseconds. */
+/** Our own paths during the work, as the profiler's clocks have them, and what the process takes for the one profile of it, in milliseconds. */
 const own = stats && {
   handler: stats.handlerTotalNanos / 1e6,
   resolve: stats.resolveNanos / 1e6,
   ticker: stats.tickerCpuNanos / 1e6,
-  encode: cpuOfStop,
+  encode: cpuOfProfile,
 };
 const longestSlices = last && { resolve: last.resolveMaxNanos / 1e6, handler: last.handlerMaxNanos / 1e6, rotation: last.rotationMaxNanos / 1e6 };
-finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfStop, latency, bytes, own, longestSlices, samples: last?.samples });
+finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfProfile, latency, bytes, own, longestSlices, samples: stats?.samples });

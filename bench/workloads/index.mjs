@@ -2,13 +2,13 @@
 //
 //   prepare(settings)  makes it ready, before a profiler starts, and returns { run(), latencies?(rotate), close?() }:
 //                      run() does a fixed amount of work and resolves with the number of operations;
-//                      latencies() makes requests at a fixed rate meanwhile calling rotate() each second, and resolves with milliseconds
+//                      latencies() makes requests at a fixed rate meanwhile calling rotate() each second, and resolves with milliseconds; it runs after the profile of run() is taken
 //
 // `needs` names a package of bench/peers, without which it cannot run; `rounds` how often each contender runs it.
 
 /** @type {{ name: string, title: string, unit: string, rounds: number, needs?: string }[]} */
 export const workloads = [
-  { name: 'compiler', title: 'TypeScript 5.9 checks `effect`', unit: 'files', rounds: 9 },
+  { name: 'compiler', title: 'TypeScript 5.9 checks `effect`', unit: 'files', rounds: 7 },
   { name: 'server', title: 'Fastify under autocannon', unit: 'requests', rounds: 7, needs: 'fastify' },
   { name: 'parse-print', title: 'Babel parses and prints `tsc.js`', unit: 'files', rounds: 5, needs: '@babel/parser' },
   { name: 'allocation', title: 'allocation', unit: 'rounds', rounds: 5 },

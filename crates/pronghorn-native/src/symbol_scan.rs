@@ -52,6 +52,7 @@ pub(crate) fn scan(
     addresses: &[u64],
 ) -> Vec<Option<Found>> {
     let mut found: Vec<Option<Found>> = vec![None; addresses.len()];
+    let pages = Pages::of(addresses);
     let mut buffer = vec![0_u8; CHUNK];
     let mut position = table.symbols;
     let mut left = table.count;
@@ -64,7 +65,7 @@ pub(crate) fn scan(
             break;
         }
         for symbol in symbols {
-            visit(symbol, code, addresses, &mut found);
+            visit(symbol, code, addresses, &pages, &mut found);
         }
         left = left.saturating_sub(count);
         position = position.saturating_add(count.saturating_mul(SYMBOL_SIZE));
@@ -72,11 +73,51 @@ pub(crate) fn scan(
     found
 }
 
+/// The pages that addresses lie in, give or take some: a binary has 150,000 functions, of which some hundred are asked for, and nearly all of the
+/// others are told by a bit.
+struct Pages([u64; Pages::WORDS]);
+
+impl Pages {
+    const WORDS: usize = 512;
+    const BITS: u64 = 512 * 64;
+    /// Bytes, as a shift. Most functions are shorter.
+    const SHIFT: u32 = 10;
+
+    fn of(addresses: &[u64]) -> Self {
+        let mut pages = Self([0; Self::WORDS]);
+        for address in addresses {
+            let (word, bit) = Self::place(address >> Self::SHIFT);
+            if let Some(word) = pages.0.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        pages
+    }
+
+    /// Pages that lie as far apart as there are bits share one.
+    fn place(page: u64) -> (usize, u64) {
+        let bit = page % Self::BITS;
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    /// False if none of the addresses lies from `start` up to `end`.
+    fn may_have(&self, start: u64, end: u64) -> bool {
+        let (first, last) = (start >> Self::SHIFT, end.saturating_sub(1) >> Self::SHIFT);
+        // One that covers many, such as a label that reaches to its section's end, is looked at.
+        last.saturating_sub(first) > 16
+            || (first..=last).any(|page| {
+                let (word, bit) = Self::place(page);
+                self.0.get(word).is_none_or(|word| word & bit != 0)
+            })
+    }
+}
+
 /// Offers one symbol to the addresses it covers.
 fn visit(
     symbol: &[u8],
     code: &[Option<Range<u64>>],
     addresses: &[u64],
+    pages: &Pages,
     found: &mut [Option<Found>],
 ) {
     let Some(Raw {
@@ -101,6 +142,9 @@ fn visit(
             _ => return,
         }
     };
+    if !pages.may_have(start, end) {
+        return;
+    }
     let mut names = [0; ALIASES];
     names[0] = name;
     let candidate = Found {
@@ -171,5 +215,42 @@ fn read_name(source: &Source, table: &SymbolTable, place: u32) -> Option<String>
             return None;
         }
         length = length.saturating_mul(8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_function_of_an_address_is_left_out() {
+        let addresses = [0, 1023, 1024, 0x5000, 0x5fff, 0x123_4567, u64::MAX - 1];
+        let pages = Pages::of(&addresses);
+        let mut seen = 0;
+        for &address in &addresses {
+            for before in [0, 1, 1000, 5000, 1 << 20] {
+                for behind in [1, 1000, 5000, 1 << 20] {
+                    let (start, end) = (
+                        address.saturating_sub(before),
+                        address.saturating_add(behind),
+                    );
+                    assert!(
+                        pages.may_have(start, end),
+                        "{address:x} -{before} +{behind}"
+                    );
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(seen, addresses.len() * 20);
+    }
+
+    #[test]
+    fn most_others_are() {
+        let addresses: Vec<u64> = (0..100).map(|index| index * 0x4_1234).collect();
+        let pages = Pages::of(&addresses);
+        let others = (0..100_000u64).map(|index| 0x10 + index * 331);
+        let looked_at = others.filter(|&start| pages.may_have(start, start + 300));
+        assert!(looked_at.count() < 2_000);
     }
 }

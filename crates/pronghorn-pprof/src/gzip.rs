@@ -5,6 +5,9 @@ use std::io;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+/// A profile gets 1% larger than by the usual level, 6, for little more than half of its time.
+const LEVEL: Compression = Compression::new(4);
+
 /// A gzip stream of what `write` writes. Neither a name nor a time goes into the header, so equal input gives equal bytes.
 ///
 /// # Errors
@@ -12,7 +15,7 @@ use flate2::write::GzEncoder;
 pub fn compress(
     write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let mut encoder = GzEncoder::new(Vec::new(), LEVEL);
     write(&mut encoder)?;
     encoder.finish()
 }

@@ -39,8 +39,12 @@ use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot};
 use crate::{clock, collector, failure, session, signal, statistics, ticker};
 
-/// The number of threads is not looked at more often than this.
-const LOOK_NS: u64 = 4_000_000;
+/// The number of threads is not looked at more often than this: the look is by path, and at each tick was two fifths of the ticker's CPU time.
+const LOOK_NS: u64 = 50_000_000;
+/// The same while threads come or are about to: one that was announced may not be there yet, and where one is, there are others.
+const SOON_NS: u64 = 4_000_000;
+/// For so long.
+const SOON_FOR_NS: u64 = 200_000_000;
 /// Threads are listed at least this often: one may have ended and another begun.
 const LIST_NS: u64 = 1_000_000_000;
 
@@ -230,7 +234,6 @@ unsafe extern "C" fn on_found(isolate: IsolatePtr, data: *mut c_void) {
     failure::guarded("the interrupt", || {
         // SAFETY: gettid has no preconditions.
         let tid = unsafe { libc::gettid() };
-        let state = STATE.get();
         let answer = register(isolate, tid);
         if ASKS.get().conclude(data.addr(), tid, answer) {
             note_without_slot();
@@ -268,6 +271,7 @@ pub(crate) struct Discovery {
     living: MappedVec<i32>,
     threads: u64,
     look_at: u64,
+    soon_until: u64,
     list_at: u64,
 }
 
@@ -279,6 +283,7 @@ impl Discovery {
             living: with_room(),
             threads: 0,
             look_at: 0,
+            soon_until: 0,
             list_at: 0,
         }
     }
@@ -294,9 +299,18 @@ impl Discovery {
         if !told && now < self.look_at {
             return;
         }
-        self.look_at = now + LOOK_NS;
         let threads = tasks::count();
-        if told || threads != self.threads || now >= self.list_at {
+        let has_changed = told || threads != self.threads;
+        if has_changed {
+            self.soon_until = now + SOON_FOR_NS;
+        }
+        self.look_at = now
+            + if now < self.soon_until {
+                SOON_NS
+            } else {
+                LOOK_NS
+            };
+        if has_changed || now >= self.list_at {
             self.threads = threads;
             self.list_at = now + LIST_NS;
             self.list(state);

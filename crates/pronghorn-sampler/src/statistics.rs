@@ -91,7 +91,7 @@ pub struct Shared {
     pub unqueued: AtomicU64,
     /// Signals that their threads never got: somebody swallowed them.
     pub lost_signals: AtomicU64,
-    /// CPU nanoseconds of the ticker thread.
+    /// CPU nanoseconds of the ticker's threads that have ended.
     pub ticker_cpu_ns: AtomicU64,
     /// Sets of labels that had to make room for others.
     pub forgotten_label_sets: AtomicU64,
@@ -348,7 +348,7 @@ pub fn snapshot() -> SamplerStatistics {
         handler_total_ns: shared.handler_time.sum_ns(),
         resolve_total_ns: shared.resolve_time.sum_ns(),
         resolve_max_ns: shared.resolve_time.max_ns(),
-        ticker_cpu_ns: shared.ticker_cpu_ns.load(Relaxed),
+        ticker_cpu_ns: crate::ticker::cpu_ns(),
         forgotten_label_sets: shared.forgotten_label_sets.load(Relaxed),
         lost_labels: shared.lost_labels.load(Relaxed),
         unfinished_resolves: shared.unfinished_resolves.load(Relaxed),

@@ -6,7 +6,7 @@
 //! processors are sampled once per interval of their CPU time, not at each tick (`ticker/watch.rs`).
 //!
 //! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
-//! program's own timers. While threads stand still it looks less and less often (a hundredth of the time they have
+//! program's own timers; up to three where the threads get only a part of a processor, and so need longer to run for an interval. While threads stand still it looks less and less often (a hundredth of the time they have
 //! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
 //! it back: a thread that runs JavaScript after its poll (`unpark`, see `event_loop.rs`), a timer on a watched thread's
 //! CPU clock, and `stop`. If the kernel refuses those timers, it does not slow down for threads that stand still.
@@ -158,6 +158,18 @@ pub(crate) fn reset_after_fork(alone: &Alone) {
     unmap_inherited(Kind::Stack, alone);
 }
 
+/// CPU nanoseconds of the ticker's threads in the session. Whoever wants to know reads the clock: the ticker itself would at every tick.
+pub(crate) fn cpu_ns() -> u64 {
+    let state = STATE.get();
+    let running = match state.tid.load(Relaxed) {
+        0 => None,
+        // It adds its time to that of those that have ended.
+        _ if state.stopping.load(Relaxed) => None,
+        tid => clock::cpu_ns_of(tid),
+    };
+    statistics::shared().ticker_cpu_ns.load(Relaxed) + running.unwrap_or(0)
+}
+
 /// The ticker's thread id; 0 while it does not run.
 #[cfg(feature = "failpoints")]
 pub fn thread_id() -> i32 {
@@ -225,9 +237,6 @@ impl Ticker {
             if let Some(stalls) = &mut self.stalls {
                 until = with_stalls(stalls, now, sleep, until);
             }
-            statistics::shared()
-                .ticker_cpu_ns
-                .store(clock::own_cpu_ns(), Relaxed);
             if self.sleep(sleep, until) == Slept::UnparkedEarly {
                 let first = clock::monotonic_ns() + self.random() % self.pace.interval_ns.max(1);
                 if let Some(stalls) = &mut self.stalls {
@@ -236,6 +245,9 @@ impl Ticker {
                 self.sleep(Sleep::Ticking, Some(first));
             }
         }
+        statistics::shared()
+            .ticker_cpu_ns
+            .fetch_add(clock::own_cpu_ns(), Relaxed);
     }
 
     /// Sleeps as [`Ticker::round`] says, unless there is something to do.
@@ -265,6 +277,7 @@ impl Ticker {
     fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
         let pace = self.pace;
         let mut running = 0u32;
+        let mut shortest_rest = None::<u64>;
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
             if !slot.armed.load(Acquire) {
@@ -274,7 +287,10 @@ impl Ticker {
                 continue;
             };
             match watch.look(index, slot, now, pace) {
-                Look::Running => running += 1,
+                Look::Running(rest) => {
+                    running += 1;
+                    shortest_rest = Some(shortest_rest.map_or(rest, |least| least.min(rest)));
+                }
                 Look::Still(nanos) => {
                     shortest_still = Some(shortest_still.map_or(nanos, |least| least.min(nanos)));
                 }
@@ -289,7 +305,8 @@ impl Ticker {
                 failpoint!("ticker-images");
                 session::refresh_images();
             }
-            return (Sleep::Ticking, Some(self.next_tick(now)));
+            let rest = shortest_rest.unwrap_or(pace.interval_ns);
+            return (Sleep::Ticking, Some(self.next_tick(now, rest)));
         }
         let watch = match shortest_still {
             None => return (Sleep::Parked, None),
@@ -305,10 +322,10 @@ impl Ticker {
         self.watches.get_mut(index)
     }
 
-    /// The next tick: one interval on, give or take a tenth.
-    fn next_tick(&mut self, now: u64) -> u64 {
+    /// The next tick: so much later, give or take a tenth of an interval.
+    fn next_tick(&mut self, now: u64, rest: u64) -> u64 {
         let tenth = self.pace.interval_ns / 10;
-        now + self.pace.interval_ns - tenth + self.random() % (2 * tenth).max(1)
+        now + rest - tenth + self.random() % (2 * tenth).max(1)
     }
 
     /// The next of a sequence of numbers that no program beats with (xorshift).

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::address_hash::AddressMap;
 use crate::function::{self, Function};
 use crate::function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place as ScriptPlace,
@@ -53,9 +54,9 @@ const MOST_FUNCTIONS: usize = 1 << 17;
 /// The functions of one isolate.
 pub(crate) struct Functions<F> {
     // Until the next major collection.
-    by_shared: HashMap<u64, Known<F>>,
+    by_shared: AddressMap<u64, Known<F>>,
     // What lasts.
-    by_place: HashMap<Place, Vec<(String, Known<F>)>>,
+    by_place: AddressMap<Place, Vec<(String, Known<F>)>>,
     builtins: HashMap<String, Known<F>>,
     /// Their scripts.
     pub(crate) scripts: Scripts,
@@ -64,8 +65,8 @@ pub(crate) struct Functions<F> {
 impl<F: Clone> Functions<F> {
     pub(crate) fn new(source_maps: bool) -> Self {
         Self {
-            by_shared: HashMap::new(),
-            by_place: HashMap::new(),
+            by_shared: AddressMap::default(),
+            by_place: AddressMap::default(),
             builtins: HashMap::new(),
             scripts: Scripts::new(source_maps),
         }

@@ -4,6 +4,7 @@
 //! process), [`CodeRanges::of`]. In the signal handler: [`classify`], one V8 frame at a time, and [`Namer`] for a thread that is stuck. At a safe point on the isolate's own
 //! thread: [`Resolver::resolve`], which turns raw frames into functions and lines.
 
+mod address_hash;
 mod async_store;
 mod baseline;
 mod bytecode_sizes;
@@ -24,6 +25,7 @@ pub mod fuzz;
 mod kept;
 mod layout;
 mod lazy_exit;
+mod line_ends;
 mod line_search;
 mod lines;
 pub mod load;

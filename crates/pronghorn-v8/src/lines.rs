@@ -5,6 +5,7 @@
 //! without a table.
 
 use crate::layout::Layout;
+use crate::line_ends;
 use crate::memory::Memory;
 use crate::text;
 
@@ -27,9 +28,33 @@ pub(crate) enum Counted {
 /// Line ends of one script, as far as they have been counted.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    // Character offsets of line ends, rising.
-    scan: Scan<Vec<u32>>,
+    scan: Scan<LineEnds>,
     is_whole: bool,
+}
+
+/// A look-up goes to the block of a script's characters that an offset lies in, and searches among the ends there: among all ends of a source of
+/// 10 MB each step of a search is a cache miss.
+const BLOCK: u32 = 1 << 12;
+
+/// Line ends, kept.
+#[derive(Debug, Default)]
+pub(crate) struct LineEnds {
+    /// Their character offsets, rising.
+    ends: Vec<u32>,
+    /// How many there are in front of each block of characters, up to the last one with an end in it.
+    blocks: Vec<u32>,
+}
+
+impl LineEnds {
+    /// How many line ends are in front of `offset`.
+    fn before(&self, offset: u32) -> usize {
+        let block = (offset / BLOCK) as usize;
+        let count = |block: usize| self.blocks.get(block).map(|count| *count as usize);
+        let first = count(block).unwrap_or(self.ends.len());
+        let last = count(block + 1).unwrap_or(self.ends.len());
+        let within = self.ends.get(first..last).unwrap_or_default();
+        first + within.partition_point(|&end| end < offset)
+    }
 }
 
 impl Lines {
@@ -63,7 +88,7 @@ impl Lines {
                 let size = left.min(chunk);
                 let copied = scratch
                     .get_mut(..size)
-                    .filter(|_| scan.ends.len() < MOST_LINES as usize)
+                    .filter(|_| scan.ends.ends.len() < MOST_LINES as usize)
                     .filter(|part| !part.is_empty())
                     .and_then(|part| memory.copy(address, part).then_some(&*part));
                 match copied {
@@ -99,8 +124,8 @@ impl Lines {
 
     /// The line of a script offset and the characters in front of it on that line, both from 0; as far as has been counted.
     pub(crate) fn place(&self, offset: u32) -> (u32, u32) {
-        let ends = &self.scan.ends;
-        let line = ends.partition_point(|&end| end < offset);
+        let line = self.scan.ends.before(offset);
+        let ends = &self.scan.ends.ends;
         let before = line.checked_sub(1).and_then(|index| ends.get(index));
         let begin = before.map_or(0, |end| end + 1);
         (
@@ -111,7 +136,8 @@ impl Lines {
 
     /// Bytes held.
     pub(crate) fn size(&self) -> usize {
-        self.scan.ends.capacity() * 4
+        let LineEnds { ends, blocks } = &self.scan.ends;
+        (ends.capacity() + blocks.capacity()) * 4
     }
 }
 
@@ -120,9 +146,15 @@ pub(crate) trait Ends {
     fn push(&mut self, end: u32);
 }
 
-impl Ends for Vec<u32> {
+impl Ends for LineEnds {
     fn push(&mut self, end: u32) {
-        Vec::push(self, end);
+        // Those up to the one that it lies in begin behind all ends so far.
+        let blocks = (end / BLOCK) as usize + 1;
+        if self.blocks.len() < blocks {
+            let count = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+            self.blocks.resize(blocks, count);
+        }
+        self.ends.push(end);
     }
 }
 
@@ -145,14 +177,14 @@ impl<E: Ends> Scan<E> {
 
     pub(crate) fn one_byte(&mut self, chunk: &[u8]) {
         self.settle(chunk.first() == Some(&b'\n'));
-        for index in memchr::memchr2_iter(b'\n', b'\r', chunk) {
+        line_ends::each(chunk, |index| {
             let is_return = chunk.get(index) == Some(&b'\r');
             match chunk.get(index + 1) {
                 Some(b'\n') if is_return => {}
                 None if is_return => self.pending_return = true,
                 _ => self.ends.push(self.at + index as u32),
             }
-        }
+        });
         self.at += chunk.len() as u32;
     }
 
@@ -224,14 +256,14 @@ mod tests {
         for wide in [false, true] {
             let lines = lines_of("a\nb\r\nc\rd\n\ne\r", wide);
             // Offsets of the ends: \n 1, \n 4 (of \r\n), \r 6, \n 8, \n 9, \r 11.
-            assert_eq!(lines.scan.ends, [1, 4, 6, 8, 9, 11], "wide {wide}");
+            assert_eq!(lines.scan.ends.ends, [1, 4, 6, 8, 9, 11], "wide {wide}");
             assert_eq!(lines.place(0), (0, 0));
             assert_eq!(lines.place(1), (0, 1), "the end itself");
             assert_eq!(lines.place(2), (1, 0));
             assert_eq!(lines.place(5), (2, 0), "behind \\r\\n");
             assert_eq!(lines.place(12), (6, 0));
         }
-        assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).scan.ends, [1, 3]);
+        assert_eq!(lines_of("a\u{2028}b\u{2029}c", true).scan.ends.ends, [1, 3]);
     }
 
     #[test]
@@ -245,9 +277,36 @@ mod tests {
                 let mut source = "x".repeat(per_chunk - 1);
                 source.push('\r');
                 source.push_str(behind);
-                assert_eq!(lines_of(&source, wide).scan.ends, ends, "wide {wide}");
+                assert_eq!(lines_of(&source, wide).scan.ends.ends, ends, "wide {wide}");
             }
         }
+    }
+
+    #[test]
+    fn lines_longer_and_shorter_than_a_block_are_found() {
+        let long = "x".repeat(2 * BLOCK as usize + 5);
+        let source = [
+            "a\n".repeat(3000),
+            long.clone(),
+            "\n\n".into(),
+            long,
+            "b\nc".repeat(2000),
+        ]
+        .concat();
+        let lines = lines_of(&source, false);
+        let ends = &lines.scan.ends.ends;
+        for offset in 0..=source.len() as u32 {
+            let line = ends.partition_point(|&end| end < offset);
+            assert_eq!(lines.scan.ends.before(offset), line, "{offset}");
+        }
+        // One in front of the next block's first character, one at it.
+        let ends: Vec<u32> = [BLOCK - 1, BLOCK, 5 * BLOCK].into();
+        let mut kept = LineEnds::default();
+        for &end in &ends {
+            kept.push(end);
+        }
+        let counts = [BLOCK - 1, BLOCK, BLOCK + 1, 4 * BLOCK, 5 * BLOCK, 9 * BLOCK];
+        assert_eq!(counts.map(|offset| kept.before(offset)), [0, 1, 2, 2, 2, 3]);
     }
 
     #[test]
@@ -271,7 +330,7 @@ mod tests {
             let (pieced, counted) = count(&heap, string, last, 1);
             let chunks = source.len() * if wide { 2 } else { 1 } / CHUNK;
             assert_eq!(counted.len(), chunks, "one chunk at a time");
-            assert_eq!(pieced.scan.ends, whole.scan.ends);
+            assert_eq!(pieced.scan.ends.ends, whole.scan.ends.ends);
             assert_eq!(pieced.place(last), whole.place(last));
         }
     }

@@ -7,10 +7,11 @@
 
 mod compiled;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::address_hash::{AddressMap, AddressSet};
 use crate::bytecode_sizes::BytecodeSizes;
 use crate::call_sites::CallSites;
 use crate::code::{self, Code};
@@ -30,6 +31,8 @@ use crate::table::PositionEncoding;
 
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
+const MOST_RESOLVED: usize = 1 << 18;
+const MOST_CODES: usize = 1 << 16;
 const MOST_BYTECODES: usize = 1 << 17;
 const MOST_SITES: usize = 1 << 12;
 
@@ -52,12 +55,18 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     sizes: Option<BytecodeSizes>,
     proofs: Proofs,
     // Keyed by addresses: until the next major collection.
-    frames: HashMap<RawFrame, Vec<Resolved<F>>>,
+    /// Frames that are known, by where what they resolved to stands in `resolved` and how many that are.
+    frames: AddressMap<RawFrame, (u32, u32)>,
+    /// In the order of first sight: what lies on one stack is looked up together.
+    resolved: Vec<Resolved<F>>,
     /// Those that were only kept.
-    kept: HashMap<RawFrame, Vec<Kept<F>>>,
-    codes: HashMap<u64, Option<Code>>,
-    by_bytecode: HashMap<u64, u64>,
-    sites: HashMap<u64, Option<Arc<CallSites>>>,
+    kept: AddressMap<RawFrame, Vec<Kept<F>>>,
+    /// By their first instruction.
+    codes: BTreeMap<u64, Code>,
+    /// Pcs with no code around.
+    stray: AddressSet<u64>,
+    by_bytecode: AddressMap<u64, u64>,
+    sites: AddressMap<u64, Option<Arc<CallSites>>>,
     functions: Functions<F>,
     // The map of instruction streams, once one was found: it never moves.
     stream_map: Option<u64>,
@@ -89,12 +98,14 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             ranges,
             sizes,
             proofs: Proofs::default(),
-            frames: HashMap::new(),
-            kept: HashMap::new(),
+            frames: AddressMap::default(),
+            resolved: Vec::new(),
+            kept: AddressMap::default(),
             found: Vec::new(),
-            codes: HashMap::new(),
-            by_bytecode: HashMap::new(),
-            sites: HashMap::new(),
+            codes: BTreeMap::new(),
+            stray: AddressSet::default(),
+            by_bytecode: AddressMap::default(),
+            sites: AddressMap::default(),
             functions: Functions::new(source_maps),
             stream_map: None,
             shared_map: None,
@@ -115,7 +126,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Resolved<F>>,
     ) -> Progress {
-        if let Some(known) = self.frames.get(raw) {
+        if let Some(known) = self.known(raw) {
             out.extend_from_slice(known);
             return Progress::Known;
         }
@@ -126,11 +137,14 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         out.extend(found.drain(..).filter_map(|kept| kept.resolved()));
         self.found = found;
         if progress == Progress::New {
-            if self.frames.len() >= MOST_STACKED {
+            if self.frames.len() >= MOST_STACKED || self.resolved.len() >= MOST_RESOLVED {
                 self.frames.clear();
+                self.resolved.clear();
             }
             let added = out.get(begin..).unwrap_or_default();
-            self.frames.insert(*raw, added.to_vec());
+            let place = (self.resolved.len() as u32, added.len() as u32);
+            self.resolved.extend_from_slice(added);
+            self.frames.insert(*raw, place);
         }
         progress
     }
@@ -142,7 +156,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Kept<F>>,
     ) {
-        if let Some(known) = self.frames.get(raw) {
+        if let Some(known) = self.known(raw) {
             return out.extend(known.iter().map(Kept::from));
         }
         if let Some(known) = self.kept.get(raw) {
@@ -198,6 +212,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         Some(Resolved { function, place })
     }
 
+    /// What a frame resolved to before.
+    fn known(&self, raw: &RawFrame) -> Option<&[Resolved<F>]> {
+        let &(start, count) = self.frames.get(raw)?;
+        self.resolved.get(start as usize..)?.get(..count as usize)
+    }
+
     /// Appends what one frame comes to; nothing if it is unfinished.
     fn read(
         &mut self,
@@ -239,10 +259,12 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     /// frames need. Without one those are missing, unless a frame leads to the script again.
     pub fn forget_pointers(&mut self, hold: &mut dyn FnMut(u64) -> Option<u64>) {
         self.frames.clear();
+        self.resolved.clear();
         self.kept.clear();
         self.functions.forget_pointers();
         self.functions.scripts.forget_pointers(hold);
         self.codes.clear();
+        self.stray.clear();
         self.by_bytecode.clear();
         self.sites.clear();
     }
@@ -409,23 +431,37 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
     }
 
+    /// The code around `pc`. Searching for its beginning reads all that lies in front of the pc, so code that is known is not searched
+    /// again: until the next major collection nothing else comes to lie there.
     fn code(&mut self, pc: u64) -> Option<Code> {
-        if let Some(code) = self.codes.get(&pc) {
-            return *code;
+        let before = self.codes.range(..=pc).next_back();
+        if let Some((_, code)) = before
+            && pc - code.start <= u64::from(code.size)
+        {
+            return Some(*code);
         }
-        let code = code::find(
+        if self.stray.contains(&pc) {
+            return None;
+        }
+        let Some(code) = code::find(
             &self.memory,
             &self.layout,
             &self.ranges,
             pc,
             self.shared_map,
             &mut self.stream_map,
-        );
-        if self.codes.len() >= MOST_STACKED {
+        ) else {
+            if self.stray.len() >= MOST_CODES {
+                self.stray.clear();
+            }
+            self.stray.insert(pc);
+            return None;
+        };
+        if self.codes.len() >= MOST_CODES {
             self.codes.clear();
         }
-        self.codes.insert(pc, code);
-        code
+        self.codes.insert(code.start, code);
+        Some(code)
     }
 
     fn remember_bytecode(&mut self, bytecode: u64, shared: u64) {

@@ -7,10 +7,10 @@
 //! While frames are only kept ([`Scripts::keep`]) nothing is counted. Scripts that this leaves without lines are wanted: before a collection whoever
 //! drops pointers may hold them by a handle of V8's, and they are found through that behind it, until they are let go.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::address_hash::{AddressMap, AddressSet};
 use crate::function_info::Place;
 use crate::layout::Layout;
 use crate::line_search;
@@ -38,13 +38,13 @@ struct Known {
 /// See the module documentation.
 pub(crate) struct Scripts {
     // What lasts: by the script's id.
-    known: HashMap<i32, Known>,
+    known: AddressMap<i32, Known>,
     /// Where it is, until the next major collection.
-    addresses: HashMap<i32, u64>,
+    addresses: AddressMap<i32, u64>,
     /// Those whose lines kept frames still need.
-    wanted: HashSet<i32>,
+    wanted: AddressSet<i32>,
     /// Handles of wanted ones: the places of words that V8 keeps up to date.
-    held: HashMap<i32, u64>,
+    held: AddressMap<i32, u64>,
     keeps: bool,
     line_bytes: usize,
     map_bytes: usize,
@@ -59,10 +59,10 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new(source_maps: bool) -> Self {
         Self {
-            known: HashMap::new(),
-            addresses: HashMap::new(),
-            wanted: HashSet::new(),
-            held: HashMap::new(),
+            known: AddressMap::default(),
+            addresses: AddressMap::default(),
+            wanted: AddressSet::default(),
+            held: AddressMap::default(),
             keeps: false,
             line_bytes: 0,
             map_bytes: 0,

@@ -109,7 +109,6 @@ impl JsThread {
                 }
                 Next::Nothing => break,
             };
-            let stack = std::mem::take(&mut self.stacks.frames);
             let mut values = Values {
                 count: 1,
                 cpu_ns: header.cpu_ns,
@@ -124,13 +123,11 @@ impl JsThread {
                     cpu_ns: 0,
                     wall_ns: header.still_ns,
                 };
-                let last = std::mem::take(&mut self.stacks.last);
-                let set = self.stacks.last_labels.take();
-                free = self.put(&recorder, free, still, last, set);
+                free = self.put_last(&recorder, free, still);
             }
-            self.stacks.last.clone_from(&stack);
-            self.stacks.last_labels.clone_from(&set);
-            free = self.put(&recorder, free, values, stack, set);
+            std::mem::swap(&mut self.stacks.last, &mut self.stacks.frames);
+            self.stacks.last_labels = set;
+            free = self.put_last(&recorder, free, values);
         }
         if matches!(extent, Extent::Kept(_)) {
             self.keep_rest(&recorder);
@@ -281,28 +278,23 @@ impl JsThread {
         set.clone()
     }
 
-    /// Records one stack, or keeps it in the backlog. Returns whether the recorder is still free. The vector comes back as
-    /// scratch space.
-    fn put(
-        &mut self,
-        recorder: &Recorder,
-        free: bool,
-        values: Values,
-        stack: Vec<Frame>,
-        labels: Option<Arc<LabelSet>>,
-    ) -> bool {
+    /// Records the stack of the last sample, or keeps it in the backlog. Returns whether the recorder is still free.
+    fn put_last(&mut self, recorder: &Recorder, free: bool, values: Values) -> bool {
+        let Stacks {
+            last,
+            last_labels,
+            backlog,
+            ..
+        } = &mut self.stacks;
         if free {
             let sample = Sample {
                 thread: &self.label,
-                frames: &stack,
-                labels: labels.as_ref(),
+                frames: last,
+                labels: last_labels.as_ref(),
                 values,
             };
             match recorder.record([sample]) {
-                Ok(()) => {
-                    self.stacks.frames = stack;
-                    return true;
-                }
+                Ok(()) => return true,
                 Err(RecordError::SlotFull { .. }) => {
                     recorder.note_dropped(1);
                     return true;
@@ -310,8 +302,8 @@ impl JsThread {
                 Err(RecordError::NoSlotFree { .. }) => {}
             }
         }
-        if self.stacks.backlog.len() < BACKLOG {
-            self.stacks.backlog.push((values, stack, labels));
+        if backlog.len() < BACKLOG {
+            backlog.push((values, last.clone(), last_labels.clone()));
         } else {
             recorder.note_dropped(1);
         }

@@ -23,6 +23,10 @@ const RESOLVE_BEFORE_FORGOTTEN_NS: u64 = 20_000_000;
 const NEXT_SLICE_NS: u64 = 5_000_000;
 /// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
 const OVERDUE_NS: u64 = 100_000_000;
+/// Intervals that a thread which gets little of a processor is left alone for at most: it may block, or get more of it.
+const LONGEST_REST: u64 = 3;
+/// Threads that share a processor have it in turns of so long at most. What one gets says nothing of intervals that are shorter.
+const SLICE_NS: u64 = 5_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
 const QUIET_ROUNDS: u32 = 2;
 
@@ -82,8 +86,8 @@ pub(super) struct Watch {
 
 /// What one look at a thread came to.
 pub(super) enum Look {
-    /// It runs, or may.
-    Running,
+    /// It runs, or may. There is nothing to see before this time has passed.
+    Running(u64),
     /// It stands still outside its poll, for so many nanoseconds.
     Still(u64),
     /// It waits in its poll, or is gone.
@@ -121,12 +125,12 @@ impl Watch {
                 self.poll_since = poll_since;
                 self.poll_cpu = cpu;
                 self.quiet_rounds = 0;
-                return Look::Running;
+                return Look::Running(interval_ns);
             }
             // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
             if cpu.saturating_sub(self.poll_cpu) < interval_ns / 2 {
                 self.quiet_rounds += 1;
-                return self.quiet(Look::Quiet, tid);
+                return self.quiet(Look::Quiet, tid, interval_ns);
             }
             self.poll_cpu = cpu;
         } else if cpu <= slot.cpu_at_look.load(Relaxed) + slack_ns {
@@ -136,13 +140,17 @@ impl Watch {
             }
             self.quiet_rounds += 1;
             let still = Look::Still(now - self.still_since);
-            return self.quiet(still, tid);
+            return self.quiet(still, tid, interval_ns);
         }
         self.still_since = 0;
         self.quiet_rounds = 0;
         self.ask_to_resolve(index, slot, now);
-        if fork::is_forking(tid) || self.shall_run_on(slot, cpu, now, pace) {
-            return Look::Running;
+        if fork::is_forking(tid) {
+            return Look::Running(interval_ns);
+        }
+        if let Some(rest) = self.shall_run_on(slot, cpu, now, pace) {
+            let is_urgent = slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets();
+            return Look::Running(if is_urgent { interval_ns } else { rest });
         }
         if interrupt(index, slot, now) {
             self.asked_at_cpu = cpu;
@@ -150,16 +158,21 @@ impl Watch {
             self.asked_at_cpu = cpu;
             give_up_if_lost(slot, tid);
         }
-        Look::Running
+        Look::Running(interval_ns)
     }
 
     /// Whether the thread, which has run since its last sample, is to get the next one later: it goes on, and has not run for long enough. Threads
     /// that share processors would have a sample at every tick for a part of an interval's CPU time each, and the more threads, the more of them.
     /// One that has not moved for longer than it can have waited for a processor is blocked, and is sampled once, where it is.
-    fn shall_run_on(&mut self, slot: &ThreadSlot, cpu: u64, now: u64, pace: Pace) -> bool {
+    ///
+    /// Returns how long it takes until it has run for an interval, if it goes on as it did since the last look: one that gets half of a
+    /// processor need not be looked at twice as often as it is sampled.
+    fn shall_run_on(&mut self, slot: &ThreadSlot, cpu: u64, now: u64, pace: Pace) -> Option<u64> {
         self.has_polled |= slot.account.left_poll_at() > self.seen_at;
+        let passed = now.saturating_sub(self.seen_at);
         self.seen_at = now;
-        let has_moved = cpu > self.seen_cpu + pace.slack_ns;
+        let moved = cpu.saturating_sub(self.seen_cpu);
+        let has_moved = moved > pace.slack_ns;
         self.seen_cpu = cpu;
         self.unmoved = if has_moved { 0 } else { self.unmoved + 1 };
         let ran = cpu.saturating_sub(slot.cpu_at_look.load(Relaxed));
@@ -167,8 +180,16 @@ impl Watch {
         if !run_on {
             self.has_polled = false;
             self.unmoved = 0;
+            return None;
         }
-        run_on
+        // Where one that comes from its poll is seen, it is by chance: as often as ticks fall there.
+        if self.has_polled || !has_moved || pace.interval_ns < SLICE_NS {
+            return Some(pace.interval_ns);
+        }
+        let missing = pace.interval_ns.saturating_sub(ran);
+        let rest = u128::from(missing) * u128::from(passed) / u128::from(moved);
+        let longest = pace.interval_ns * LONGEST_REST;
+        Some(u64::try_from(rest).map_or(longest, |rest| rest.clamp(pace.interval_ns, longest)))
     }
 
     /// Whether the kernel refuses the timer that would tell when the thread runs again.
@@ -177,9 +198,9 @@ impl Watch {
     }
 
     /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
-    fn quiet(&mut self, look: Look, tid: i32) -> Look {
+    fn quiet(&mut self, look: Look, tid: i32, interval_ns: u64) -> Look {
         if self.quiet_rounds < QUIET_ROUNDS {
-            return Look::Running;
+            return Look::Running(interval_ns);
         }
         if self.waker.is_none() && !self.waker_refused {
             self.waker = Waker::new(tid, signal::number(), super::STATE.get().tid.load(Relaxed));
@@ -200,7 +221,7 @@ impl Watch {
         if self.unresolved_since == 0 {
             self.unresolved_since = now;
         }
-        let forgotten = statistics::shared().forgotten_label_sets.load(Relaxed);
+        let forgotten = forgotten_sets();
         let patience = if unfinished {
             NEXT_SLICE_NS
         } else if forgotten != self.forgotten {
@@ -217,6 +238,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Sets of labels that have been forgotten.
+fn forgotten_sets() -> u64 {
+    statistics::shared().forgotten_label_sets.load(Relaxed)
 }
 
 /// The thread has run for long with a signal under way: it blocks the signal, which then waits for it, or somebody has swallowed it, and the
@@ -276,9 +302,31 @@ mod tests {
                 slot.account.enter_poll(now - 2);
                 slot.account.leave_poll(now - 1);
             }
-            watch.shall_run_on(&slot, *cpu, now, pace)
+            watch.shall_run_on(&slot, *cpu, now, pace).is_some()
         });
         looks.collect()
+    }
+
+    /// How long a thread is left alone that has run for `ran` in the 10 ms since its last sample, which was when its clock stood at `before`.
+    fn rest(before: u64, ran: u64) -> Option<u64> {
+        let slot = ThreadSlot::new();
+        assert!(slot.map());
+        slot.cpu_at_look.store(before, Relaxed);
+        let mut watch = Watch {
+            seen_at: 100 * MS,
+            seen_cpu: before,
+            ..Watch::default()
+        };
+        watch.shall_run_on(&slot, before + ran, 110 * MS, Pace::new(10 * MS))
+    }
+
+    #[test]
+    fn one_that_gets_a_part_of_a_processor_is_looked_at_when_it_should_have_run_for_an_interval() {
+        assert_eq!(rest(7, 8 * MS), None);
+        assert_eq!(rest(7, 6 * MS), Some(10 * MS), "not before the next tick");
+        assert_eq!(rest(7, 4 * MS), Some(15 * MS));
+        assert_eq!(rest(7, MS), Some(30 * MS), "it may get more");
+        assert_eq!(rest(7, 0), None, "it is blocked");
     }
 
     #[test]
