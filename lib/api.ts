@@ -1,13 +1,13 @@
 /**
  * start(), stop() and profile(): the functions of the package, over whichever native half they are given.
  */
-import { isMainThread } from 'node:worker_threads';
 import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
 import { resolveContinuous } from './export/resolve.js';
 import { grouped } from './grouped.js';
+import { isMainThread } from './main-thread.js';
 import type { NativeApi } from './native-api.js';
 import { encodeOtlp } from './otlp-encoder.js';
 import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOptions, testOptions, validateOptions } from './options.js';

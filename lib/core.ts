@@ -8,6 +8,7 @@ export { prepareCluster } from './cluster/hook.js';
 export { serveCluster } from './cluster/worker.js';
 export { ExportError } from './export/exporter.js';
 export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './errors.js';
+export { isMainThread } from './main-thread.js';
 export { loadNative } from './native.js';
 export { workers } from './threads.js';
 export { profileWholeProgram } from './whole-program.js';

@@ -1,7 +1,6 @@
 /**
  * startCluster() and profileCluster(): the functions of the package for cluster primaries.
  */
-import { isMainThread } from 'node:worker_threads';
 import { checkDuration, checkSignal, sleep, startExclusively } from '../api.js';
 import { callerOf } from '../caller.js';
 import { grouped } from '../grouped.js';
@@ -10,6 +9,7 @@ import type { ClusterProfile } from './profile.js';
 import { ClusterSession } from './session.js';
 import { AbortedError, InvalidOptionError, PronghornError } from '../errors.js';
 import { forkAware } from '../fork/aware.js';
+import { isMainThread } from '../main-thread.js';
 import type { NativeApi } from '../native-api.js';
 import { type SamplingOptions, testOptions, validateOptions } from '../options.js';
 import type { Owner } from '../registry.js';

@@ -15,8 +15,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isMainThread } from 'node:worker_threads';
 import { callerOf } from '../caller.js';
+import { isMainThread } from '../main-thread.js';
 import { onFork } from './fork.js';
 import type { AgentSetting, StartOrder } from './wire.js';
 
