@@ -5,10 +5,11 @@ import { callerOf } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
-import { resolveContinuous } from './export/resolve.js';
+import type { ResolvedContinuous } from './export/resolve.js';
 import { grouped } from './grouped.js';
 import { isMainThread } from './main-thread.js';
 import type { NativeApi } from './native-api.js';
+import { exporting } from './on-demand.js';
 import { encodeOtlp } from './otlp-encoder.js';
 import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
@@ -149,11 +150,7 @@ export function startExclusively(
  */
 export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions, keepsUndelivered = false): Profiler {
   const resolved = validateOptions(options, CONTINUOUS_NAMES);
-  const continuous = resolveContinuous(options ?? {}, {
-    env: process.env,
-    encodeOtlp: (data, how) => encodeOtlp(load(), data, how),
-    hasThreadPool: () => forkAware(load()).chain.hasThreadPool,
-  });
+  const continuous = continuousOf(load, options);
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;
@@ -165,6 +162,16 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
   if (shareable && current.optionsKey === optionsKey(resolved, test, continuous?.key)) return current.profiler;
   throw alreadyStarted(current);
+}
+
+/** What the options say of exporters, if they say anything. */
+function continuousOf(load: () => NativeApi, options: StartOptions | undefined): ResolvedContinuous | undefined {
+  if (options === undefined || CONTINUOUS_NAMES.every((name) => options[name] === undefined)) return undefined;
+  return exporting().resolveContinuous(options, {
+    env: process.env,
+    encodeOtlp: (data, how) => encodeOtlp(load(), data, how),
+    hasThreadPool: () => forkAware(load()).chain.hasThreadPool,
+  });
 }
 
 /**

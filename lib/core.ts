@@ -5,12 +5,12 @@
 export { createApi } from './api.js';
 export { createClusterApi } from './cluster/api.js';
 export { prepareCluster } from './cluster/hook.js';
-export { serveCluster } from './cluster/worker.js';
+export { serveCluster } from './cluster/serve.js';
 export { ExportError } from './export/exporter.js';
 export { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError, WorkerUnreachableError } from './errors.js';
 export { isMainThread } from './main-thread.js';
 export { loadNative } from './native.js';
 export { workers } from './threads.js';
-export { profileWholeProgram } from './whole-program.js';
+export { profileWholeProgram } from './register.js';
 export { createLabels } from './labels/with-labels.js';
 export { joinAsWorker } from './worker.js';

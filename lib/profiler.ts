@@ -4,7 +4,7 @@
  */
 import { execIsHeard, publishExec, publishError, publishRotate, publishStart, publishStop } from './channels.js';
 import { Collector } from './collector.js';
-import { Continuous, type Undelivered } from './continuous.js';
+import type { Continuous, Undelivered } from './continuous.js';
 import { fromNative, PronghornError } from './errors.js';
 import type { ResolvedContinuous } from './export/resolve.js';
 import { ExecveGuard } from './execve.js';
@@ -12,6 +12,7 @@ import { type ForkAware, forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
 import { inOwnProcess } from './fork/own-process.js';
 import type { Capabilities, NativeProfile } from './native-api.js';
+import { exporting } from './on-demand.js';
 import { optionsKey, type ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { fresh, type ProfilerSetup } from './profiler-state.js';
@@ -328,7 +329,7 @@ export class Profiler {
       },
       fail: (error: PronghornError) => this.#giveUp(error),
     };
-    return new Continuous({ ...setup, keepsUndelivered: this.#setup.keepsUndelivered ?? false }, source, timeOf(chain), (component) => chain.join(component));
+    return new (exporting().Continuous)({ ...setup, keepsUndelivered: this.#setup.keepsUndelivered ?? false }, source, timeOf(chain), (component) => chain.join(component));
   }
 
   /** Rotations cannot go on: nobody would ever take what is collected from now on. What there is is delivered. */

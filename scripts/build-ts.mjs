@@ -10,6 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildPage } from './build-page.mjs';
+import { joinCore, PUBLISHED } from './parts.mjs';
 import { root, run } from './steps.mjs';
 
 const [emitted, dist] = ['build/', 'dist/'].map((name) => fileURLToPath(new URL(name, root)));
@@ -17,6 +18,8 @@ const [emitted, dist] = ['build/', 'dist/'].map((name) => fileURLToPath(new URL(
 const DOORS = ['index.js', 'register.js', 'lib/cluster-agent.cjs'];
 /** Their declarations, for programs in TypeScript. */
 const DECLARED = ['index.d.ts', 'register.d.ts'];
+/** A file keeps its place, so that paths relative to it mean the same. */
+const COMMAND = 'cli.js';
 
 /** Returns the paths of what was emitted, declarations included. */
 async function compile() {
@@ -24,34 +27,10 @@ async function compile() {
   return [...output.matchAll(/^TSFILE: (.*)$/gm)].map((match) => resolve(match[1].trim()));
 }
 
-/**
- * What runs in the program of a user gets Node's modules by process.getBuiltinModule(). An import would make an ES module of each first, which looks at every
- * getter of fs and util, and so loads streams, fs/promises, readline and the REPL's history: 2 to 5 ms and 0.7 to 1.6 MB.
- */
-const builtinsByCall = {
-  name: 'builtins by call',
-  setup(build) {
-    build.onLoad({ filter: /\.js$/ }, ({ path }) => {
-      const contents = readFileSync(path, 'utf8').replace(/^import (\{[^}]*\}) from '(node:[a-z_/]+)';$/gm, (_statement, names, module) => {
-        return `const ${names.replaceAll(' as ', ': ')} = process.getBuiltinModule('${module}');`;
-      });
-      return { contents, resolveDir: dirname(path) };
-    });
-    build.onResolve({ filter: /^node:/ }, ({ path, importer }) => ({ errors: [{ text: `${importer} imports ${path} in a way that is not made a call` }] }));
-  },
-};
-
-/** What is joined, and how. A file keeps its place, so that paths relative to it mean the same. */
-const JOINED = [
-  ['lib/core.js', [builtinsByCall]],
-  ['cli.js', []],
-];
-
-function joinModules(file, plugins) {
+function joinCommand() {
   return build({
-    entryPoints: [join(emitted, file)],
-    plugins,
-    outfile: join(dist, file),
+    entryPoints: [join(emitted, COMMAND)],
+    outfile: join(dist, COMMAND),
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -82,13 +61,14 @@ try {
   const compiled = await compile();
   const current = new Set(compiled.filter((path) => path.startsWith(emitted)));
   for (const name of DECLARED) withImports(join(dist, name), current);
-  for (const [file, plugins] of JOINED) await joinModules(file, plugins);
+  await joinCore(emitted, dist);
+  await joinCommand();
   for (const file of DOORS) copyFileSync(join(emitted, file), join(dist, file));
-  for (const file of [...DOORS, ...JOINED.map(([file]) => file)]) current.add(join(dist, file));
+  for (const file of [...DOORS, ...PUBLISHED, COMMAND]) current.add(join(dist, file));
   for (const path of await buildPage(dist)) current.add(path);
   removeStale(dist, current);
   removeStale(emitted, current);
-  chmodSync(join(dist, 'cli.js'), 0o755);
+  chmodSync(join(dist, COMMAND), 0o755);
 } catch (error) {
   console.error(error.message);
   process.exit(1);
