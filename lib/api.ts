@@ -1,7 +1,7 @@
 /**
  * start(), stop() and profile(): the functions of the package, over whichever native half they are given.
  */
-import { callerOf } from './caller.js';
+import { callerOf, type StartedBy } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
@@ -99,7 +99,7 @@ export function createApi(load: () => NativeApi): Api {
   return { start, stop, profile, resetAfterFork };
 }
 
-function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOptions): Promise<Profile> {
+function profileAs(load: () => NativeApi, startedBy: StartedBy, options: ProfileOptions): Promise<Profile> {
   const resolved = validateOptions(options, ['durationMs', 'signal']);
   const test = testOptions(options);
   const durationMs = checkDuration(options?.durationMs);
@@ -131,7 +131,7 @@ function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOpt
  */
 export function startExclusively(
   load: () => NativeApi,
-  startedBy: string,
+  startedBy: StartedBy,
   options: ResolvedOptions,
   test: TestOptions,
   owner: Owner,
@@ -148,7 +148,7 @@ export function startExclusively(
  * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
  * @param keepsUndelivered whether the starter calls giveUpDelivery() in the end
  */
-export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions, keepsUndelivered = false): Profiler {
+export function startAs(load: () => NativeApi, startedBy: StartedBy, options?: StartOptions, keepsUndelivered = false): Profiler {
   const resolved = validateOptions(options, CONTINUOUS_NAMES);
   const continuous = continuousOf(load, options);
   const test = testOptions(options);

@@ -117,7 +117,7 @@ function wrap(hook: ClusterHook): void {
     settle();
     // A reference to the original fork that the application has kept comes here too; then the settings are put back before the
     // 'setup' event.
-    const keptFork = !forking && args.length === 0 && callerOf(wrappedSetup).startsWith('node:internal/cluster/');
+    const keptFork = !forking && args.length === 0 && callerOf(wrappedSetup)().startsWith('node:internal/cluster/');
     if (keptFork) process.nextTick(settle);
     setupPrimary.apply(this as Cluster, args);
     if (forking || keptFork) insertion = insert(hook);

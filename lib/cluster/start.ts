@@ -2,6 +2,7 @@
  * How a session of a cluster begins: what startCluster() and profileCluster() do.
  */
 import { checkDuration, checkSignal, sleep, startExclusively } from '../api.js';
+import type { StartedBy } from '../caller.js';
 import type { ClusterOptions, ProfileClusterOptions } from './api.js';
 import { grouped } from '../grouped.js';
 import { hookCluster } from './hook.js';
@@ -26,7 +27,7 @@ const DEFAULT_WORKER_TIMEOUT_MS = 5_000;
  */
 export function startSession(
   load: () => NativeApi,
-  startedBy: string,
+  startedBy: StartedBy,
   options: ClusterOptions | undefined,
   extra: readonly string[],
   owner: Owner,
@@ -45,7 +46,7 @@ export function startSession(
 }
 
 /** profileCluster(). Throws what that rejects with before it has begun. */
-export function profileSession(load: () => NativeApi, startedBy: string, options: ProfileClusterOptions): Promise<ClusterProfile> {
+export function profileSession(load: () => NativeApi, startedBy: StartedBy, options: ProfileClusterOptions): Promise<ClusterProfile> {
   validateOptions(options, ['workerTimeoutMs', 'durationMs', 'signal']);
   const durationMs = checkDuration(options?.durationMs);
   const signal = checkSignal(options.signal);
