@@ -5,7 +5,7 @@
  * (measured: cut to 10, 30, 50 and 70%), which no `try` catches.
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The parts of an ELF header that are needed here, by their offsets in a 64-bit file. */
@@ -24,7 +24,9 @@ const SECTION_COUNT = 0x3c;
  * @throws an error with the code MODULE_NOT_FOUND where it is in none of the places
  */
 export function findBinary(name: string): string {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
+  // A test runner with a module loader of its own may know the URL alone.
+  const here = import.meta.dirname ?? dirname(fileURLToPath(import.meta.url));
+  const root = dirname(dirname(here));
   const file = `pronghorn.${name}.node`;
   for (const folder of ['', `node_modules/pronghorn-${name}`, `../pronghorn-${name}`]) {
     const path = join(root, folder, file);

@@ -1,6 +1,7 @@
 /**
- * All that runs inside somebody else's program, behind one door. The published package holds it as one module (scripts/build-ts.mjs says
- * why), so whatever comes in by another door, `pronghorn`, `pronghorn/register` or the agent of a cluster worker, meets the same state.
+ * All that runs inside somebody else's program, behind one door. The published package holds what every program needs of it as one module, and the rest in
+ * parts (on-demand.ts; scripts/parts.mjs says why), so whatever comes in by another door, `pronghorn`, `pronghorn/register` or the agent of a cluster
+ * worker, meets the same state.
  */
 export { createApi } from './api.js';
 export { createClusterApi } from './cluster/api.js';

@@ -17,7 +17,7 @@ const STATELESS = new Set(['certificates', 'check', 'otel', 'secrets'].map((name
 /** What is published of it. */
 export const PUBLISHED = [CORE, ...PARTS.map(([, file]) => file)];
 
-const OPTIONS = { bundle: true, platform: 'node', target: 'node20.19', minifyWhitespace: true, logLevel: 'warning' };
+const OPTIONS = { bundle: true, platform: 'node', target: 'node20.19', minifyWhitespace: true, minifySyntax: true, logLevel: 'warning' };
 const IMPORT = /^import (\{[^}]*\}) from '(\.[^']+)';$/gm;
 
 /**
@@ -34,9 +34,9 @@ function byCall(source) {
 function reading(change = (source) => source) {
   return {
     name: 'modules of build/',
-    setup(build) {
-      build.onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: change(byCall(readFileSync(path, 'utf8')), path), resolveDir: dirname(path) }));
-      build.onResolve({ filter: /^node:/ }, ({ path, importer }) => ({ errors: [{ text: `${importer} imports ${path} in a way that is not made a call` }] }));
+    setup(esbuild) {
+      esbuild.onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: change(byCall(readFileSync(path, 'utf8')), path), resolveDir: dirname(path) }));
+      esbuild.onResolve({ filter: /^node:/ }, ({ path, importer }) => ({ errors: [{ text: `${importer} imports ${path} in a way that is not made a call` }] }));
     },
   };
 }
@@ -97,7 +97,7 @@ async function joinPart(emitted, dist, { entry, file, inCore, shared }) {
 /** The core's own exports, and beside them, for the parts, what these use of it. */
 function coreWith(shared) {
   const imports = [...shared].map(([module, names]) => `import { ${[...names].join(', ')} } from './${module}';`);
-  const all = [...shared.values()].flatMap((names) => [...names]);
+  const all = [...shared.values()].flatMap((names) => Array.from(names));
   const twice = all.find((name, index) => all.indexOf(name) !== index);
   if (twice !== undefined) throw new Error(`two modules of the core export ${twice} to its parts`);
   return [...imports, "import { share } from './lib/on-demand.js';", `share({ ${all.join(', ')} });`, `export * from './${CORE}';`].join('\n');
