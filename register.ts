@@ -4,8 +4,7 @@
  *
  * Worker threads inherit `--import` and come here too. The process has one profiler, started by its main thread; they take part in it.
  */
-import { isMainThread } from 'node:worker_threads';
-import { joinAsWorker, loadNative, profileWholeProgram } from './lib/core.js';
+import { isMainThread, joinAsWorker, loadNative, profileWholeProgram } from './lib/core.js';
 
 if (isMainThread) profileWholeProgram(loadNative);
 else joinAsWorker(loadNative);

@@ -19,7 +19,7 @@ const stepsOf = (stderr, pid, generation) =>
   [...stderr.matchAll(new RegExp(`^PRONGHORN \\d+: pid ${pid}, generation ${generation}: (.*)$`, 'gm'))].map((match) => match[1]);
 
 /** What is there only where profiles are exported: fork-export.test.mjs. */
-const WITH_EXPORTERS = ['queues', 'scheduler'];
+const WITH_EXPORTERS = ['uploads', 'queues', 'scheduler'];
 
 /** Of a program that runs what is always there. */
 const round = (name, without = ['whole program', ...WITH_EXPORTERS]) => ORDER.filter((component) => !without.includes(component)).map((component) => `${name}: ${component}`);

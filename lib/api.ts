@@ -1,14 +1,15 @@
 /**
  * start(), stop() and profile(): the functions of the package, over whichever native half they are given.
  */
-import { isMainThread } from 'node:worker_threads';
-import { callerOf } from './caller.js';
+import { callerOf, type StartedBy } from './caller.js';
 import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
-import { resolveContinuous } from './export/resolve.js';
+import type { ResolvedContinuous } from './export/resolve.js';
 import { grouped } from './grouped.js';
+import { isMainThread } from './main-thread.js';
 import type { NativeApi } from './native-api.js';
+import { exporting } from './on-demand.js';
 import { encodeOtlp } from './otlp-encoder.js';
 import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
@@ -98,7 +99,7 @@ export function createApi(load: () => NativeApi): Api {
   return { start, stop, profile, resetAfterFork };
 }
 
-function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOptions): Promise<Profile> {
+function profileAs(load: () => NativeApi, startedBy: StartedBy, options: ProfileOptions): Promise<Profile> {
   const resolved = validateOptions(options, ['durationMs', 'signal']);
   const test = testOptions(options);
   const durationMs = checkDuration(options?.durationMs);
@@ -130,7 +131,7 @@ function profileAs(load: () => NativeApi, startedBy: string, options: ProfileOpt
  */
 export function startExclusively(
   load: () => NativeApi,
-  startedBy: string,
+  startedBy: StartedBy,
   options: ResolvedOptions,
   test: TestOptions,
   owner: Owner,
@@ -147,13 +148,9 @@ export function startExclusively(
  * @param startedBy what a later ERR_PRONGHORN_ALREADY_STARTED will say
  * @param keepsUndelivered whether the starter calls giveUpDelivery() in the end
  */
-export function startAs(load: () => NativeApi, startedBy: string, options?: StartOptions, keepsUndelivered = false): Profiler {
+export function startAs(load: () => NativeApi, startedBy: StartedBy, options?: StartOptions, keepsUndelivered = false): Profiler {
   const resolved = validateOptions(options, CONTINUOUS_NAMES);
-  const continuous = resolveContinuous(options ?? {}, {
-    env: process.env,
-    encodeOtlp: (data, how) => encodeOtlp(load(), data, how),
-    hasThreadPool: () => forkAware(load()).chain.hasThreadPool,
-  });
+  const continuous = continuousOf(load, options);
   const test = testOptions(options);
   const native = ready(load);
   const current = new Registry(native).current;
@@ -165,6 +162,16 @@ export function startAs(load: () => NativeApi, startedBy: string, options?: Star
   const shareable = !current.exclusive && current.stopping !== true && current.failed === undefined;
   if (shareable && current.optionsKey === optionsKey(resolved, test, continuous?.key)) return current.profiler;
   throw alreadyStarted(current);
+}
+
+/** What the options say of exporters, if they say anything. */
+function continuousOf(load: () => NativeApi, options: StartOptions | undefined): ResolvedContinuous | undefined {
+  if (options === undefined || CONTINUOUS_NAMES.every((name) => options[name] === undefined)) return undefined;
+  return exporting().resolveContinuous(options, {
+    env: process.env,
+    encodeOtlp: (data, how) => encodeOtlp(load(), data, how),
+    hasThreadPool: () => forkAware(load()).chain.hasThreadPool,
+  });
 }
 
 /**

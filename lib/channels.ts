@@ -97,6 +97,11 @@ const exported = channel(EXPORT_CHANNEL);
 const sourceMap = channel('pronghorn:source-map');
 const stall = channel('pronghorn:stall');
 
+/** Whether anybody wants to hear of a start. */
+export function startIsHeard(): boolean {
+  return start.hasSubscribers;
+}
+
 /** The profiler runs. */
 export function publishStart(message: StartMessage): void {
   if (start.hasSubscribers) start.publish(message);

@@ -4,11 +4,10 @@
  * Importing this package must never throw: not on another platform, not with `--permission` or `--no-addons`, not with a damaged
  * binary. So nothing is loaded at import, and what goes wrong later is kept as a reason that `start()` reports.
  */
-import { createRequire } from 'node:module';
 import { damageOf, findBinary } from './binary.js';
 import { PronghornError } from './errors.js';
 import type { NativeApi } from './native-api.js';
-import { libcName, libcOf, platformOf, type Libc } from './platform.js';
+import { libcName, libcOfProcess, platformOf, type Libc } from './platform.js';
 
 let loaded: NativeApi | undefined;
 let refusal: string | undefined;
@@ -29,14 +28,17 @@ export function loadNative(): NativeApi {
 function tryToLoad(): string | undefined {
   const foreign = foreignRuntime(process);
   if (foreign !== undefined) return foreign;
-  const libc = libcOf('/proc/self/exe');
+  const libc = libcOfProcess();
   const platform = platformOf(process, libc);
   if ('reason' in platform) return platform.reason;
   try {
     const path = findBinary(platform.name);
     const damage = damageOf(path);
     if (damage !== undefined) return `the native part is damaged (${damage}); install pronghorn again`;
-    const candidate = createRequire(import.meta.url)(path) as NativeApi;
+    // What require() comes to, without its search and its cache, which take as long again. Whoever loads it twice gets two objects for one library.
+    const module = { exports: {} };
+    process.dlopen(module, path);
+    const candidate = module.exports as NativeApi;
     const probe = candidate.probe();
     if (!probe.supported) return probe.reason;
     loaded = candidate;
@@ -76,7 +78,7 @@ export function foreignRuntime(runtime: Runtime): string | undefined {
 /**
  * What to tell a user about an error of the loader.
  *
- * @param error what `require` or the file system threw
+ * @param error what `process.dlopen`, the search for the file or the file system threw
  * @param libc the C library of this process, which has a native half
  */
 export function loadFailure(error: unknown, runtime: Runtime, libc: Libc): string {

@@ -1,7 +1,7 @@
 /**
  * Which native half fits this process: by its platform, its processor, and the C library that it runs on.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 /** What there is a native half for. The packages have the same names, with "pronghorn-" before them. */
 const PLATFORMS: ReadonlySet<string> = new Set(['linux-x64-gnu', 'linux-x64-musl']);
@@ -32,6 +32,15 @@ const PROGRAM_HEADERS_OFFSET = 0x20;
 const PROGRAM_HEADER_SIZE = 0x36;
 const PROGRAM_HEADER_COUNT = 0x38;
 const INTERPRETER = 3;
+
+/** Where the dynamic linkers lie, unless a distribution has an order of its own. */
+const GLIBC_LINKER = '/lib64/ld-linux-x86-64.so.2';
+const MUSL_LINKER = '/lib/ld-musl-x86_64.so.1';
+
+/** The C library of this process. Where there is the dynamic linker of one alone, it is that one's; else the program is asked, which takes ten times as long. */
+export function libcOfProcess(): Libc {
+  return existsSync(GLIBC_LINKER) && !existsSync(MUSL_LINKER) ? 'gnu' : libcOf('/proc/self/exe');
+}
 
 /**
  * The C library that a program runs on, told by its dynamic linker, which stands in the first page of the file: `process.report`, which

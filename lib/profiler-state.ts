@@ -1,6 +1,7 @@
 /**
  * What a run of the profiler is made of, and what it keeps.
  */
+import type { StartedBy } from './caller.js';
 import type { PronghornError } from './errors.js';
 import type { ResolvedContinuous } from './export/resolve.js';
 import type { Capabilities, NativeApi, Stats } from './native-api.js';
@@ -19,7 +20,7 @@ export interface ProfilerSetup {
   /** Whether giveUpDelivery() is called in the end, also after a stop(). */
   keepsUndelivered?: boolean | undefined;
   test: TestOptions;
-  startedBy: string;
+  startedBy: StartedBy;
   /** If it is shared with nobody: whose it is. */
   owner: Owner | undefined;
 }

@@ -2,9 +2,10 @@
  * The orchestrator: one run of the collector, from start to stop, cut into profiles by rotations. In a child of fork(2) the same
  * object begins anew, if it is to run there.
  */
-import { execIsHeard, publishExec, publishError, publishRotate, publishStart, publishStop } from './channels.js';
+import { execIsHeard, publishExec, publishError, publishRotate, publishStart, publishStop, startIsHeard } from './channels.js';
+import { nameOfStarter } from './caller.js';
 import { Collector } from './collector.js';
-import { Continuous, type Undelivered } from './continuous.js';
+import type { Continuous, Undelivered } from './continuous.js';
 import { fromNative, PronghornError } from './errors.js';
 import type { ResolvedContinuous } from './export/resolve.js';
 import { ExecveGuard } from './execve.js';
@@ -12,10 +13,12 @@ import { type ForkAware, forkAware } from './fork/aware.js';
 import type { ForkComponent, Reset } from './fork/component.js';
 import { inOwnProcess } from './fork/own-process.js';
 import type { Capabilities, NativeProfile } from './native-api.js';
-import { optionsKey, type ResolvedOptions } from './options.js';
+import { exporting } from './on-demand.js';
+import type { ResolvedOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { fresh, type ProfilerSetup } from './profiler-state.js';
 import { count, countMore, type ProfilerStats, profilerStats } from './profiler-stats.js';
+import { OwnEntry } from './registry-entry.js';
 import { Registry } from './registry.js';
 import { stallFile, tellStall } from './stalls.js';
 import { timeOf } from './time.js';
@@ -334,7 +337,7 @@ export class Profiler {
       },
       fail: (error: PronghornError) => this.#giveUp(error),
     };
-    return new Continuous({ ...setup, keepsUndelivered: this.#setup.keepsUndelivered ?? false }, source, timeOf(chain), (component) => chain.join(component));
+    return new (exporting().Continuous)({ ...setup, keepsUndelivered: this.#setup.keepsUndelivered ?? false }, source, timeOf(chain), (component) => chain.join(component));
   }
 
   /** Rotations cannot go on: nobody would ever take what is collected from now on. What there is is delivered. */
@@ -345,7 +348,7 @@ export class Profiler {
   }
 
   #start(reset: Reset | undefined): void {
-    const { options, continuous, test, startedBy, owner, native } = this.#setup;
+    const { options, continuous, test, startedBy, native } = this.#setup;
     const { identity, sequence } = this.#aware;
     const reading = reset?.reading ?? native.readClock();
     if (reset === undefined) sequence.begin(reading.realtimeNanos);
@@ -362,8 +365,8 @@ export class Profiler {
       onStall: () => this.#tellStall(false),
     });
     this.#state = { ...fresh(), running: true, periodBeganNanos: reading.monotonicNanos, lastCapabilities: capabilities };
-    this.#registry.set({ profiler: this, optionsKey: optionsKey(options, test, continuous?.key), startedBy, exclusive: owner !== undefined, owner });
-    publishStart({ options: this.options, capabilities, startedBy });
+    this.#registry.set(new OwnEntry(this, this.#setup));
+    if (startIsHeard()) publishStart({ options: this.options, capabilities, startedBy: nameOfStarter(startedBy) });
   }
 
   async #stop(): ReturnType<Collector['stop']> {

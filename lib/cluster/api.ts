@@ -1,19 +1,12 @@
 /**
  * startCluster() and profileCluster(): the functions of the package for cluster primaries.
  */
-import { isMainThread } from 'node:worker_threads';
-import { checkDuration, checkSignal, sleep, startExclusively } from '../api.js';
 import { callerOf } from '../caller.js';
-import { grouped } from '../grouped.js';
-import { hookCluster } from './hook.js';
 import type { ClusterProfile } from './profile.js';
-import { ClusterSession } from './session.js';
-import { AbortedError, InvalidOptionError, PronghornError } from '../errors.js';
-import { forkAware } from '../fork/aware.js';
+import type { ClusterSession } from './session.js';
 import type { NativeApi } from '../native-api.js';
-import { type SamplingOptions, testOptions, validateOptions } from '../options.js';
-import type { Owner } from '../registry.js';
-import { LONGEST_TIMER } from '../time.js';
+import { cluster } from '../on-demand.js';
+import type { SamplingOptions } from '../options.js';
 
 /** What `startCluster()` takes: how long to wait for a worker, and all that `start()` takes. */
 export interface ClusterOptions extends SamplingOptions {
@@ -42,8 +35,6 @@ export interface ClusterApi {
   profileCluster(options: ProfileClusterOptions): Promise<ClusterProfile>;
 }
 
-const DEFAULT_WORKER_TIMEOUT_MS = 5_000;
-
 /**
  * Builds the functions.
  *
@@ -51,65 +42,16 @@ const DEFAULT_WORKER_TIMEOUT_MS = 5_000;
  */
 export function createClusterApi(load: () => NativeApi): ClusterApi {
   function startCluster(options?: ClusterOptions): ClusterSession {
-    return startSession(load, callerOf(startCluster), options, [], 'startCluster()');
+    return cluster().startSession(load, callerOf(startCluster), options, [], 'startCluster()');
   }
 
   function profileCluster(options: ProfileClusterOptions): Promise<ClusterProfile> {
     try {
-      return profileSession(load, callerOf(profileCluster), options);
+      return cluster().profileSession(load, callerOf(profileCluster), options);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   return { startCluster, profileCluster };
-}
-
-function startSession(
-  load: () => NativeApi,
-  startedBy: string,
-  options: ClusterOptions | undefined,
-  extra: readonly string[],
-  owner: Owner,
-): ClusterSession {
-  const resolved = validateOptions(options, ['workerTimeoutMs', ...extra]);
-  const test = testOptions(options);
-  const workerTimeoutMs = checkTimeout(options?.workerTimeoutMs);
-  const hook = isMainThread ? hookCluster() : undefined;
-  if (hook === undefined) {
-    const reason = 'a cluster is profiled from the main thread of its primary; this is a worker, which takes part by itself';
-    throw new PronghornError('ERR_PRONGHORN_UNSUPPORTED_RUNTIME', reason);
-  }
-  const native = load();
-  const profiler = startExclusively(load, startedBy, resolved, test, owner);
-  return new ClusterSession({ native, hook, profiler, options: resolved, test, workerTimeoutMs });
-}
-
-function profileSession(load: () => NativeApi, startedBy: string, options: ProfileClusterOptions): Promise<ClusterProfile> {
-  validateOptions(options, ['workerTimeoutMs', 'durationMs', 'signal']);
-  const durationMs = checkDuration(options?.durationMs);
-  const signal = checkSignal(options.signal);
-  if (signal?.aborted) throw new AbortedError(signal.reason);
-  const session = startSession(load, startedBy, options, ['durationMs', 'signal'], 'profileCluster()');
-  const wait = sleep(durationMs, signal);
-  const checkAborted = (): void => {
-    if (signal?.aborted) throw new AbortedError(signal.reason);
-  };
-  return forkAware(load()).promises.track(
-    wait.over.then(() => session.stop()),
-    {
-      deliver: (profile) => {
-        checkAborted();
-        return profile;
-      },
-      fail: checkAborted,
-      abandon: wait.end,
-    },
-  );
-}
-
-function checkTimeout(value: unknown): number {
-  if (value === undefined) return DEFAULT_WORKER_TIMEOUT_MS;
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LONGEST_TIMER) return value as number;
-  throw new InvalidOptionError('workerTimeoutMs', value, `an integer from 1 to ${grouped(LONGEST_TIMER)}`);
 }

@@ -15,8 +15,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isMainThread } from 'node:worker_threads';
 import { callerOf } from '../caller.js';
+import { isMainThread } from '../main-thread.js';
 import { onFork } from './fork.js';
 import type { AgentSetting, StartOrder } from './wire.js';
 
@@ -117,7 +117,7 @@ function wrap(hook: ClusterHook): void {
     settle();
     // A reference to the original fork that the application has kept comes here too; then the settings are put back before the
     // 'setup' event.
-    const keptFork = !forking && args.length === 0 && callerOf(wrappedSetup).startsWith('node:internal/cluster/');
+    const keptFork = !forking && args.length === 0 && callerOf(wrappedSetup)().startsWith('node:internal/cluster/');
     if (keptFork) process.nextTick(settle);
     setupPrimary.apply(this as Cluster, args);
     if (forking || keptFork) insertion = insert(hook);

@@ -2,12 +2,12 @@
  * Where the chain of this thread is found, with the components that are always in it.
  */
 import { clusterComponent } from '../cluster/fork.js';
-import { uploads } from '../export/upload.js';
 import { connect as connectFiles, openFiles } from '../open-files.js';
 import { ForkChain } from './chain.js';
 import { Identity } from '../identity.js';
 import { labelScopes } from '../labels/scopes.js';
 import type { NativeApi } from '../native-api.js';
+import { loadedExporting } from '../on-demand.js';
 import { ProfileSequence } from '../profile-sequence.js';
 import { Promises } from './promises.js';
 import { workers } from '../threads.js';
@@ -33,7 +33,8 @@ export function forkAware(native: NativeApi): ForkAware {
   // Each copy of the package has files, uploads and cluster sessions of its own, and hears of workers by itself.
   connectFiles({ hasThreadPool: () => aware.chain.hasThreadPool, watch: () => aware.promises.watch() });
   aware.chain.join(openFiles);
-  aware.chain.join(uploads);
+  const exporting = loadedExporting();
+  if (exporting !== undefined) aware.chain.join(exporting.uploads);
   aware.chain.join(workers);
   aware.chain.join(labelScopes);
   aware.chain.join(clusterComponent);

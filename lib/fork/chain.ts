@@ -11,11 +11,11 @@
  * everything off, and the next call begins from the beginning. The registry's entry stays as the child inherited it until then, so every attempt comes to the same verdict.
  */
 import { debuglog } from 'node:util';
-import { isMainThread } from 'node:worker_threads';
 import { publishError, publishReset } from '../channels.js';
 import { fromNative, PronghornError } from '../errors.js';
 import { type ForkComponent, ORDER, type Reset, type Verdict } from './component.js';
 import { verdictOn } from './verdict.js';
+import { isMainThread } from '../main-thread.js';
 import type { ClockReading, ForkState, NativeApi } from '../native-api.js';
 import { nativeComponents, resetAlone } from './native-components.js';
 import { NativeHalves } from './native-halves.js';

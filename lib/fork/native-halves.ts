@@ -24,9 +24,13 @@ export class NativeHalves {
    * nothing of worker threads: what any of them says is so.
    */
   state(): ForkState {
-    const [first, ...others] = [...this.#all.keys()].map((native) => native.forkState());
-    if (first === undefined) throw new Error('there is no native half');
-    return others.reduce(both, first);
+    let known: ForkState | undefined;
+    for (const native of this.#all.keys()) {
+      const state = native.forkState();
+      known = known === undefined ? state : both(known, state);
+    }
+    if (known === undefined) throw new Error('there is no native half');
+    return known;
   }
 
   /** Whether libuv's thread pool works. One that was loaded after the fork which has broken it does not know. */

@@ -83,6 +83,30 @@ fn is_copy<M: Memory>(memory: &M, code: Range, blob: Range, copy: Range) -> bool
         })
 }
 
+/// Bytes that [`find_in`] copies at a time.
+const WINDOW: usize = 16 << 10;
+
+/// How far behind the start of `within` the first `pattern` lies. A window at a time: what is looked for, V8's entry stubs, lies in the first 50 KB of
+/// builtins, and to copy all 2 MB took a third of a start.
+fn find_in<M: Memory>(memory: &M, within: Range, pattern: &[u8]) -> Option<u64> {
+    let mut window = vec![0u8; WINDOW.max(2 * pattern.len())];
+    let beyond = (pattern.len() as u64).checked_sub(1)?;
+    let mut start = within.start;
+    while within.end.saturating_sub(start) > beyond {
+        let length = (within.end - start).min(window.len() as u64);
+        let bytes = window.get_mut(..usize::try_from(length).ok()?)?;
+        if !memory.copy(start, bytes) {
+            return None;
+        }
+        if let Some(at) = memchr::memmem::find(bytes, pattern) {
+            return Some(start - within.start + at as u64);
+        }
+        // The next one may begin in this window.
+        start += length - beyond;
+    }
+    None
+}
+
 impl CodeRanges {
     /// Asks V8 for the ranges of `isolate`.
     ///
@@ -182,14 +206,10 @@ impl CodeRanges {
             return None;
         }
         let mut pattern = vec![0u8; usize::try_from(entry.end - entry.start).ok()?.min(4096)];
-        let length = usize::try_from(blob.end - blob.start)
-            .ok()
-            .filter(|&length| length < 64 << 20)?;
-        let mut original = vec![0u8; length];
-        if !memory.copy(entry.start, &mut pattern) || !memory.copy(blob.start, &mut original) {
+        if !memory.copy(entry.start, &mut pattern) {
             return None;
         }
-        let at = memchr::memmem::find(&original, &pattern)? as u64;
+        let at = find_in(memory, blob, &pattern)?;
         let start = entry.start.checked_sub(at)?;
         let copy = Range {
             start,
@@ -217,5 +237,53 @@ impl CodeRanges {
     #[must_use]
     pub fn contains_v8(&self, pc: u64) -> bool {
         self.embedded_blob.contains(pc) || self.code_range.contains(pc)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "these are tests")]
+mod tests {
+    use super::*;
+    use crate::memory::Image;
+
+    const BASE: u64 = 0x10_0000;
+
+    fn found(at: usize, pattern: &[u8], length: usize) -> Option<u64> {
+        let mut image = Image::new(BASE, length);
+        image.put(BASE + at as u64, pattern);
+        let within = Range {
+            start: BASE,
+            end: BASE + length as u64,
+        };
+        find_in(&image, within, pattern)
+    }
+
+    #[test]
+    fn a_pattern_is_found_wherever_it_lies_across_two_windows_as_well() {
+        let pattern: Vec<u8> = (1..=200).collect();
+        let length = 3 * WINDOW + 77;
+        for at in (WINDOW - 250..WINDOW + 50)
+            .chain(2 * WINDOW - 450..2 * WINDOW)
+            .chain([0, 1, length - 201, length - 200])
+        {
+            assert_eq!(found(at, &pattern, length), Some(at as u64), "at {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found_nor_is_anything_behind_what_cannot_be_read() {
+        let image = Image::new(BASE, 2 * WINDOW);
+        let within = |length: usize| Range {
+            start: BASE,
+            end: BASE + length as u64,
+        };
+        assert_eq!(find_in(&image, within(2 * WINDOW), &[1, 2]), None);
+        assert_eq!(find_in(&image, within(1), &[0, 0]), None);
+        assert_eq!(find_in(&image, within(0), &[0]), None);
+        assert_eq!(find_in(&image, within(8), &[]), None);
+        let mut written = image;
+        written.put(BASE + 5, &[9]);
+        assert_eq!(find_in(&written, within(3 * WINDOW), &[9]), Some(5));
+        assert_eq!(find_in(&written, within(3 * WINDOW), &[8]), None);
     }
 }
