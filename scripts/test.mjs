@@ -96,7 +96,7 @@ function sayTally() {
   if (!existsSync(tallyFile)) return;
   const all = readFileSync(tallyFile, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
   const sum = (key) => all.reduce((total, one) => total + (one[key] ?? 0), 0).toLocaleString('en');
-  console.log(`${sum('samples')} samples and ${sum('forks')} forks in ${all.length} sessions, ${sum('faults')} bad loads survived`);
+  console.log(`${sum('samples')} samples and ${sum('forks')} forks in ${all.filter((one) => one.samples !== undefined).length} sessions, ${sum('faults')} bad loads survived`);
 }
 
 let nodeOutput = '';
