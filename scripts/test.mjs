@@ -138,7 +138,7 @@ async function main() {
     await step('cargo test', () => run('cargo', ['test', '--workspace', '--no-fail-fast'], { env, minutes: long ? 30 : 8, capture: true }), cargoCounts);
     const loom = ['crates/pronghorn-recorder/loom.sh'];
     await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), loomCounts);
-    if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { minutes, capture: true }), passedCounts);
+    if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { env: { PRONGHORN_TEST_TALLY: tallyFile }, minutes, capture: true }), passedCounts);
     await step('servers for the tests', () => run(process.execPath, ['__test__/servers/build.mjs'], { minutes: 25 }));
     await step('node tests', () => nodeTests(testFiles()), nodeCounts);
     const repeat = filesToRepeat(results.at(-1));

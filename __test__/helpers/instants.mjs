@@ -7,12 +7,12 @@ const KINDS = ['fork', 'fork', '_Fork', 'fork', 'clone'];
 const WITH_HANDLERS = 0.6;
 
 /**
- * Forks a busy process `count` times, at random instants, and checks what came of it.
+ * Forks a busy process `count` times, at random instants, and checks what came of it. A child that has not ended after `childDeadlineMs` (10 s) hangs.
  *
  * @returns {Promise<{ stats: object, withHandlers: number, late: number, lateWithout: number }>} `late`: of those with handlers
  */
-export async function forkAtInstants(major, { count, deadlineMs }) {
-  const { report } = await runFork('instants', 'busy', major, { count, kinds: KINDS }, { deadlineMs });
+export async function forkAtInstants(major, { count, deadlineMs, childDeadlineMs }) {
+  const { report } = await runFork('instants', 'busy', major, { count, kinds: KINDS, childDeadlineMs }, { deadlineMs });
   assert.equal(report.forks.length, count);
   // A fork that finds the ticker inside V8 for a millisecond is late, which is allowed and counted: its child stays off.
   const [late, profiled] = [report.forks.filter((fork) => fork.code), report.forks.filter((fork) => !fork.code)];
