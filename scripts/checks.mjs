@@ -17,5 +17,6 @@ export const checks = [
 export const longChecks = [
   { name: 'fuzzers', command: process.execPath, args: ['scripts/fuzz.mjs', '--minutes', '1'], minutes: 40 },
   { name: 'AddressSanitizer', command: process.execPath, args: ['scripts/asan.mjs'], minutes: 60 },
+  { name: 'tally', command: process.execPath, args: ['scripts/tally.mjs', '--minutes', '60'], minutes: 80 },
   { name: 'valgrind', command: process.execPath, args: ['scripts/valgrind.mjs'], minutes: 60 },
 ];

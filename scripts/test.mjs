@@ -96,7 +96,7 @@ function sayTally() {
   if (!existsSync(tallyFile)) return;
   const all = readFileSync(tallyFile, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
   const sum = (key) => all.reduce((total, one) => total + (one[key] ?? 0), 0).toLocaleString('en');
-  console.log(`${sum('samples')} samples and ${sum('forks')} forks in ${all.length} sessions, ${sum('faults')} bad loads survived`);
+  console.log(`${sum('samples')} samples and ${sum('forks')} forks in ${all.filter((one) => one.samples !== undefined).length} sessions, ${sum('faults')} bad loads survived`);
 }
 
 let nodeOutput = '';
@@ -138,7 +138,7 @@ async function main() {
     await step('cargo test', () => run('cargo', ['test', '--workspace', '--no-fail-fast'], { env, minutes: long ? 30 : 8, capture: true }), cargoCounts);
     const loom = ['crates/pronghorn-recorder/loom.sh'];
     await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), loomCounts);
-    if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { minutes, capture: true }), passedCounts);
+    if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { env: { PRONGHORN_TEST_TALLY: tallyFile }, minutes, capture: true }), passedCounts);
     await step('servers for the tests', () => run(process.execPath, ['__test__/servers/build.mjs'], { minutes: 25 }));
     await step('node tests', () => nodeTests(testFiles()), nodeCounts);
     const repeat = filesToRepeat(results.at(-1));

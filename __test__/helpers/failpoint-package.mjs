@@ -4,19 +4,23 @@ import { join } from 'node:path';
 import { build, place } from './fixture.mjs';
 import { root } from './nodes.mjs';
 
-const FOLDER = 'failpoint-package';
-
-let assembled;
+const assembled = new Map();
 
 /** The folder of the package, assembled when needed: dist/, package.json and the binary, where the normal loader looks for it. */
-export function failpointPackage() {
-  assembled ??= assemble();
-  return assembled;
+export const failpointPackage = () => packageOf('failpoints');
+
+/** The same, with the names and lines of all functions in the binary, also of those that the compiler has put into others. */
+export const namedPackage = () => packageOf('named');
+
+/** @param {'failpoints' | 'named'} profile of Cargo.toml's */
+function packageOf(profile) {
+  if (!assembled.has(profile)) assembled.set(profile, assemble(profile, `${profile === 'failpoints' ? 'failpoint' : profile}-package`));
+  return assembled.get(profile);
 }
 
-async function assemble() {
-  const library = await build('pronghorn-node', ['--profile', 'failpoints', '--features', 'failpoints']);
-  const folder = join(root, '__test__', FOLDER);
+async function assemble(profile, name) {
+  const library = await build('pronghorn-node', ['--profile', profile, '--features', 'failpoints']);
+  const folder = join(root, '__test__', name);
   mkdirSync(folder, { recursive: true });
   const fresh = join(folder, `dist.${process.pid}`);
   const old = join(folder, `dist.${process.pid}.old`);
@@ -28,7 +32,7 @@ async function assemble() {
   }
   renameSync(fresh, join(folder, 'dist'));
   rmSync(old, { recursive: true, force: true });
-  place(join(root, 'package.json'), FOLDER, 'package.json');
-  place(library, FOLDER, 'pronghorn.linux-x64-gnu.node');
+  place(join(root, 'package.json'), name, 'package.json');
+  place(library, name, 'pronghorn.linux-x64-gnu.node');
   return folder;
 }

@@ -11,6 +11,7 @@ import { failpointPackage } from './failpoint-package.mjs';
 import { fixturePath, forkFixturePath } from './fixture.mjs';
 import { nodePath, root } from './nodes.mjs';
 import { scratch } from './scratch.mjs';
+import { tally } from './tally.mjs';
 
 /** What Node needs for a fork whose child goes on running JavaScript: no threads of V8's that the child would lack. */
 export const FORKING = ['--single-threaded', '--v8-pool-size=1'];
@@ -50,6 +51,7 @@ export async function runFork(program, scenario, major, settings = {}, options =
     const seen = lines.map((line) => JSON.stringify(line)).slice(-40).join('\n');
     throw new Error(`fork-${program} ${scenario} on Node ${major} ended with ${end}\n${seen}\n${result.stdout}\n${result.stderr}`);
   }
+  tally(report?.value, { children: lines.filter((line) => line.kind === 'child').length });
   return { report: report?.value, lines, stderr: result.stderr, stdout: result.stdout, out, code: result.code, signal: result.signal, left };
 }
 

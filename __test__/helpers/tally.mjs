@@ -4,12 +4,17 @@ import { appendFileSync } from 'node:fs';
 
 const file = process.env.PRONGHORN_TEST_TALLY;
 
-/** Counts what the statistics somewhere in `report` say. Those of one session are counted once: they only grow. */
-export function tally(report) {
+/**
+ * Counts what the statistics somewhere in `report` say. Those of one session are counted once: they only grow. `children` is how many of the program's forks
+ * lived to tell, where that is known; the statistics miss those that run no handlers.
+ */
+export function tally(report, { children } = {}) {
   if (file === undefined) return;
   const sessions = new Map();
   collect(report, sessions);
-  for (const { samples, forks, faults } of sessions.values()) appendFileSync(file, `${JSON.stringify({ samples, forks, faults })}\n`);
+  const say = (counts) => appendFileSync(file, `${JSON.stringify(counts)}\n`);
+  for (const { samples, forks, faults } of sessions.values()) say({ samples, forks: children === undefined ? forks : 0, faults });
+  if (children !== undefined) say({ forks: children });
 }
 
 function collect(value, sessions) {

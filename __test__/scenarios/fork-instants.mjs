@@ -125,7 +125,7 @@ await scenarios({
           dropSockets(server);
           return prove(profiler, Math.random() < 0.5, kind);
         },
-        { kind },
+        { kind, deadlineMs: settings.childDeadlineMs },
       );
       forks.push(child.value);
     }

@@ -11,7 +11,7 @@ const program = fileURLToPath(new URL('program.mjs', import.meta.url));
 /**
  * @param {number} major
  * @param {{ ms: number, roundMs: number, leak?: string[], plain?: boolean }} how `leak` names what the program is to leak; `plain` runs it without the profiler
- * @returns {Promise<object>} the verdict, with the count of rounds, of uploads, and what the profiler counted
+ * @returns {Promise<object>} the verdict, with the count of rounds, what was held after each (`course`), the uploads, and what the profiler counted
  */
 export async function soak(major, { ms, roundMs, leak, plain }) {
   let uploads = 0;
@@ -31,7 +31,7 @@ export async function soak(major, { ms, roundMs, leak, plain }) {
     const [end] = lines('END ');
     if (end === undefined || result.code !== 0) throw new Error(`the soak on Node ${major} ended with ${result.timedOut ? 'its deadline' : (result.signal ?? result.code)}\n${result.stdout.slice(-2000)}\n${result.stderr}`);
     const rounds = lines('ROUND ');
-    return { ...judge(rounds), rounds: rounds.length, uploads, end };
+    return { ...judge(rounds), rounds: rounds.length, course: rounds, uploads, end };
   } finally {
     server.closeAllConnections();
     server.close();

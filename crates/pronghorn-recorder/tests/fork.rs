@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use forked::{READING, flip, record, reset_and_use, rotate, with_active};
-use forks::{Fork, alone, run};
+use forks::{Fork, alone, limit_child_for, run};
 use pronghorn_recorder::{
     Frame, Inspection, NoSymbols, ProfileInfo, RecordError, Recorder, SerializeError,
 };
@@ -158,6 +158,8 @@ fn fifty_generations_keep_no_more_memory_than_one() {
         }
         let how = Fork::ALL[left as usize % 2];
         how.child(|| {
+            // It lives as long as all that come after it.
+            limit_child_for(left);
             recorder.reset_after_fork(&alone(), time(READING));
             fork::acknowledge();
             record(recorder, "someFunction", 3_000);

@@ -100,6 +100,12 @@ pub(crate) fn limit_child() {
     unsafe { libc::alarm(SECONDS) };
 }
 
+/// Gives this process, a child, the time of that many: for one that waits for children of its own.
+pub(crate) fn limit_child_for(generations: u32) {
+    // SAFETY: as in `limit_child`, whose alarm it replaces.
+    unsafe { libc::alarm(SECONDS * generations) };
+}
+
 /// Does the last work of this process, a child, and ends it.
 pub(crate) fn end_child(work: impl FnOnce()) -> ! {
     // The default hook prints what a panic says.
