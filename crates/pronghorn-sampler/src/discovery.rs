@@ -230,7 +230,6 @@ unsafe extern "C" fn on_found(isolate: IsolatePtr, data: *mut c_void) {
     failure::guarded("the interrupt", || {
         // SAFETY: gettid has no preconditions.
         let tid = unsafe { libc::gettid() };
-        let state = STATE.get();
         let answer = register(isolate, tid);
         if ASKS.get().conclude(data.addr(), tid, answer) {
             note_without_slot();
