@@ -37,6 +37,7 @@ function joinCommand() {
     format: 'esm',
     target: 'node20.19',
     minifyWhitespace: true,
+    minifySyntax: true,
     logLevel: 'warning',
   });
 }
