@@ -24,7 +24,7 @@ async function large(major, settings) {
     assert.equal(frame.startLine, LINES + 1);
     assert.ok(frame.line > LINES && frame.line <= LINES + 3, `line ${frame.line}`);
   }
-  return { ...run, samples, hotMs: total(hot, 'cpu') / 1e6 };
+  return { ...run, samples, hot, hotMs: total(hot, 'cpu') / 1e6 };
 }
 
 for (const major of majors) {
@@ -54,8 +54,8 @@ for (const major of majors) {
       ['gone', 'a full collection in which it would die'],
     ]) {
       it(`${how}: no pass does all of it, and no line is missing (Node ${major})`, async () => {
-        const { hotMs, profile, rotated } = await large(major, { what, wide: true, options: { intervalMicros: 1_000 } });
-        assert.ok(hotMs > 2, `${hotMs} ms`);
+        const { hot, profile, rotated } = await large(major, { what, wide: true, options: { intervalMicros: 1_000 } });
+        assert.ok(hot.length > 0);
         const longestMs = profile.stats.resolveMaxNanos / 1e6;
         assert.ok(longestMs < LONGEST_PASS_MS, `the longest pass took ${longestMs} ms`);
         if (rotated !== undefined) assert.equal(rotated[0].endTimeNanos, rotated[1].startTimeNanos);

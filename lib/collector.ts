@@ -74,13 +74,7 @@ export class Collector {
    * @param making is told before anything else can come in between: also in the call
    */
   rotate(making: Unsettled): Promise<NativeProfile | null> {
-    const native = this.#native;
-    return this.#pooled(
-      () => native.rotateSync(),
-      () => native.rotate(),
-      making,
-      () => false,
-    );
+    return this.#async(async () => tell(this.#hasThreadPool() ? await this.#native.rotate() : this.#native.rotateSync(), making));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -95,13 +89,25 @@ export class Collector {
    */
   stop(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
     workers.silence();
-    const native = this.#native;
-    return this.#pooled(
-      () => native.stopSync(),
-      (whole) => native.stop(whole),
-      making,
-      isOver,
-    );
+    return this.#async(async () => {
+      if (!this.#hasThreadPool()) return tell(this.#native.stopSync(), making);
+      const flush = this.#native.stop(false) ?? (await this.#stopLater(making, isOver));
+      return tell(await flush, making);
+    });
+  }
+
+  /** Sampling is off, and this thread has something left to resolve: a little in each turn of the event loop. */
+  async #stopLater(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
+    const until = performance.now() + LONGEST_RESOLVE_MS;
+    making.isPostponed = true;
+    for (;;) {
+      await nextTurn();
+      if (isOver()) return null;
+      const flush = this.#native.stop(performance.now() >= until);
+      if (flush === null) continue;
+      making.isPostponed = false;
+      return flush;
+    }
   }
 
   /** Switches sampling off and serializes on this thread. */
@@ -153,26 +159,9 @@ export class Collector {
     }
   }
 
-  /** @param begin null if it has resolved a little of this thread's samples, and goes on in another turn of the event loop */
-  async #pooled(
-    here: () => NativeProfile,
-    begin: (whole: boolean) => Promise<NativeProfile | null> | null,
-    making: Unsettled,
-    isOver: () => boolean,
-  ): Promise<NativeProfile | null> {
+  async #async<T>(call: () => Promise<T>): Promise<T> {
     try {
-      if (!this.#hasThreadPool()) return tell(here(), making);
-      let begun = begin(false);
-      if (begun === null) {
-        const until = performance.now() + LONGEST_RESOLVE_MS;
-        do {
-          await nextTurn();
-          if (isOver()) return null;
-          begun = begin(performance.now() >= until);
-        } while (begun === null);
-      }
-      making.begun();
-      return tell(await begun, making);
+      return await call();
     } catch (error) {
       throw fromNative(error);
     }

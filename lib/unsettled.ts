@@ -13,7 +13,8 @@ type Make = (native: NativeProfile) => Profile;
 
 /** See the module documentation. */
 export class Unsettled {
-  #hasBegun = false;
+  /** While the native half is not at work on it, since this thread still has to resolve what it has sampled: a stop may. For the collector. */
+  isPostponed = false;
   /** What there is already, a moment before the promise settles. */
   #arrived: NativeProfile | undefined;
   #taken: (() => Profile) | undefined;
@@ -21,11 +22,6 @@ export class Unsettled {
   /** For the collector, which knows first. */
   readonly arrived = (native: NativeProfile): void => {
     this.#arrived = native;
-  };
-
-  /** For the collector: what brings it is under way. A stop may have to resolve what this thread has sampled first. */
-  readonly begun = (): void => {
-    this.#hasBegun = true;
   };
 
   /** Whether somebody was faster than the promise, with success or without. */
@@ -44,12 +40,12 @@ export class Unsettled {
    * Whoever cannot wait for the promise.
    *
    * @param fetch asks the native half, which waits until there is something
-   * @param begin does instead what has not begun, where that can be
+   * @param begin does instead what is postponed
    * @throws PronghornError if there is none, and never will be: the promise rejects with the same
    */
   take(fetch: () => NativeProfile | undefined, make: Make, begin: () => NativeProfile | undefined = fetch): Profile {
     try {
-      const native = this.#arrived ?? (this.#hasBegun ? fetch() : begin());
+      const native = this.#arrived ?? (this.isPostponed ? begin() : fetch());
       if (native === undefined) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'a period is lost: nobody has what was made of it');
       const profile = make(native);
       this.#taken = () => profile;

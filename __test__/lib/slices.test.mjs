@@ -15,9 +15,9 @@ function setup(unresolved) {
 const names = (native) => native.calls.map(([name]) => name);
 const turn = () => new Promise((resolve) => void setImmediate(resolve));
 
-async function heard(names, act) {
+async function heard(channels, act) {
   const events = [];
-  const listeners = names.map((name) => [`pronghorn:${name}`, (message) => events.push([name, message.profile?.sequence ?? message.error?.code])]);
+  const listeners = channels.map((name) => [`pronghorn:${name}`, (message) => events.push([name, message.profile?.sequence ?? message.error?.code])]);
   for (const [name, listener] of listeners) subscribe(name, listener);
   try {
     await act();

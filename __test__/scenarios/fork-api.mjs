@@ -35,9 +35,9 @@ const origin = ({ processId, runtimeId, sequence }) => ({ processId, runtimeId, 
 const turn = () => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
 
 /** Burns until samples of it have been taken, on a machine that is busy with other things too. */
-function sampled(profiler, burn) {
+function sampled(profiler, burn, least = 20) {
   const before = profiler.stats().samples;
-  for (const end = performance.now() + 5_000; profiler.stats().samples < before + 20 && performance.now() < end; ) burn(20);
+  for (const end = performance.now() + 5_000; profiler.stats().samples < before + least && performance.now() < end; ) burn(20);
 }
 
 /** What a descriptor points at. */
@@ -76,7 +76,7 @@ await scenarios({
     const profiler = start({ intervalMicros: 1_000 });
     const seen = [];
     for (const what of ['rotate', 'stop']) {
-      work(8);
+      sampled(profiler, () => work(8), 3);
       const pending = profiler[what]();
       const { unfinishedResolves } = native().stats();
       const child = await inChild(async () => {
