@@ -93,6 +93,15 @@ for (const major of majors) {
     });
   });
 
+  it(`a child whose fork found our first work in the thread pool not yet begun does without the pool (Node ${major})`, async () => {
+    const { report } = await runFork('api', 'pool', major, {}, { env: { UV_THREADPOOL_SIZE: '1' } });
+    assert.deepEqual(report, {
+      before: { pool: false, late: false, rotation: FORKED, parent: 0, own: true },
+      rotated: true,
+      after: { pool: true, sequence: 0 },
+    });
+  });
+
   it(`an encoding that is pending rejects in the child, which can encode itself, and settles in the parent (Node ${major})`, async () => {
     const { report } = await runFork('api', 'encoding', major);
     assert.deepEqual(report, { child: { codes: [FORKED], own: true }, parent: true });

@@ -1,6 +1,8 @@
 // Programs that really fork, and what the package does in the child: which steps, in which order, what it publishes, what the API answers.
+import { execFileSync } from 'node:child_process';
 import { subscribe } from 'node:diagnostics_channel';
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -143,6 +145,32 @@ await scenarios({
     const third = await inChild(async () => [await codeOf(() => timed), await codeOf(stop)]);
     parentOnly(300);
     return { rotation: first.value, stop: second.value, profile: third.value, parent: [rotated > 0, last.wall > 0, digest(await timed).parent > 0] };
+  },
+
+  /** A fork while our first work for the thread pool has not begun, since the pool's one thread waits for somebody to write into a pipe; and one after that. */
+  async pool() {
+    const pipe = join(settings.out, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const profiler = start({ intervalMicros: 1_000 });
+    sampled(profiler, parentOnly);
+    const blocked = readFile(pipe);
+    const rotation = profiler.rotate();
+    const inPool = async () => {
+      await turn();
+      sampled(profiler, childOnly);
+      const { parent, child } = digest(await profiler.rotate());
+      return { pool: native().hasThreadPool(), late: native().forkState().late, rotation: await codeOf(() => rotation), parent, own: child > 0 };
+    };
+    const before = await inChild(inPool);
+    closeSync(openSync(pipe, 'r+'));
+    await blocked;
+    const rotated = digest(await rotation).parent > 0;
+    const after = await inChild(async () => {
+      await turn();
+      return { pool: native().hasThreadPool(), sequence: (await profiler.rotate()).sequence };
+    });
+    await stop();
+    return { before: before.value, rotated, after: after.value };
   },
 
   /** An encoding that is pending at the fork; its profiler is off. */

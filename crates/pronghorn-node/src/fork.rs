@@ -108,10 +108,11 @@ pub fn fork_state() -> ForkState {
 }
 
 /// Whether libuv's thread pool works in this process. In a child of a fork that ran no handlers libuv believes in the threads of the
-/// parent's pool, and what it gives them is never done.
+/// parent's pool, and what it gives them is never done. In one whose fork found our first work there not yet begun, Node may wait for ever for a lock
+/// before it begins any (`fork/pool.rs` of pronghorn-sync).
 #[napi]
 pub fn has_thread_pool() -> bool {
-    !fork::was_silent()
+    !fork::was_silent() && !fork::pool::was_caught()
 }
 
 /// The prepare handler's reading, or, after a fork without handlers, when the kernel says this process began.

@@ -117,7 +117,8 @@ impl Work for Encoding {
 /// The body of an OTLP profiles request with this pprof, gzipped or not; encoded in libuv's thread pool.
 #[napi(ts_return_type = "Promise<Buffer>")]
 pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<AsyncTask<OwnWork<Encoding>>> {
-    guarded(|| Encoding::begin(pprof, options).map(AsyncTask::new)).map_err(Into::into)
+    guarded(|| Encoding::begin(pprof, options).map(|work| AsyncTask::new(work.for_pool())))
+        .map_err(Into::into)
 }
 
 /// The same on the calling thread, for what cannot wait and where there is no pool.

@@ -9,6 +9,8 @@ use std::mem::ManuallyDrop;
 
 use napi::bindgen_prelude::{Env, Task, ToNapiValue, TypeName};
 
+use pronghorn_sync::fork::pool;
+
 use crate::error::Failure;
 use crate::fork::OwnProcess;
 
@@ -34,6 +36,8 @@ pub struct OwnWork<W> {
 
 struct Kept<W> {
     work: W,
+    /// Until the pool begins it.
+    given: Option<pool::Work>,
     /// What napi's error has no room for.
     failure: Option<Failure>,
 }
@@ -42,6 +46,7 @@ impl<W: Work> OwnWork<W> {
     pub(crate) fn new(process: OwnProcess, work: W) -> Self {
         let kept = Kept {
             work,
+            given: None,
             failure: None,
         };
         Self {
@@ -59,7 +64,20 @@ impl<W: Work> OwnWork<W> {
         self.process
     }
 
-    /// On the calling thread.
+    /// About to be given to the thread pool.
+    pub(crate) fn for_pool(mut self) -> Self {
+        self.kept.given = Some(pool::give());
+        self
+    }
+
+    /// On the pool's thread, first of all.
+    pub(crate) fn begins(&mut self) {
+        if let Some(given) = self.kept.given.take() {
+            given.begins();
+        }
+    }
+
+    /// Does it, on whatever thread this is.
     pub(crate) fn run(&mut self) -> Result<W::Done, Failure> {
         self.process.check()?;
         self.kept.work.run(self.process)
@@ -80,6 +98,7 @@ impl<W: Work> Task for OwnWork<W> {
     type JsValue = W::Delivered;
 
     fn compute(&mut self) -> napi::Result<W::Done> {
+        self.begins();
         self.run().map_err(|failure| {
             let message = failure.message.clone();
             self.kept.failure = Some(failure);

@@ -258,7 +258,7 @@ impl OwnWork<Flush> {
         let place = Arc::clone(&outcome);
         STATE.get().outcome.lock().with(|last| *last = Some(place));
         InPool {
-            flush: self,
+            flush: self.for_pool(),
             outcome: ManuallyDrop::new(outcome),
         }
     }
@@ -269,6 +269,7 @@ impl Task for InPool {
     type JsValue = Option<NativeProfile>;
 
     fn compute(&mut self) -> napi::Result<()> {
+        self.flush.begins();
         let claim = self.flush.work().claim.take();
         let result = self.flush.run();
         if self.flush.process().is_here() {

@@ -11,6 +11,7 @@ use std::sync::atomic::{
 };
 
 use super::gate::{Forks, Inside};
+use super::pool;
 use crate::primitives::wait_step;
 use crate::{Histogram, Wiped, Zeroed};
 
@@ -311,6 +312,11 @@ unsafe extern "C" fn on_prepare() {
     if !clear {
         words.late_forks.fetch_add(1, Relaxed);
     }
+    // The child of one that gives up here is not late: it does without the pool.
+    while pool::may_hold_a_lock() && !limbo && now().saturating_sub(began) < PATIENCE_NS {
+        // SAFETY: as above.
+        unsafe { libc::sched_yield() };
+    }
     let mark = if clear { own_tid() } else { -own_tid() };
     let free = |place: &&AtomicI32| place.compare_exchange(0, mark, Relaxed, Relaxed).is_ok();
     // If all places are taken, this thread is signalled while it forks, as if nothing had been done about it.
@@ -353,6 +359,7 @@ fn take_one(counter: &AtomicU32) -> bool {
 }
 
 unsafe extern "C" fn on_child() {
+    pool::note_in_child();
     GENERATION.store(GENERATION.load(Relaxed) + 1, Relaxed);
     FORKED_AT.store(now(), Relaxed);
     if !WORDS.is_wiped() {
