@@ -1,7 +1,7 @@
 //! The functions of one isolate, as far as frames have named them.
 //!
 //! A function is made once: under its address until the next major collection, under its place (script id, start, end,
-//! name) for ever. Every map is bounded; one that is full is emptied, which costs time and may make a function twice.
+//! name) for as long as its script is in use. Every map is bounded; one that is full is emptied, which costs time and may make a function twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,6 +77,15 @@ impl<F: Clone> Functions<F> {
         self.by_shared.clear();
     }
 
+    /// Drops the scripts that are used least, and their functions with them.
+    fn age(&mut self) {
+        self.scripts.age();
+        let scripts = &self.scripts;
+        self.by_place
+            .retain(|(script, ..), _| scripts.knows(*script));
+        self.by_shared.clear();
+    }
+
     /// The function at `shared`, made once per identity. Nothing if it cannot be told, or if its lines are not counted yet
     /// ([`Scripts::is_unfinished`]); while frames are only kept it is not made then.
     pub(crate) fn get<M: Memory>(
@@ -96,8 +105,7 @@ impl<F: Clone> Functions<F> {
             &found.name
         };
         if self.scripts.is_full() {
-            self.scripts.clear();
-            self.by_shared.clear();
+            self.age();
         }
         let script = found
             .script

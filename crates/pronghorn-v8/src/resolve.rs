@@ -2,7 +2,8 @@
 //!
 //! One resolver per isolate; it belongs to that isolate's thread. It may allocate. Reads go through checked loads, and
 //! every loop is bounded: damaged memory gives a wrong or missing name, never a crash. What it has learned under an
-//! address is good until the next major collection; what it has learned under a script's id is good for ever.
+//! address is good until the next major collection; what it has learned under a script's id is good for ever,
+//! and kept for as long as it is asked for.
 //! A fork needs no reset: the child's heap is a copy at the same addresses.
 
 mod compiled;

@@ -19,7 +19,8 @@ use crate::memory::Memory;
 use crate::object::field;
 use crate::script;
 
-const MOST_SCRIPTS: usize = 1 << 15;
+/// A program that makes scripts as it goes, such as one with templates, has no end of them.
+const MOST_SCRIPTS: usize = 1 << 12;
 const MOST_LINE_BYTES: usize = 64 << 20;
 /// Inline source maps are kept as text. Scripts beyond this are left without one.
 const MOST_MAP_BYTES: usize = 32 << 20;
@@ -31,6 +32,8 @@ struct Known {
     column_offset: u32,
     lines: Lines,
     is_readable: bool,
+    /// When somebody last asked for it.
+    used_at: u64,
     /// The URL of its source map and the length of the whole.
     map: Option<(Arc<str>, u32)>,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Scripts {
     /// Handles of wanted ones: the places of words that V8 keeps up to date.
     held: AddressMap<i32, u64>,
     keeps: bool,
+    /// Counts what was asked for.
+    now: u64,
     line_bytes: usize,
     map_bytes: usize,
     deadline: Option<Instant>,
@@ -64,6 +69,7 @@ impl Scripts {
             wanted: AddressSet::default(),
             held: AddressMap::default(),
             keeps: false,
+            now: 0,
             line_bytes: 0,
             map_bytes: 0,
             deadline: None,
@@ -127,12 +133,25 @@ impl Scripts {
         self.known.len() >= MOST_SCRIPTS
     }
 
-    /// Drops everything.
-    pub(crate) fn clear(&mut self) {
-        self.known.clear();
-        self.addresses.clear();
-        self.line_bytes = 0;
-        self.map_bytes = 0;
+    /// Drops the half that has not been asked for for longest.
+    pub(crate) fn age(&mut self) {
+        let mut times: Vec<u64> = self.known.values().map(|known| known.used_at).collect();
+        let middle = times.len() / 2;
+        if middle == 0 {
+            return;
+        }
+        let (_, &mut middle, _) = times.select_nth_unstable(middle);
+        self.known.retain(|_, known| known.used_at >= middle);
+        let known = &self.known;
+        self.addresses.retain(|id, _| known.contains_key(id));
+        self.line_bytes = known.values().map(|known| known.lines.size()).sum();
+        let maps = known.values().filter_map(|known| known.map.as_ref());
+        self.map_bytes = maps.map(|(url, _)| url.len()).sum();
+    }
+
+    /// Whether the script is known.
+    pub(crate) fn knows(&self, script: i32) -> bool {
+        self.known.contains_key(&script)
     }
 
     /// The id of the script at `tagged`, which is known from then on.
@@ -143,7 +162,10 @@ impl Scripts {
         tagged: u64,
     ) -> Option<i32> {
         let id = script::id(memory, layout, tagged)?;
-        if !self.known.contains_key(&id) {
+        self.now += 1;
+        if let Some(known) = self.known.get_mut(&id) {
+            known.used_at = self.now;
+        } else {
             let script = script::read(memory, layout, tagged)?;
             let known = Known {
                 map: self.map_of(memory, layout, tagged, &script.file),
@@ -152,6 +174,7 @@ impl Scripts {
                 column_offset: script.column_offset,
                 lines: Lines::default(),
                 is_readable: true,
+                used_at: self.now,
             };
             self.known.insert(id, known);
         }
@@ -215,6 +238,8 @@ impl Scripts {
         offset: u32,
     ) -> Option<(u32, u32)> {
         let known = self.known.get_mut(&script)?;
+        self.now += 1;
+        known.used_at = self.now;
         if known.lines.reach(offset) {
             return Some(known.lines.place(offset));
         }
@@ -365,5 +390,34 @@ mod tests {
         assert_eq!(scripts.line_bytes, both / 2);
         // Counted anew.
         assert_eq!(scripts.place(image, layout, ids[0], 900).unwrap().line, 901);
+    }
+
+    #[test]
+    fn scripts_without_end_are_kept_while_they_are_in_use() {
+        let mut heap = Heap::with_room(VERSIONS[3], 8 << 20);
+        let (file, source) = (heap.text("eval"), heap.text(&"\n".repeat(1000)));
+        let used = heap.script(7, file, source);
+        let others: Vec<u64> = (0..3 * MOST_SCRIPTS as i32)
+            .map(|id| heap.script(100 + id, file, file))
+            .collect();
+        let (image, layout) = (&heap.image, &heap.layout);
+        let mut scripts = Scripts::new(false);
+        let id = scripts.get(image, layout, used).unwrap();
+        let mut most = 0;
+        for (count, tagged) in others.iter().enumerate() {
+            if scripts.is_full() {
+                scripts.age();
+            }
+            scripts.get(image, layout, *tagged).unwrap();
+            if count % 1000 == 0 {
+                assert_eq!(scripts.place(image, layout, id, 900).unwrap().line, 901);
+            }
+            most = most.max(scripts.known.len());
+        }
+        assert_eq!(most, MOST_SCRIPTS);
+        assert!(scripts.knows(id) && !scripts.knows(100));
+        assert!(scripts.addresses.len() <= MOST_SCRIPTS);
+        let size = scripts.known.get(&id).unwrap().lines.size();
+        assert_eq!(scripts.line_bytes, size);
     }
 }
