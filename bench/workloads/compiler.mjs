@@ -8,10 +8,10 @@ const config = fileURLToPath(new URL('../../examples/typescript-compiler/tsconfi
 const FILES = 30;
 const FILES_QUICK = 1;
 /**
- * So often all of it is done anew, some fifteen seconds. Once would be a program that only begins: nearly everything that a profiler sees there is new to it,
+ * So often all of it is done anew, some ten seconds. Once would be a program that only begins: nearly everything that a profiler sees there is new to it,
  * and it pays for its start and for one profile within seconds. Whoever is profiled all the time runs for longer.
  */
-const ROUNDS = 6;
+const ROUNDS = 4;
 const ROUNDS_QUICK = 1;
 
 export async function prepare({ quick }) {
