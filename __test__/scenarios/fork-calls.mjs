@@ -47,6 +47,19 @@ async function forkIn(call, kind, arm) {
   return { child: (await outcome(pid)).value, end };
 }
 
+/** The object by which the package itself calls its native half: it loads that in the first start(). */
+function ownNativeHalf() {
+  const { dlopen } = process;
+  let own;
+  process.dlopen = (module, ...rest) => {
+    dlopen.call(process, module, ...rest);
+    own = module.exports;
+  };
+  start(options).stopSync();
+  process.dlopen = dlopen;
+  return own;
+}
+
 const moments = ['rotation', 'mid-ready', 'mid-flip', 'symbolizer', 'mid-serialize'];
 const kinds = ['fork', '_Fork', 'clone'];
 
@@ -75,7 +88,8 @@ await scenarios({
 
   // While start() proves V8's frames on a JavaScript function, which here collects garbage before or after the look at its frame.
   async starting() {
-    const original = api.start;
+    const own = ownNativeHalf();
+    const original = own.start;
     let phase;
     /** Armed here and not before the call: a collection that V8 makes by itself would fork before start() has come so far. */
     const forkInCollection = () => {
@@ -96,7 +110,7 @@ await scenarios({
     const results = [];
     let turns = 0;
     for (const when of ['before', 'after']) {
-      api.start = (settings, _probe, ...rest) => original(settings, probes[when], ...rest);
+      own.start = (settings, _probe, ...rest) => original(settings, probes[when], ...rest);
       for (const kind of kinds) {
         phase = turns++ % 2 === 0 ? 'prologue' : 'epilogue';
         let profiler;
