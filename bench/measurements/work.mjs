@@ -8,7 +8,7 @@ import { interleave } from './interleave.mjs';
 
 export const names = workloads.map(({ name }) => name);
 /** Enough for a comparison with peers, which are further away. */
-const PEER_ROUNDS = 2;
+const PEER_ROUNDS = 1;
 const GOAL_OWN = 0.005;
 const GOAL_END_TO_END = 1.015;
 /** The workloads that goals speak of. */

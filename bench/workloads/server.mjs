@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const generator = fileURLToPath(new URL('../programs/load-generator.mjs', import.meta.url));
-/** Some six seconds: most of what a server does, it has done before, and what a profiler pays once should not be most of what it pays. */
-const AMOUNT = 60_000;
+/** Some ten seconds of CPU time: most of what a server does, it has done before, and what a profiler pays once should not be most of what it pays. */
+const AMOUNT = 300_000;
 const AMOUNT_QUICK = 500;
 /** Well below what the server can do, so that a queue of requests means a pause. */
 const RATE = 800;

@@ -136,11 +136,8 @@ impl Scripts {
     /// Drops the half that has not been asked for for longest.
     pub(crate) fn age(&mut self) {
         let mut times: Vec<u64> = self.known.values().map(|known| known.used_at).collect();
-        let middle = times.len() / 2;
-        if middle == 0 {
-            return;
-        }
-        let (_, &mut middle, _) = times.select_nth_unstable(middle);
+        times.sort_unstable();
+        let middle = times.get(times.len() / 2).copied().unwrap_or_default();
         self.known.retain(|_, known| known.used_at >= middle);
         let known = &self.known;
         self.addresses.retain(|id, _| known.contains_key(id));
