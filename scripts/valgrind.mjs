@@ -29,6 +29,10 @@ const KNOWN = [
   /^Invalid read of size \d+\s+at 0x\w+: pronghorn_v8_load_/,
   // Looks through the isolate word by word, and V8 leaves some of them as they were.
   /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}\(pronghorn-v8\/src\/async_store\.rs:\d+\)/,
+  // The same in the object of a worker, for the one that has its name.
+  /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}\(pronghorn-sampler\/src\/discovery\/worker_object\.rs:\d+\)/,
+  // A signal may come while a frame is being built: what is looked for in it may not be written yet.
+  /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}bytecode_handler\S* \(pronghorn-v8\/src\/frame\.rs:\d+\)/,
 ];
 
 /**
@@ -38,7 +42,9 @@ const KNOWN = [
  * @returns {{ all: string[], known: string[], ours: string[] }} those with a frame of ours are in one of the others, too
  */
 export function errorsOf(log) {
-  const paragraphs = log.replaceAll(/^==\d+== ?/gm, '').split(/\n\s*\n/).map((text) => text.trim());
+  // A warning about stacks may stand right in front of an error.
+  const plain = log.replaceAll(/^==\d+== ?/gm, '').replaceAll(/^Warning: client switching stacks.*\n(\s+(to suppress|further instances).*\n)*/gm, '');
+  const paragraphs = plain.split(/\n\s*\n/).map((text) => text.trim());
   const all = paragraphs.filter((text) => /^\s+(at|by) 0x/m.test(text));
   const ofUs = all.filter((text) => OURS.test(text));
   const known = ofUs.filter((text) => KNOWN.some((what) => what.test(text)));
