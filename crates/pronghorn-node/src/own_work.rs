@@ -36,7 +36,7 @@ pub struct OwnWork<W> {
 
 struct Kept<W> {
     work: W,
-    /// Until the pool begins it.
+    /// If it is for the pool.
     given: Option<pool::Work>,
     /// What napi's error has no room for.
     failure: Option<Failure>,
@@ -72,8 +72,15 @@ impl<W: Work> OwnWork<W> {
 
     /// On the pool's thread, first of all.
     pub(crate) fn begins(&mut self) {
-        if let Some(given) = self.kept.given.take() {
+        if let Some(given) = &mut self.kept.given {
             given.begins();
+        }
+    }
+
+    /// On the pool's thread, last of all.
+    pub(crate) fn ends(&mut self) {
+        if let Some(given) = &mut self.kept.given {
+            given.ends();
         }
     }
 
@@ -99,11 +106,13 @@ impl<W: Work> Task for OwnWork<W> {
 
     fn compute(&mut self) -> napi::Result<W::Done> {
         self.begins();
-        self.run().map_err(|failure| {
+        let result = self.run().map_err(|failure| {
             let message = failure.message.clone();
             self.kept.failure = Some(failure);
             napi::Error::from_reason(message)
-        })
+        });
+        self.ends();
+        result
     }
 
     fn resolve(&mut self, env: Env, done: W::Done) -> napi::Result<W::Delivered> {

@@ -279,6 +279,7 @@ impl Task for InPool {
         } else {
             std::mem::forget((claim, result));
         }
+        self.flush.ends();
         Ok(())
     }
 
