@@ -65,8 +65,7 @@ impl StackBuilder {
         out: &mut Vec<Frame>,
     ) -> bool {
         out.clear();
-        let mut outermost = None;
-        let mut innermost = None;
+        let mut scripts = Scripts::default();
         for frame in raw {
             if frame.kind() == Kind::Native {
                 let address = native_address(frame);
@@ -80,19 +79,14 @@ impl StackBuilder {
             if progress == Progress::Unfinished {
                 return false;
             }
-            for Resolved { function, place } in self.resolved.drain(..) {
-                innermost.get_or_insert(out.len());
-                outermost = Some(out.len());
-                out.push(Frame::Script {
-                    function,
-                    position: position(place),
-                });
+            for resolved in self.resolved.drain(..) {
+                scripts.push(out, resolved);
             }
             if progress == Progress::New && deadline.is_some_and(|end| Instant::now() >= end) {
                 return false;
             }
         }
-        finish(out, innermost, outermost, kind, native, max_depth);
+        finish(out, scripts.0, kind, native, max_depth);
         true
     }
 
@@ -122,8 +116,7 @@ impl StackBuilder {
         out: &mut Vec<Frame>,
     ) -> bool {
         out.clear();
-        let mut outermost = None;
-        let mut innermost = None;
+        let mut scripts = Scripts::default();
         for frame in &stack.frames {
             match frame {
                 KeptFrame::Native { address } => out.push(Frame::Native { address: *address }),
@@ -131,17 +124,28 @@ impl StackBuilder {
                     let Some(resolved) = self.resolver.complete(kept, deadline, &mut made) else {
                         return false;
                     };
-                    innermost.get_or_insert(out.len());
-                    outermost = Some(out.len());
-                    out.push(Frame::Script {
-                        function: resolved.function,
-                        position: position(resolved.place),
-                    });
+                    scripts.push(out, resolved);
                 }
             }
         }
-        finish(out, innermost, outermost, stack.kind, native, max_depth);
+        finish(out, scripts.0, stack.kind, native, max_depth);
         true
+    }
+}
+
+/// The places of the innermost and the outermost JavaScript frame of a stack that is being built.
+#[derive(Default)]
+struct Scripts(Option<(usize, usize)>);
+
+impl Scripts {
+    fn push(&mut self, out: &mut Vec<Frame>, resolved: Resolved<Arc<Function>>) {
+        let place = out.len();
+        let innermost = self.0.map_or(place, |(innermost, _)| innermost);
+        self.0 = Some((innermost, place));
+        out.push(Frame::Script {
+            function: resolved.function,
+            position: position(resolved.place),
+        });
     }
 }
 
@@ -172,16 +176,15 @@ fn generated(map: &MapReference<'_>) -> Generated {
     }
 }
 
-/// Cuts a resolved stack to what is asked for. `innermost` and `outermost` are the places of its JavaScript frames.
+/// Cuts a resolved stack to what is asked for. `scripts`: the places of its innermost and outermost JavaScript frames.
 fn finish(
     out: &mut Vec<Frame>,
-    innermost: Option<usize>,
-    outermost: Option<usize>,
+    scripts: Option<(usize, usize)>,
     kind: RecordKind,
     native: NativeFrames,
     max_depth: usize,
 ) {
-    if let (Some(innermost), Some(outermost)) = (innermost, outermost) {
+    if let Some((innermost, outermost)) = scripts {
         // A stack that was cut off at its root end has its outermost JavaScript frame beyond the cut.
         if kind != RecordKind::Truncated {
             out.truncate(outermost + 1);
@@ -261,7 +264,7 @@ mod tests {
             script("outer"),
             Frame::Native { address: 3 },
         ];
-        finish(&mut frames, Some(1), Some(3), kind, native, depth);
+        finish(&mut frames, Some((1, 3)), kind, native, depth);
         names(&frames)
     }
 
@@ -292,14 +295,7 @@ mod tests {
             ["inner", "outer", "(broken)"]
         );
         let mut none = Vec::new();
-        finish(
-            &mut none,
-            None,
-            None,
-            RecordKind::Refused,
-            NativeFrames::All,
-            9,
-        );
+        finish(&mut none, None, RecordKind::Refused, NativeFrames::All, 9);
         assert_eq!(names(&none), ["(walk refused)"]);
     }
 

@@ -26,7 +26,7 @@ const OVERDUE_NS: u64 = 100_000_000;
 /// Intervals that a thread which gets little of a processor is left alone for at most: it may block, or get more of it.
 const LONGEST_REST: u64 = 3;
 /// Threads that share a processor have it in turns of so long at most. What one gets says nothing of intervals that are shorter.
-const SLICE_NS: u64 = 5_000_000;
+const TURN_NS: u64 = 5_000_000;
 /// Rounds in which nothing ran before the ticker slows down or parks.
 const QUIET_ROUNDS: u32 = 2;
 
@@ -183,7 +183,7 @@ impl Watch {
             return None;
         }
         // Where one that comes from its poll is seen, it is by chance: as often as ticks fall there.
-        if self.has_polled || !has_moved || pace.interval_ns < SLICE_NS {
+        if self.has_polled || !has_moved || pace.interval_ns < TURN_NS {
             return Some(pace.interval_ns);
         }
         let missing = pace.interval_ns.saturating_sub(ran);
