@@ -39,6 +39,8 @@ pub struct Account {
     still_until: AtomicU64,
     /// When it last left its poll.
     left_poll_at: AtomicU64,
+    /// All of its time in polls that are over, since `restart`.
+    polled: AtomicU64,
 }
 
 impl Account {
@@ -52,12 +54,13 @@ impl Account {
             idle: AtomicU64::new(0),
             still_until: AtomicU64::new(0),
             left_poll_at: AtomicU64::new(0),
+            polled: AtomicU64::new(0),
         }
     }
 
     /// Every word of it.
     #[cfg(test)]
-    pub(crate) fn words(&self) -> [u64; 7] {
+    pub(crate) fn words(&self) -> [u64; 8] {
         let Self {
             last_cpu,
             last_wall,
@@ -66,6 +69,7 @@ impl Account {
             idle,
             still_until,
             left_poll_at,
+            polled,
         } = self;
         [
             last_cpu,
@@ -75,6 +79,7 @@ impl Account {
             idle,
             still_until,
             left_poll_at,
+            polled,
         ]
         .map(|word| word.load(Relaxed))
     }
@@ -88,6 +93,7 @@ impl Account {
         self.idle.store(0, Relaxed);
         self.still_until.store(0, Relaxed);
         self.left_poll_at.store(0, Relaxed);
+        self.polled.store(0, Relaxed);
     }
 
     /// The owner is about to wait in its event loop's poll.
@@ -109,7 +115,7 @@ impl Account {
             return;
         }
         self.left_poll_at.store(now, Relaxed);
-        self.idle.fetch_add(now.saturating_sub(since), Relaxed);
+        self.add_idle(now.saturating_sub(since));
         let carried = self.carried_wall.load(Relaxed);
         self.last_wall.store(now.saturating_sub(carried), Relaxed);
     }
@@ -124,6 +130,21 @@ impl Account {
         self.left_poll_at.load(Relaxed)
     }
 
+    /// All of the thread's time in its poll since the account was opened, by `now` (monotonic), in nanoseconds. From any thread; one that is
+    /// about to enter or to leave its poll may be off by that poll.
+    pub fn polled_by(&self, now: u64) -> u64 {
+        let under_way = match self.poll_since.load(Relaxed) {
+            0 => 0,
+            since => now.saturating_sub(since),
+        };
+        self.polled.load(Relaxed) + under_way
+    }
+
+    fn add_idle(&self, nanos: u64) {
+        self.idle.fetch_add(nanos, Relaxed);
+        self.polled.fetch_add(nanos, Relaxed);
+    }
+
     /// For a rotating thread: takes the idle time that a polling thread has run up by `now`. 0 if it does not poll.
     pub fn take_idle_of_poller(&self, now: u64) -> u64 {
         let since = self.poll_since.load(Relaxed);
@@ -134,7 +155,10 @@ impl Account {
             .poll_since
             .compare_exchange(since, now, Relaxed, Relaxed)
         {
-            Ok(_) => (now - since) + self.idle.swap(0, Relaxed),
+            Ok(_) => {
+                self.polled.fetch_add(now - since, Relaxed);
+                (now - since) + self.idle.swap(0, Relaxed)
+            }
             Err(_) => 0,
         }
     }
@@ -168,7 +192,7 @@ impl Account {
             let carried = self.carried_wall.load(Relaxed);
             let polled = now.saturating_sub(since);
             let idle = (carried + polled).saturating_sub(cpu_ns).min(polled);
-            self.idle.fetch_add(idle, Relaxed);
+            self.add_idle(idle);
             self.last_wall
                 .store(now.saturating_sub(carried + polled - idle), Relaxed);
         }
@@ -237,6 +261,20 @@ mod tests {
         assert_eq!(account.measure(1_520, 515).wall_ns, 20);
         assert_eq!(account.take_idle(), 500);
         assert_eq!(account.take_idle(), 0);
+    }
+
+    #[test]
+    fn what_was_polled_in_all_is_not_taken_away() {
+        let account = account();
+        account.enter_poll(1_010);
+        assert_eq!(account.polled_by(1_030), 20);
+        assert_eq!(account.take_idle_of_poller(1_110), 100);
+        assert_eq!(account.polled_by(1_120), 110);
+        account.leave_poll(1_150);
+        assert_eq!(account.take_idle(), 40);
+        assert_eq!(account.polled_by(1_200), 140);
+        account.restart(1_300, 500);
+        assert_eq!(account.polled_by(1_400), 0);
     }
 
     #[test]

@@ -34,6 +34,20 @@ pub fn since_boot_ns() -> u64 {
     read(libc::CLOCK_BOOTTIME).unwrap_or(0)
 }
 
+/// Nanoseconds between two ticks of the kernel, at which it looks at CPU timers: a second by CONFIG_HZ. A coarse clock moves with them.
+pub fn kernel_tick_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for the kernel to write; the call has no other effect.
+    let result = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    match result {
+        0 => (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64,
+        _ => u64::MAX,
+    }
+}
+
 /// CPU nanoseconds of the calling thread. Async-signal-safe.
 pub fn own_cpu_ns() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)

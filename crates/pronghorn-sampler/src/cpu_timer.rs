@@ -50,23 +50,35 @@ impl CpuTimer {
 
     /// Fires once, after the thread has used `cpu_ns` more of CPU time. False if the kernel refuses. Async-signal-safe.
     pub(crate) fn arm(self, cpu_ns: u64) -> bool {
-        let none = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
+        self.set(0, cpu_ns, 0)
+    }
+
+    /// Fires when the thread's CPU clock reaches `first`, which may have passed, and each `interval` from there on. False if the kernel
+    /// refuses. Async-signal-safe.
+    pub(crate) fn arm_each(self, first: u64, interval: u64) -> bool {
+        self.set(libc::TIMER_ABSTIME, first.max(1), interval)
+    }
+
+    /// Fires no more until it is armed again. A signal of its that is under way may still come. Async-signal-safe.
+    pub(crate) fn disarm(self) {
+        self.set(0, 0, 0);
+    }
+
+    fn set(self, flags: i32, first: u64, interval: u64) -> bool {
+        let time = |nanos: u64| libc::timespec {
+            tv_sec: (nanos / 1_000_000_000) as i64,
+            tv_nsec: (nanos % 1_000_000_000) as i64,
         };
         let setting = libc::itimerspec {
-            it_interval: none,
-            it_value: libc::timespec {
-                tv_sec: (cpu_ns / 1_000_000_000) as i64,
-                tv_nsec: (cpu_ns % 1_000_000_000) as i64,
-            },
+            it_interval: time(interval),
+            it_value: time(first),
         };
         // SAFETY: the kernel checks the id; the setting is a valid place of ours.
         unsafe {
             libc::syscall(
                 libc::SYS_timer_settime,
                 self.0,
-                0,
+                flags,
                 &raw const setting,
                 std::ptr::null_mut::<libc::itimerspec>(),
             ) == 0

@@ -257,5 +257,5 @@ unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {
         slot.account.leave_poll(now);
         stall::begin_turn(slot, now);
     }
-    ticker::unpark();
+    ticker::unpark(slot.alarm.load(Relaxed) != 0);
 }

@@ -38,11 +38,15 @@ pub(crate) extern "C" fn on_sampling_signal(
         // Its own timer's, or one sent to the process that happened to reach this thread.
         // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
         signal::count_unless_timer(unsafe { &*info });
-        ticker::unpark();
+        ticker::unpark(false);
     } else if let Some(value) = signal::value_of_timer(number, info) {
         // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context; gettid has no preconditions.
         let (tid, context) = unsafe { (libc::gettid(), &*context.cast::<libc::ucontext_t>()) };
-        if !discovery::answer(value, tid, Registers::interrupted(context).pc) {
+        if let Some((slot, rings)) = signal::of_alarm(value, tid) {
+            if rings && ticker::may_ring(slot, tid) {
+                sample(slot, context);
+            }
+        } else if !discovery::answer(value, tid, Registers::interrupted(context).pc) {
             signal::count_forged();
         }
     } else if let Some(slot) = signal::accept(number, info) {

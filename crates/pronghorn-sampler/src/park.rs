@@ -1,7 +1,8 @@
 //! A word to sleep on: a futex that one thread waits for and others, signal handlers included, wake it from.
 //!
-//! Two kinds of sleep, since most of those who could wake the ticker must not: a thread that comes back from its poll while the ticker
-//! merely waits for its next tick would be sampled there and then, always at the same place of the program, which is no sample at all.
+//! Three kinds of sleep, since most of those who could wake the ticker must not: a thread that comes back from its poll while the ticker
+//! merely waits for its next tick would be sampled there and then, always at the same place of the program, which is no sample at all. And while
+//! the threads that run have alarms of their own (`ticker/alarm.rs`), those that come back from their polls again and again need it for nothing.
 //!
 //! Threads: one sleeper, any number of wakers. Protocol: the sleeper says that it begins to look for work (`look`), looks, announces
 //! itself (`announce`), asks once more whether there is work or whether it was stirred meanwhile (`was_stirred`), and waits. A waker
@@ -18,6 +19,7 @@ use crate::clock::monotonic_ns;
 
 const AWAKE: u32 = 0;
 const PARKED: u32 = Sleep::Parked as u32;
+const RESTING: u32 = Sleep::Resting as u32;
 
 /// How deep the sleep is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Sleep {
     Parked = 1,
     /// Until the next tick: only what cannot wait ends it.
     Ticking = 2,
+    /// For some ticks, which nobody needs: a thread that has no alarm ends it.
+    Resting = 3,
 }
 
 /// See the module documentation. Zeroes are a valid one: nobody sleeps.
@@ -78,12 +82,12 @@ impl Parking {
     }
 
     /// Waits until somebody wakes it or the monotonic clock reaches `until` (nanoseconds; `None`: for ever); a signal ends the
-    /// sleep of one who is parked. Returns at once if somebody woke it since it announced itself. True if it slept until `until`.
+    /// sleep of one who is parked or rests. Returns at once if somebody woke it since it announced itself. True if it slept until `until`.
     pub fn wait(&self, sleep: Sleep, until: Option<u64>) -> bool {
         loop {
             self.wait_once(sleep, until);
             let is_over = until.is_some_and(|until| monotonic_ns() >= until);
-            if is_over || sleep == Sleep::Parked || self.word.load(SeqCst) == AWAKE {
+            if is_over || sleep != Sleep::Ticking || self.word.load(SeqCst) == AWAKE {
                 self.withdraw();
                 return is_over;
             }
@@ -118,18 +122,20 @@ impl Parking {
         }
     }
 
-    /// Wakes the sleeper if it is parked, and keeps one that is awake from parking before it has looked again; one load if it waits
-    /// for its next tick. Async-signal-safe.
+    /// Wakes the sleeper if it is parked, or rests and the caller's thread has no alarm, and keeps one that is awake from parking before it has
+    /// looked again; one load if it waits for its next tick. Async-signal-safe.
     #[inline]
-    pub fn unpark(&self) {
+    pub fn unpark(&self, has_alarm: bool) {
         match self.word.load(SeqCst) {
             AWAKE => self.stir(),
-            PARKED => match self.word.compare_exchange(PARKED, AWAKE, SeqCst, SeqCst) {
-                Ok(_) => self.notify(),
-                // It has just woken by itself, and may have looked already.
-                Err(AWAKE) => self.stir(),
-                Err(_) => {}
-            },
+            depth if depth == PARKED || (depth == RESTING && !has_alarm) => {
+                match self.word.compare_exchange(depth, AWAKE, SeqCst, SeqCst) {
+                    Ok(_) => self.notify(),
+                    // It has just woken by itself, and may have looked already.
+                    Err(AWAKE) => self.stir(),
+                    Err(_) => {}
+                }
+            }
             _ => {}
         }
     }
@@ -169,12 +175,12 @@ impl Parking {
 mod tests {
     use super::*;
 
-    const BOTH: [Sleep; 2] = [Sleep::Parked, Sleep::Ticking];
+    const ALL: [Sleep; 3] = [Sleep::Parked, Sleep::Ticking, Sleep::Resting];
 
     #[test]
     fn a_fork_leaves_nobody_asleep() {
         let parking = Parking::new();
-        parking.unpark();
+        parking.unpark(false);
         parking.announce(Sleep::Parked);
         // SAFETY: this is what a child is given.
         for fresh in [parking.inherited(), unsafe { std::mem::zeroed() }] {
@@ -185,38 +191,38 @@ mod tests {
     #[test]
     fn a_wake_between_announcing_and_waiting_is_not_lost() {
         let parking = Parking::new();
-        for sleep in BOTH {
+        for sleep in ALL {
             parking.announce(sleep);
             parking.wake();
             assert!(!parking.wait(sleep, None));
         }
         parking.announce(Sleep::Parked);
-        parking.unpark();
+        parking.unpark(false);
         assert!(!parking.wait(Sleep::Parked, None));
     }
 
     #[test]
     fn one_who_is_stirred_while_it_looks_hears_of_it() {
         let parking = Parking::new();
-        parking.unpark();
+        parking.unpark(false);
         parking.look();
         parking.announce(Sleep::Parked);
         assert!(!parking.was_stirred(), "what was there before is seen");
         parking.withdraw();
-        parking.unpark();
+        parking.unpark(false);
         parking.announce(Sleep::Parked);
         assert!(parking.was_stirred());
         parking.withdraw();
         parking.look();
         parking.announce(Sleep::Ticking);
-        parking.unpark();
+        parking.unpark(false);
         assert!(!parking.was_stirred(), "it looks after its tick");
     }
 
     #[test]
     fn a_sleeper_is_woken_from_another_thread() {
         static PARKING: Parking = Parking::new();
-        for sleep in BOTH {
+        for sleep in ALL {
             PARKING.announce(sleep);
             let waker = std::thread::spawn(|| PARKING.wake());
             PARKING.wait(sleep, None);
@@ -232,7 +238,7 @@ mod tests {
         PARKING.announce(Sleep::Ticking);
         let other = std::thread::spawn(|| {
             while !OVER.load(SeqCst) {
-                PARKING.unpark();
+                PARKING.unpark(false);
                 std::thread::yield_now();
             }
         });
@@ -240,6 +246,28 @@ mod tests {
         assert!(monotonic_ns() >= until);
         OVER.store(true, SeqCst);
         other.join().unwrap();
+    }
+
+    #[test]
+    fn one_who_rests_is_woken_by_a_thread_without_an_alarm() {
+        let parking = Parking::new();
+        let until = monotonic_ns() + 2_000_000;
+        parking.announce(Sleep::Resting);
+        parking.unpark(true);
+        assert!(!parking.is_awake());
+        parking.unpark(false);
+        assert!(parking.is_awake());
+        parking.announce(Sleep::Resting);
+        let mut on_time = parking.wait(Sleep::Resting, Some(until));
+        while !on_time && monotonic_ns() < until {
+            // A signal of the test harness.
+            parking.announce(Sleep::Resting);
+            on_time = parking.wait(Sleep::Resting, Some(until));
+        }
+        assert!(monotonic_ns() >= until);
+        parking.announce(Sleep::Parked);
+        parking.unpark(true);
+        assert!(parking.is_awake(), "a thread that blocks has to be seen");
     }
 
     #[test]

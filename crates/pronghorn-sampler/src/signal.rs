@@ -147,7 +147,7 @@ fn set(number: i32, handler: Handler) -> bool {
 }
 
 /// The value a signal to this slot carries.
-fn value_of(index: usize, slot: &ThreadSlot) -> usize {
+pub(crate) fn value_of(index: usize, slot: &ThreadSlot) -> usize {
     ((slot.nonce.load(Relaxed) as usize) << 16) | index
 }
 
@@ -228,6 +228,15 @@ pub fn value_of_timer(number: i32, info: *const libc::siginfo_t) -> Option<usize
     // signal's has its sender, and the value at the same place.
     let info = unsafe { &*info.cast::<QueuedInfo>() };
     (info.code == libc::SI_TIMER).then_some(info.value)
+}
+
+/// The slot whose alarm (`ticker/alarm.rs`) sent a timer's signal with this value to the calling thread, and whether it is to be sampled for it: an
+/// alarm that has been switched off meanwhile rings for nobody. `None` if the value is no alarm's of this thread. Async-signal-safe.
+pub(crate) fn of_alarm(value: usize, tid: i32) -> Option<(&'static ThreadSlot, bool)> {
+    let index = value & 0xffff;
+    let slot = slot::get(index)
+        .filter(|slot| slot.tid.load(Relaxed) == tid && value == value_of(index, slot))?;
+    Some((slot, slot.alarm.load(Relaxed) != 0))
 }
 
 /// Counts a signal that was not ours. Async-signal-safe.

@@ -5,7 +5,7 @@
 //! - registration (the JavaScript thread itself, at a safe point): everything, while `armed` is false;
 //! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `pending_since` to 0;
 //!   all of it in `Live`;
-//! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`;
+//! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`, `alarm`, which the handler may clear;
 //! - a rotating thread: the account's idle time of a poller.
 //!
 //! Orderings: `armed` is stored with release after the slot is filled and loaded with acquire by the handler and the
@@ -326,6 +326,7 @@ pub fn take(tid: i32) -> Option<(usize, &'static ThreadSlot)> {
     slot.armed.store(false, Release);
     slot.nonce.fetch_add(1, Relaxed);
     slot.pending_since.store(0, Relaxed);
+    slot.alarm.store(0, Relaxed);
     slot.interrupt_asked.store(false, Relaxed);
     slot.ending.store(false, Relaxed);
     slot.whole_asked.store(false, Relaxed);

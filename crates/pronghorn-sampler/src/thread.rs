@@ -383,6 +383,7 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
         slot.pending_since.store(0, Relaxed);
     }
     slot.ending.store(false, Relaxed);
+    slot.alarm.store(0, Relaxed);
     slot.cpu_at_look.store(0, Relaxed);
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);

@@ -5,7 +5,10 @@
 //! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits. Threads that share
 //! processors are sampled once per interval of their CPU time, not at each tick (`ticker/watch.rs`).
 //!
-//! Sleep: with a running thread the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
+//! Alarms: a thread that runs without a break is sampled by a timer on its own CPU clock (`ticker/alarm.rs`). While nothing else runs the ticker
+//! rests for some intervals.
+//!
+//! Sleep: with a running thread that has no alarm the ticker sleeps one interval, jittered by a tenth so that it does not beat with the
 //! program's own timers; up to three where the threads get only a part of a processor, and so need longer to run for an interval. While threads stand still it looks less and less often (a hundredth of the time they have
 //! stood still, at most half a second), and when all of them wait in their polls it parks for good. Three things bring
 //! it back: a thread that runs JavaScript after its poll (`unpark`, see `event_loop.rs`), a timer on a watched thread's
@@ -31,6 +34,7 @@
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle.
 
+mod alarm;
 mod watch;
 
 use crate::bare_thread::{self, Bare, Body};
@@ -46,6 +50,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
+pub(crate) use alarm::may_ring;
 pub(crate) use watch::interrupt;
 use watch::{Look, Pace, Watch};
 
@@ -141,10 +146,11 @@ pub fn wake() {
     PARKING.get().wake();
 }
 
-/// A thread runs that may have been at rest: a ticker that is parked begins to tick. One load if it is not. Async-signal-safe.
+/// A thread runs that may have been at rest: a ticker that is parked begins to tick, and so does one that rests if the thread has no alarm that
+/// asks for its samples. One load if it does not sleep that deep. Async-signal-safe.
 #[inline]
-pub fn unpark() {
-    PARKING.get().unpark();
+pub fn unpark(has_alarm: bool) {
+    PARKING.get().unpark(has_alarm);
 }
 
 /// In a forked process, step two: the thread is gone.
@@ -267,7 +273,7 @@ impl Ticker {
             };
         }
         let on_time = parking.wait(sleep, until);
-        if sleep == Sleep::Parked && !on_time {
+        if sleep != Sleep::Ticking && !on_time {
             return Slept::UnparkedEarly;
         }
         Slept::Enough
@@ -275,8 +281,9 @@ impl Ticker {
 
     /// Looks at every thread; returns how to sleep, and until when, `None` for as long as nothing happens.
     fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
-        let pace = self.pace;
+        let (pace, random) = (self.pace, self.random());
         let mut running = 0u32;
+        let mut longest_rest = u64::MAX;
         let mut shortest_rest = None::<u64>;
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
@@ -286,10 +293,14 @@ impl Ticker {
             let Some(watch) = self.watch(index) else {
                 continue;
             };
-            match watch.look(index, slot, now, pace) {
+            match watch.look(index, slot, now, pace, random) {
                 Look::Running(rest) => {
                     running += 1;
                     shortest_rest = Some(shortest_rest.map_or(rest, |least| least.min(rest)));
+                }
+                Look::Rung(rest) => {
+                    running += 1;
+                    longest_rest = longest_rest.min(rest);
                 }
                 Look::Still(nanos) => {
                     shortest_still = Some(shortest_still.map_or(nanos, |least| least.min(nanos)));
@@ -305,15 +316,27 @@ impl Ticker {
                 failpoint!("ticker-images");
                 session::refresh_images();
             }
-            let rest = shortest_rest.unwrap_or(pace.interval_ns);
-            return (Sleep::Ticking, Some(self.next_tick(now, rest)));
+            return match shortest_rest {
+                Some(rest) => (Sleep::Ticking, Some(self.next_tick(now, rest))),
+                // All that run have alarms.
+                None => {
+                    let rest = shortest_still
+                        .map_or(longest_rest, |nanos| self.watch_for(nanos, longest_rest));
+                    (Sleep::Resting, Some(self.next_tick(now, rest)))
+                }
+            };
         }
-        let watch = match shortest_still {
-            None => return (Sleep::Parked, None),
-            Some(_) if self.watches.iter().any(Watch::must_look_often) => pace.interval_ns,
-            Some(nanos) => (nanos / 100).clamp(pace.interval_ns, LONGEST_WATCH_NS),
-        };
-        (Sleep::Parked, Some(now + watch))
+        let watch = shortest_still.map(|nanos| now + self.watch_for(nanos, LONGEST_WATCH_NS));
+        (Sleep::Parked, watch)
+    }
+
+    /// How long a thread is left alone that has stood still for so many nanoseconds.
+    fn watch_for(&self, nanos: u64, longest: u64) -> u64 {
+        let interval_ns = self.pace.interval_ns;
+        if self.watches.iter().any(Watch::must_look_often) {
+            return interval_ns;
+        }
+        (nanos / 100).clamp(interval_ns, longest)
     }
 
     /// What is known of this slot; nothing if there is no memory for it.
@@ -341,7 +364,9 @@ impl Ticker {
 fn with_stalls(stalls: &mut Watcher, now: u64, sleep: Sleep, until: Option<u64>) -> Option<u64> {
     let due = stalls.look(now);
     let until = match (sleep, due) {
-        (Sleep::Parked, Some(due)) => Some(until.map_or(due, |until| until.min(due))),
+        (Sleep::Parked | Sleep::Resting, Some(due)) => {
+            Some(until.map_or(due, |until| until.min(due)))
+        }
         _ => until,
     };
     stalls.sleeps_until(until);

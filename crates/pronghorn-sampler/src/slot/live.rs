@@ -3,7 +3,7 @@
 //! Threads and orderings: see the module above. Fork: nothing of it is of use to a child, so it lies in the slot's memory, which forks do
 //! not copy (`slot/memory.rs`); zeroes are its state of rest.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
 
 use crate::account::Account;
 use crate::buffer::SampleBuffer;
@@ -17,6 +17,8 @@ pub struct Live {
     pub pending_since: AtomicU64,
     /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
     pub cpu_at_look: AtomicU64,
+    /// The timer on the thread's CPU clock that asks for its samples, by its id and one more; 0 while none does. See `ticker/alarm.rs`.
+    pub alarm: AtomicI32,
     /// Whether an interrupt that resolves the buffer has been asked for and has not come yet.
     pub interrupt_asked: AtomicBool,
     /// Whether the session ends: the thread's next interrupt is its last.
@@ -59,6 +61,7 @@ impl Live {
             busy: AtomicBool::new(false),
             pending_since: AtomicU64::new(0),
             cpu_at_look: AtomicU64::new(0),
+            alarm: AtomicI32::new(0),
             interrupt_asked: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             whole_asked: AtomicBool::new(false),
@@ -84,6 +87,7 @@ impl Live {
             busy: _,
             pending_since: _,
             cpu_at_look: _,
+            alarm: _,
             interrupt_asked: _,
             ending: _,
             whole_asked: _,

@@ -14,6 +14,7 @@ fn with_a_record(buffer: &SampleBuffer) {
 fn set() -> ThreadSlot {
     let slot = ThreadSlot::new();
     assert!(slot.map());
+    slot.alarm.store(7, Relaxed);
     for word in [&slot.session, &slot.pending_since, &slot.cpu_at_look] {
         word.store(7, Relaxed);
     }
@@ -113,6 +114,7 @@ fn assert_at_rest(live: Live) {
         busy,
         pending_since,
         cpu_at_look,
+        alarm,
         interrupt_asked,
         ending,
         whole_asked,
@@ -143,10 +145,11 @@ fn assert_at_rest(live: Live) {
     for word in [pending_since, cpu_at_look, turn_since] {
         assert_eq!(word.load(Relaxed), 0);
     }
+    assert_eq!(alarm.load(Relaxed), 0);
     for word in [drains, backlog, kept, gc_depth, gc_samples, gc_labels] {
         assert_eq!(word.load(Relaxed), 0);
     }
-    assert_eq!(account.words(), [0; 7]);
+    assert_eq!(account.words(), [0; 8]);
     for memory in [buffer, gc_stack] {
         assert!(memory.is_empty() && memory.begin().is_none());
         assert_eq!(memory.records(), 0);

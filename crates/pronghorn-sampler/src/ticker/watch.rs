@@ -7,6 +7,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::alarm::{Alarm, Clocks};
 use crate::handler::on_sampling_signal;
 use crate::slot::ThreadSlot;
 use crate::waker::Waker;
@@ -39,6 +40,8 @@ pub(super) struct Pace {
     slack_ns: u64,
     /// Looks in which a thread that is only waiting for a processor may not have moved.
     pub(super) crowd: u32,
+    /// Whether the kernel looks at CPU timers often enough for alarms.
+    pub(super) may_ring: bool,
 }
 
 impl Pace {
@@ -47,6 +50,7 @@ impl Pace {
             interval_ns,
             slack_ns: SLACK_NS.min(interval_ns / 4),
             crowd: 0,
+            may_ring: interval_ns / 2 >= clock::kernel_tick_ns(),
         }
     }
 
@@ -82,12 +86,15 @@ pub(super) struct Watch {
     asked_at_cpu: u64,
     waker: Option<Waker>,
     waker_refused: bool,
+    alarm: Alarm,
 }
 
 /// What one look at a thread came to.
 pub(super) enum Look {
     /// It runs, or may. There is nothing to see before this time has passed.
     Running(u64),
+    /// It runs, or may, and for so many nanoseconds its alarm asks for its samples.
+    Rung(u64),
     /// It stands still outside its poll, for so many nanoseconds.
     Still(u64),
     /// It waits in its poll, or is gone.
@@ -102,11 +109,12 @@ impl Watch {
         slot: &'static ThreadSlot,
         now: u64,
         pace: Pace,
+        random: u64,
     ) -> Look {
         let Pace {
             interval_ns,
             slack_ns,
-            crowd: _,
+            ..
         } = pace;
         let nonce = slot.nonce.load(Relaxed);
         if self.nonce != nonce {
@@ -125,7 +133,7 @@ impl Watch {
                 self.poll_since = poll_since;
                 self.poll_cpu = cpu;
                 self.quiet_rounds = 0;
-                return Look::Running(interval_ns);
+                return self.runs(interval_ns);
             }
             // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
             if cpu.saturating_sub(self.poll_cpu) < interval_ns / 2 {
@@ -148,8 +156,23 @@ impl Watch {
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
+        let is_urgent = slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets();
+        let clocks = Clocks {
+            now,
+            cpu,
+            polled: slot.account.polled_by(now),
+            sampled: slot.cpu_at_look.load(Relaxed),
+        };
+        if let Some(rest) = self.alarm.judge(index, slot, clocks, pace, random) {
+            // If it stops ringing, what has passed until then is not to be taken for one look's.
+            (self.seen_at, self.seen_cpu) = (now, cpu);
+            return if is_urgent {
+                Look::Running(interval_ns)
+            } else {
+                Look::Rung(rest)
+            };
+        }
         if let Some(rest) = self.shall_run_on(slot, cpu, now, pace) {
-            let is_urgent = slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets();
             return Look::Running(if is_urgent { interval_ns } else { rest });
         }
         if interrupt(index, slot, now) {
@@ -192,6 +215,12 @@ impl Watch {
         Some(u64::try_from(rest).map_or(longest, |rest| rest.clamp(pace.interval_ns, longest)))
     }
 
+    /// It runs, or may run again any moment.
+    fn runs(&self, interval_ns: u64) -> Look {
+        let rest = self.alarm.rest(interval_ns);
+        rest.map_or(Look::Running(interval_ns), Look::Rung)
+    }
+
     /// Whether the kernel refuses the timer that would tell when the thread runs again.
     pub(super) fn must_look_often(&self) -> bool {
         self.waker_refused
@@ -200,7 +229,7 @@ impl Watch {
     /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
     fn quiet(&mut self, look: Look, tid: i32, interval_ns: u64) -> Look {
         if self.quiet_rounds < QUIET_ROUNDS {
-            return Look::Running(interval_ns);
+            return self.runs(interval_ns);
         }
         if self.waker.is_none() && !self.waker_refused {
             self.waker = Waker::new(tid, signal::number(), super::STATE.get().tid.load(Relaxed));
