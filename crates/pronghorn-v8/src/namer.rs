@@ -174,7 +174,14 @@ impl<'a, M: Memory> Namer<'a, M> {
         let moved = (!raw.is_exact())
             .then(|| {
                 let scratch = &mut *self.search.scratch;
-                lazy_exit::original_return_in(&self.memory, code, is_maglev, offset + 1, scratch)
+                lazy_exit::original_return_in(
+                    &self.memory,
+                    self.layout.version,
+                    code,
+                    is_maglev,
+                    offset + 1,
+                    scratch,
+                )
             })
             .flatten();
         let offset = moved.map_or(offset, |returns_to| returns_to.saturating_sub(1));

@@ -49,7 +49,15 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
         let is_maglev = code.kind == compiled.kind_baseline + 1;
         let moved = (!raw.is_exact())
-            .then(|| lazy_exit::original_return(&self.memory, &code, is_maglev, offset + 1))
+            .then(|| {
+                lazy_exit::original_return(
+                    &self.memory,
+                    self.layout.version,
+                    &code,
+                    is_maglev,
+                    offset + 1,
+                )
+            })
             .flatten();
         let offset = moved.map_or(offset, |returns_to| returns_to.saturating_sub(1));
         self.optimized(raw, &code, offset, make, out);
