@@ -1,14 +1,15 @@
 /**
  * pronghorn: a CPU and wall-time profiler for Node.js that reads V8's stacks itself and writes pprof.
  *
- * Importing this module never throws. On the main thread it defines, and notes the names of the workers that are made from then on; the native
- * half is loaded by the first call. A worker thread that imports it takes part in the session that runs.
+ * Importing this module never throws. On the main thread it loads the native half, which does nothing by itself, and notes the names of the workers that are made
+ * from then on. A worker thread that imports it takes part in the session that runs.
  */
-import { createApi, createClusterApi, createLabels, joinAsWorker, loadNative, prepareCluster, workers } from './lib/core.js';
+import { createApi, createClusterApi, createLabels, joinAsWorker, loadNative, prepare, prepareCluster, workers } from './lib/core.js';
 
 workers.watch();
 joinAsWorker(loadNative);
 prepareCluster();
+prepare(loadNative);
 
 export const { start, stop, profile, resetAfterFork } = createApi(loadNative);
 export const { startCluster, profileCluster } = createClusterApi(loadNative);

@@ -189,6 +189,19 @@ function ready(load: () => NativeApi): NativeApi {
   throw new PronghornError('ERR_PRONGHORN_UNSUPPORTED_RUNTIME', reason);
 }
 
+/**
+ * What a first start() has to do whatever its options are, ahead of it: on the main thread, the native half and the fork chain. A program imports packages before
+ * it has anything to do, and starts a profiler in the middle of its work. Never throws: what goes wrong is said by the first call that needs it.
+ */
+export function prepare(load: () => NativeApi): void {
+  if (!isMainThread) return;
+  try {
+    ready(load);
+  } catch {
+    // See above.
+  }
+}
+
 /** What runs. Where the native half cannot be loaded, nothing does. */
 function running(load: () => NativeApi): Entry | undefined {
   const native = loaded(load);

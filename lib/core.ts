@@ -3,7 +3,7 @@
  * parts (on-demand.ts; scripts/parts.mjs says why), so whatever comes in by another door, `pronghorn`, `pronghorn/register` or the agent of a cluster
  * worker, meets the same state.
  */
-export { createApi } from './api.js';
+export { createApi, prepare } from './api.js';
 export { createClusterApi } from './cluster/api.js';
 export { prepareCluster } from './cluster/hook.js';
 export { serveCluster } from './cluster/serve.js';

@@ -1,8 +1,8 @@
 /**
- * Loads the native half, once, when it is first needed.
+ * Loads the native half, once, when it is first needed: on the main thread, when the package is imported.
  *
  * Importing this package must never throw: not on another platform, not with `--permission` or `--no-addons`, not with a damaged
- * binary. So nothing is loaded at import, and what goes wrong later is kept as a reason that `start()` reports.
+ * binary. So what goes wrong is kept as a reason that `start()` reports.
  */
 import { damageOf, findBinary } from './binary.js';
 import { PronghornError } from './errors.js';
