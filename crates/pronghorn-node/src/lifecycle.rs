@@ -14,7 +14,7 @@ use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::clock::Reading;
 use pronghorn_sampler::settle::{Extent, FIRST_SLICE, SLICE};
-use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle};
+use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle, ticker};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
 use crate::claim::{self, Claim};
@@ -286,6 +286,8 @@ pub fn stop_sync() -> Result<NativeProfile> {
 fn end_session(claim: Claim, own: Extent) -> std::result::Result<(Ending, bool), Failure> {
     let process = claim.process;
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
+    // Nobody waits for it later: nothing from here on needs another tick.
+    ticker::begin_stop();
     let mut has_all = settle::settle_own(own);
     let others = settle::end_others();
     let is_over = others.is_over();

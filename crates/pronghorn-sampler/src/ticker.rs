@@ -117,12 +117,17 @@ pub fn start() -> std::io::Result<()> {
     })
 }
 
-/// Ends the thread and waits for it: it is never longer than one round from noticing.
+/// Tells the thread to end. [`stop`] has to follow.
+pub fn begin_stop() {
+    STATE.get().stopping.store(true, SeqCst);
+    PARKING.get().wake();
+}
+
+/// Ends the thread and waits for it: it is never longer than one round from noticing, and has had that time if [`begin_stop`] came first.
 pub fn stop() {
     let state = STATE.get();
     let handle = state.handle.lock().with(Option::take);
-    state.stopping.store(true, SeqCst);
-    PARKING.get().wake();
+    begin_stop();
     if let Some(mut handle) = handle {
         loop {
             if fork::forked() {
