@@ -142,6 +142,10 @@ pub fn stop() {
         }
     }
     state.tid.store(0, Relaxed);
+    for (_, slot) in slot::all() {
+        // The timers went with it.
+        slot.alarm.store(0, Relaxed);
+    }
 }
 
 /// Ends the ticker's sleep, if it sleeps, for something that cannot wait for the next tick; one load if it does not sleep.

@@ -123,7 +123,11 @@ impl Alarm {
         match self.window.judge(clocks, pace.interval_ns) {
             None if !unheard => {}
             Some(true) if !unheard => self.set(index, slot, clocks, pace, random),
-            _ => self.switch_off(slot),
+            _ => {
+                // Somebody has the signal blocked, or the kernel does not do what it says: such a thread is looked at, for good.
+                self.refused |= unheard && self.is_set;
+                self.switch_off(slot);
+            }
         }
         self.rest(pace.interval_ns)
     }
@@ -285,5 +289,6 @@ mod tests {
         };
         assert_eq!(alarm.judge(0, &slot, unheard, pace, 0), None);
         assert_eq!(slot.alarm.load(Relaxed), 7, "there was no timer");
+        assert!(alarm.refused, "nor will there be another");
     }
 }
