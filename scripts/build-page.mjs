@@ -1,6 +1,6 @@
 // Builds the page of `pronghorn flame`: one HTML file, with the bundled script and style in it, and two places for what the command puts in. It is
 // published compressed, dist/flame.html.gz: 44 KB instead of 114. Beside it dist/flame.LICENCES.txt has the licences of the libraries in the
-// bundle; the page carries them, too.
+// bundle; the page carries them, too. The licence that the package itself has, 11 KB, is in the package once.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +36,10 @@ export async function buildPage(dist) {
   const script = inElement(output('main.js'), 'script');
   // Ours comes last, so that it overrides the library's own.
   const style = inElement(`${output('main.css')}\n${output('page.css')}`, 'style');
-  const licences = licencesOf(Object.keys(bundle.metafile.inputs), base);
+  const inputs = Object.keys(bundle.metafile.inputs);
+  const licences = licencesOf(inputs, base, (text) => text);
+  const own = readFileSync(join(base, 'LICENSE'), 'utf8');
+  const inPackage = licencesOf(inputs, base, (text) => (words(text) === words(own) ? 'See LICENSE in this package: its text is the same.' : text));
   const policy = [
     "default-src 'none'",
     `script-src '${hashOf(script)}'`,
@@ -63,7 +66,7 @@ ${readFileSync(join(base, 'page/page.html'), 'utf8').trim()}
 </body>
 </html>
 `;
-  const files = { 'flame.html.gz': gzipSync(html, { level: 9 }), 'flame.LICENCES.txt': licences };
+  const files = { 'flame.html.gz': gzipSync(html, { level: 9 }), 'flame.LICENCES.txt': inPackage };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dist, name), text);
   return Object.keys(files).map((name) => join(dist, name));
 }
@@ -78,8 +81,11 @@ function hashOf(text) {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-/** The licence of every package that has files in the bundle, each text once; a package without one must not be in it. */
-function licencesOf(inputs, base) {
+/** What a licence says, however it is laid out; the places that a form leaves open have brackets of two kinds. */
+const words = (text) => text.replaceAll(/[{}[\]]/g, '').split(/\s+/).filter(Boolean).join(' ');
+
+/** The licence of every package that has files in the bundle, each text once, as `show` shows it; a package without one must not be in it. */
+function licencesOf(inputs, base, show) {
   const folders = new Set(inputs.map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean));
   const packagesOf = new Map();
   for (const folder of [...folders].sort()) {
@@ -89,6 +95,6 @@ function licencesOf(inputs, base) {
     const text = readFileSync(join(base, folder, file), 'utf8').trim();
     packagesOf.set(text, [...(packagesOf.get(text) ?? []), `${name} ${version} (${license})`]);
   }
-  const texts = [...packagesOf].map(([text, packages]) => `${packages.join('\n')}\n\n${text}\n`);
+  const texts = [...packagesOf].map(([text, packages]) => `${packages.join('\n')}\n\n${show(text)}\n`);
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }
