@@ -2,6 +2,7 @@
 // right in the end.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { failpointPackage } from './helpers/failpoint-package.mjs';
 import { majors } from './helpers/nodes.mjs';
 import { describe as describeStacks, readProfile, total } from './helpers/pprof.mjs';
 import { runScenario } from './helpers/scenarios.mjs';
@@ -59,6 +60,14 @@ for (const major of majors) {
         const longestMs = profile.stats.resolveMaxNanos / 1e6;
         assert.ok(longestMs < LONGEST_PASS_MS, `the longest pass took ${longestMs} ms`);
         if (rotated !== undefined) assert.equal(rotated[0].endTimeNanos, rotated[1].startTimeNanos);
+      });
+    }
+
+    // With assertions in the native half: a slice that could not survive a bad pointer fails.
+    for (const what of ['stop', 'collection']) {
+      it(`${what}: bad pointers would be survived in every slice (Node ${major})`, async () => {
+        const { hot } = await large(major, { what, wide: true, options: { intervalMicros: 1_000 }, package: await failpointPackage() });
+        assert.ok(hot.length > 0);
       });
     }
 

@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import vm from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { start } from 'pronghorn';
 import { keep, report, rest, settings, startOptions } from '../helpers/scenario.mjs';
 
+const { start } = await import(settings.package === undefined ? 'pronghorn' : join(settings.package, 'dist/index.js'));
 const lines = settings.lines;
 const comment = settings.wide ? '→ a character that takes two bytes' : 'a comment, since most of such a bundle is text';
 const filler = Array.from({ length: lines }, (_, index) => `function unused${index}() { return ${index}; } // ${comment}\n`);

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::session::{self, recorder};
 use crate::slot::{self, ThreadSlot};
-use crate::{clock, interrupt, thread};
+use crate::{clock, fault_users, interrupt, thread};
 
 pub use crate::thread::{Extent, FIRST_SLICE, SLICE};
 
@@ -70,8 +70,14 @@ pub fn settle_own(extent: Extent) -> bool {
 }
 
 /// After a stop: goes on with what the calling thread has kept. False if something is left that there was no time for.
+///
+/// What is kept leads into V8's heap, where a bad pointer is survived by the handlers of faults, which the session's end has taken off. Where they
+/// cannot be put back nothing is read, and what is left is lost.
 pub fn go_on(extent: Extent) -> bool {
-    thread::current().is_none_or(|(_, slot)| thread::go_on(slot, extent))
+    let Some((_, slot)) = thread::current() else {
+        return true;
+    };
+    fault_users::while_looking(|| thread::go_on(slot, extent)).unwrap_or(true)
 }
 
 /// Whether nothing of the calling thread's waits for another slice.

@@ -88,6 +88,12 @@ impl JsThread {
         let Some(recorder) = self.recorder() else {
             return true;
         };
+        // A bad pointer would end the process: so it did, after a stop, once in millions of samples. Tests see it at once.
+        #[cfg(feature = "failpoints")]
+        assert!(
+            pronghorn_v8::fault::is_ours(),
+            "samples are resolved without the handlers of faults"
+        );
         if session::is_main(self.slot) {
             // Other threads leave it to the ticker: see `refresh_images`.
             session::refresh_images();
