@@ -62,11 +62,11 @@ describe('pronghorn flame', () => {
     const base64 = /id="licence-data">([^<]*)</.exec(page)[1];
     const text = gunzipSync(Buffer.from(base64, 'base64')).toString();
     // The file leaves out the text that stands in the package's own LICENSE.
-    const file = readFileSync(join(root, 'dist/flame.LICENCES.txt'), 'utf8');
+    const beside = readFileSync(join(root, 'dist/flame.LICENCES.txt'), 'utf8');
     for (const name of ['d3-flame-graph', 'd3-selection', 'd3-hierarchy', 'd3-transition'])
-      for (const each of [text, file]) assert.match(each, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, 'm'));
+      for (const each of [text, beside]) assert.match(each, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, 'm'));
     for (const each of [text, readFileSync(join(root, 'LICENSE'), 'utf8')]) assert.match(each, /Apache License\s+Version 2\.0/);
-    for (const each of [text, file]) assert.match(each, /Copyright 2010-\d+ Mike Bostock/);
+    for (const each of [text, beside]) assert.match(each, /Copyright 2010-\d+ Mike Bostock/);
   });
 
   it('is small for a small profile, and compact for a large one', async () => {
