@@ -31,7 +31,7 @@ for (const major of majors) {
       });
     }
 
-    it(`the second one is first asked when the child has been reset (Node ${major})`, async () => {
+    it(`the second one is first imported when the child has been reset (Node ${major})`, async () => {
       const { child, parent } = (await runFork('copies', 'twoAsleep', major, { copy, kind: 'fork' })).report;
       assert.deepEqual([child.before, child.after], [{ one: false, two: true }, { one: false, two: false }]);
       assert.ok(child.shared, 'what runs goes on');

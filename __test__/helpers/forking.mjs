@@ -20,8 +20,16 @@ export const forker = require(settings.forkFixture);
 /** The addon that burns, blocks and sends signals. */
 export const fixture = require(settings.fixture);
 
+const { dlopen } = process;
+/** The object by which the package itself calls its native half, which it loads when it is imported. */
+export let ownNativeHalf;
+process.dlopen = (module, ...rest) => {
+  dlopen.call(process, module, ...rest);
+  ownNativeHalf = module.exports;
+};
 /** The package under test, through its published entry. */
 export const pronghorn = await import(pathToFileURL(join(settings.package, 'dist/index.js')));
+process.dlopen = dlopen;
 
 /** The native half itself; loads it. */
 export const native = () => require(join(settings.package, 'pronghorn.linux-x64-gnu.node'));

@@ -36,10 +36,12 @@ const origin = ({ processId, runtimeId, sequence }) => ({ processId, runtimeId, 
 /** Lets the loop come to where it would poll: a fork made while it polls is followed by what setImmediate() has in store, and by timers, first. */
 const turn = () => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
 
-/** Burns until samples of it have been taken, on a machine that is busy with other things too. */
+/** Burns until samples of it have been taken, on a machine that is busy with other things too. Once at least: asking is work, too, and sampled. */
 function sampled(profiler, burn, least = 20) {
   const before = profiler.stats().samples;
-  for (const end = performance.now() + 5_000; profiler.stats().samples < before + least && performance.now() < end; ) burn(20);
+  const end = performance.now() + 5_000;
+  do burn(20);
+  while (profiler.stats().samples < before + least && performance.now() < end);
 }
 
 /** What a descriptor points at. */

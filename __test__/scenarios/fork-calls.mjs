@@ -2,7 +2,7 @@
 // collection inside start(). The child comes back into the call that its parent has made.
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
-import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, native, never, outcome, PAGES, parentOnly, pronghorn, scenarios, untilSampled } from '../helpers/forking.mjs';
+import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, native, never, outcome, ownNativeHalf, PAGES, parentOnly, pronghorn, scenarios, untilSampled } from '../helpers/forking.mjs';
 
 const { start, resetAfterFork } = pronghorn;
 const api = native();
@@ -47,19 +47,6 @@ async function forkIn(call, kind, arm) {
   return { child: (await outcome(pid)).value, end };
 }
 
-/** The object by which the package itself calls its native half: it loads that in the first start(). */
-function ownNativeHalf() {
-  const { dlopen } = process;
-  let own;
-  process.dlopen = (module, ...rest) => {
-    dlopen.call(process, module, ...rest);
-    own = module.exports;
-  };
-  start(options).stopSync();
-  process.dlopen = dlopen;
-  return own;
-}
-
 const moments = ['rotation', 'mid-ready', 'mid-flip', 'symbolizer', 'mid-serialize'];
 const kinds = ['fork', '_Fork', 'clone'];
 
@@ -88,8 +75,7 @@ await scenarios({
 
   // While start() proves V8's frames on a JavaScript function, which here collects garbage before or after the look at its frame.
   async starting() {
-    const own = ownNativeHalf();
-    const original = own.start;
+    const original = ownNativeHalf.start;
     let phase;
     /** Armed here and not before the call: a collection that V8 makes by itself would fork before start() has come so far. */
     const forkInCollection = () => {
@@ -110,7 +96,7 @@ await scenarios({
     const results = [];
     let turns = 0;
     for (const when of ['before', 'after']) {
-      own.start = (settings, _probe, ...rest) => original(settings, probes[when], ...rest);
+      ownNativeHalf.start = (settings, _probe, ...rest) => original(settings, probes[when], ...rest);
       for (const kind of kinds) {
         phase = turns++ % 2 === 0 ? 'prologue' : 'epilogue';
         let profiler;

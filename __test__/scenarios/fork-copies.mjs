@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { childOnly, digest, forker, inChild, native, parentOnly, pronghorn as one, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
 
-const two = await import(pathToFileURL(join(settings.copy, 'dist/index.js')));
+const importTwo = () => import(pathToFileURL(join(settings.copy, 'dist/index.js')));
+/** The second copy joins the first one's chain when it is imported. */
+const two = settings.scenario === 'twoAsleep' ? undefined : await importTwo();
 const natives = { one: native, two: () => createRequire(import.meta.url)(join(settings.copy, 'pronghorn.linux-x64-gnu.node')) };
 const options = { intervalMicros: 1_000 };
 
@@ -49,7 +51,7 @@ await scenarios({
     return { child: child.value, parent: seen(await profiler.stop()), resets };
   },
 
-  /** The first copy runs; the second one has been asked, and shares its profiler. */
+  /** The first copy runs; the second one is loaded, and shares its profiler. */
   async twoLoaded() {
     const profiler = one.start(options);
     two.start(options);
@@ -58,7 +60,7 @@ await scenarios({
     return { child: child.value, parent: seen(await profiler.stop()), resets };
   },
 
-  /** The second binary is there, as a worker thread would load it, and its copy is first asked when the child has been reset. */
+  /** The second binary is there, as a worker thread would load it, and its copy is first imported when the child has been reset. */
   async twoAsleep() {
     const profiler = one.start(options);
     natives.two();
@@ -68,12 +70,13 @@ await scenarios({
         await turn();
         const before = limbo();
         sampled(profiler, childOnly);
-        const shared = two.start(options) === profiler;
+        const second = await importTwo();
+        const shared = second.start(options) === profiler;
         const after = limbo();
         sampled(profiler, childOnly);
         const rotated = await profiler.rotate();
-        await two.stop();
-        const next = two.start(options);
+        await second.stop();
+        const next = second.start(options);
         sampled(next, childOnly);
         return { before, shared, after, sequence: rotated.sequence, own: seen(rotated), next: seen(await next.stop()), resets };
       },

@@ -11,9 +11,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use crate::slot::{self, ThreadSlot};
 use crate::{host, thread};
-use pronghorn_sync::failpoint;
+use pronghorn_sync::{failpoint, fork};
 
-/// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way. Any thread
+/// Asks V8 to run the slot's drain on its thread at the next safe point. Returns whether one is on its way; not while a fork is under way. Any thread
 /// but one that holds the registration; a native thread inside a [`fork::Section`]. Never in a signal handler.
 pub(crate) fn request_drain(index: usize, slot: &'static ThreadSlot) -> bool {
     slot.armed.load(Acquire) && request_interrupt(index, slot)
@@ -33,6 +33,11 @@ pub(crate) fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool
     if !slot.interrupt_asked.swap(true, Relaxed) {
         let data = thread::interrupt_data(index, slot);
         failpoint!("ticker-v8");
+        if fork::is_under_way() {
+            // It waits for this thread, or has given that up: V8's lock would be held in the child for ever.
+            slot.interrupt_asked.store(false, Relaxed);
+            return false;
+        }
         // SAFETY: the thread is registered and cannot leave while the registration is held, so its isolate is alive.
         unsafe { (host.request_interrupt)(isolate, thread::on_interrupt, data) };
     }

@@ -118,7 +118,9 @@ impl Forks {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    fn any(&self) -> bool {
+    /// Whether a fork is under way.
+    #[must_use]
+    pub fn any(&self) -> bool {
         self.0.load(Ordering::Acquire) != 0
     }
 }

@@ -224,6 +224,13 @@ pub fn is_forking(tid: i32) -> bool {
     forking.iter().any(|place| place.load(Relaxed).abs() == tid)
 }
 
+/// Whether any thread is inside fork(2), from its prepare handler to the parent's. Whoever is inside a section and about to take a lock that the
+/// child needs looks here first: a fork that has given up waiting for it would copy the lock as it is held, with nobody to release it.
+#[must_use]
+pub fn is_under_way() -> bool {
+    WORDS.get().forks.any()
+}
+
 /// What prepare and parent handler took together, for each fork of this process.
 #[must_use]
 pub fn handlers_time() -> &'static Histogram {
