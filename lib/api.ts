@@ -65,7 +65,7 @@ export interface Api {
 /**
  * Builds the functions.
  *
- * @param load returns the native half or throws ERR_PRONGHORN_UNSUPPORTED_RUNTIME; called as late as possible
+ * @param load returns the native half or throws ERR_PRONGHORN_UNSUPPORTED_RUNTIME; not called before one of the functions is
  */
 export function createApi(load: () => NativeApi): Api {
   function start(options?: StartOptions): Profiler {

@@ -10,12 +10,17 @@ use pronghorn_recorder::{Moment, ProfileTime};
 const PER_THREAD_SCHEDULER_CLOCK: libc::clockid_t = 0b110;
 
 fn read(clock: libc::clockid_t) -> Option<u64> {
+    // SAFETY: the place is valid for the kernel to write; the call has no other effect.
+    nanos_by(|time| unsafe { libc::clock_gettime(clock, time) })
+}
+
+/// What a call has written, in nanoseconds; `None` if it failed.
+fn nanos_by(call: impl FnOnce(*mut libc::timespec) -> i32) -> Option<u64> {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is a valid place for the kernel to write; the call has no other effect.
-    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    let result = call(&raw mut time);
     (result == 0).then(|| (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64)
 }
 
@@ -34,18 +39,12 @@ pub fn since_boot_ns() -> u64 {
     read(libc::CLOCK_BOOTTIME).unwrap_or(0)
 }
 
-/// Nanoseconds between two ticks of the kernel, at which it looks at CPU timers: a second by CONFIG_HZ. A coarse clock moves with them.
+/// Nanoseconds between two ticks of the kernel, at which it looks at CPU timers: a second by CONFIG_HZ. A coarse clock moves with them. Where that
+/// cannot be told: the most there is.
 pub fn kernel_tick_ns() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid place for the kernel to write; the call has no other effect.
-    let result = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
-    match result {
-        0 => (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64,
-        _ => u64::MAX,
-    }
+    // SAFETY: the place is valid for the kernel to write; the call has no other effect.
+    nanos_by(|time| unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, time) })
+        .unwrap_or(u64::MAX)
 }
 
 /// CPU nanoseconds of the calling thread. Async-signal-safe.

@@ -218,7 +218,7 @@ pub fn count_unless_timer(info: &libc::siginfo_t) {
     }
 }
 
-/// The value of a signal that a timer aimed at the thread it reached sent (`discovery`); `None` for any other. Whether the
+/// The value of a signal that a timer aimed at the thread it reached sent (`discovery`, `ticker/alarm.rs`); `None` for any other. Whether the
 /// value means something is for the timer's owner to say. Async-signal-safe.
 pub fn value_of_timer(number: i32, info: *const libc::siginfo_t) -> Option<usize> {
     if number == FALLBACK {
