@@ -161,6 +161,8 @@ export interface Stats {
   serializeMinNanos: number;
   serializeMeanNanos: number;
   serializeMaxNanos: number;
+  /** CPU time of the threads that made the profiles: names of native functions, source maps' lines, encoding, compressing. */
+  encodeCpuNanos: number;
   /** Time inside the signal handler: median, 99th percentile and maximum. */
   handlerP50Nanos: number;
   handlerP99Nanos: number;

@@ -2,6 +2,7 @@
 import { importContender } from '../contenders/index.mjs';
 import { importWorkload } from '../workloads/index.mjs';
 import { cpuMs, finish, settings } from './process.mjs';
+import { threadCpuMs } from './turns.mjs';
 
 const { contender, workload, intervalMicros = 10_000 } = settings;
 const profiler = await (await importContender(contender)).load();
@@ -16,10 +17,11 @@ const cpuOfRun = cpuMs() - cpuBefore;
 const stats = profiler.stats?.();
 
 const hasLatencies = latencies !== undefined;
-const profileBegan = cpuMs();
+const profileBegan = { process: cpuMs(), thread: threadCpuMs() };
 const bytes = (await (hasLatencies ? profiler.rotate() : profiler.stop()))?.length;
-const cpuOfProfile = cpuMs() - profileBegan;
-let last = profiler.stats?.();
+const cpuOfProfile = { process: cpuMs() - profileBegan.process, thread: threadCpuMs() - profileBegan.thread };
+const afterProfile = profiler.stats?.();
+let last = afterProfile;
 
 let latency;
 if (hasLatencies) {
@@ -34,12 +36,15 @@ if (hasLatencies) {
 }
 await close?.();
 
-/** Our own paths during the work, as the profiler's clocks have them, and what the process takes for the one profile of it, in milliseconds. */
+/**
+ * Our own paths by the clocks of their threads, in milliseconds: during the work, and what the one profile of it takes: the thread that encodes, and all that this thread
+ * does meanwhile.
+ */
 const own = stats && {
   handler: stats.handlerTotalNanos / 1e6,
   resolve: stats.resolveNanos / 1e6,
   ticker: stats.tickerCpuNanos / 1e6,
-  encode: cpuOfProfile,
+  encode: afterProfile.encodeCpuNanos / 1e6 + cpuOfProfile.thread,
 };
 const longestSlices = last && { resolve: last.resolveMaxNanos / 1e6, handler: last.handlerMaxNanos / 1e6, rotation: last.rotationMaxNanos / 1e6 };
-finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfProfile, latency, bytes, own, longestSlices, samples: stats?.samples });
+finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfProfile.process, latency, bytes, own, longestSlices, samples: stats?.samples });

@@ -234,12 +234,7 @@ fn count_by_gnu_hash(source: &Source, table: u64) -> Option<u32> {
         .checked_add(16)?
         .checked_add(u64::from(bloom_words).checked_mul(8)?)?;
     let chain_start = bucket_start.checked_add(u64::from(buckets).checked_mul(4)?)?;
-    let mut last = 0;
-    for index in 0..buckets.min(MAX_HASH_STEPS) {
-        last = source
-            .u32(bucket_start.checked_add(u64::from(index).checked_mul(4)?)?)?
-            .max(last);
-    }
+    let mut last = greatest(source, bucket_start, buckets.min(MAX_HASH_STEPS))?;
     if last < first_hashed {
         return Some(first_hashed);
     }
@@ -253,4 +248,22 @@ fn count_by_gnu_hash(source: &Source, table: u64) -> Option<u32> {
         }
     }
     None
+}
+
+/// The greatest of `count` 32-bit numbers from `position` on. Read many at a time: a large program has 50,000 buckets, and each read is a
+/// system call.
+fn greatest(source: &Source, mut position: u64, count: u32) -> Option<u32> {
+    let mut buffer = [0_u8; 4096];
+    let mut left = u64::from(count).checked_mul(4)?;
+    let mut greatest = 0;
+    while left > 0 {
+        let wanted = buffer.get_mut(..left.min(4096) as usize)?;
+        source.fill(position, wanted)?;
+        for number in wanted.chunks_exact(4) {
+            greatest = field!(number, u32, 0)?.max(greatest);
+        }
+        position = position.checked_add(wanted.len() as u64)?;
+        left = left.checked_sub(wanted.len() as u64)?;
+    }
+    Some(greatest)
 }

@@ -135,24 +135,22 @@ impl Known {
         if count > 0 {
             self.addresses
                 .extend(wanted.iter().map(|&address| (address, None)));
-            for lookup in [
-                Self::learn_from_file,
-                Self::learn_from_debug_file,
-                Self::learn_from_memory,
-            ] {
-                lookup(self, image, &wanted);
-                wanted.retain(|address| self.addresses.get(address).is_none_or(Option::is_none));
-                if wanted.is_empty() {
-                    break;
-                }
+            // What the loader has mapped of a file's symbols is in the file: only where that is missing has the memory more to say.
+            let has_file = self.learn_from_file(image, &mut wanted);
+            if !wanted.is_empty() {
+                self.learn_from_debug_file(image, &mut wanted);
+            }
+            if !wanted.is_empty() && !has_file {
+                self.learn_from_memory(image, &mut wanted);
             }
         }
         count
     }
 
-    fn learn_from_file(&mut self, image: &Image, wanted: &[u64]) {
+    /// Whether the image's file could be read, and has a table of the symbols that others can see.
+    fn learn_from_file(&mut self, image: &Image, wanted: &mut Vec<u64>) -> bool {
         if image.is_vdso() {
-            return;
+            return false;
         }
         // The program's own file can be read through this link even when it was deleted or replaced.
         let path = if image.is_main {
@@ -160,35 +158,35 @@ impl Known {
         } else {
             image.path()
         };
-        self.learn_from_sections(image, path, wanted);
+        self.learn_from_sections(image, path, wanted)
     }
 
     /// Distributions keep the symbols of stripped libraries in files named by build id.
-    fn learn_from_debug_file(&mut self, image: &Image, wanted: &[u64]) {
+    fn learn_from_debug_file(&mut self, image: &Image, wanted: &mut Vec<u64>) {
         if let Some(path) = image.build_id().and_then(debug_file) {
             self.learn_from_sections(image, &path, wanted);
         }
     }
 
-    fn learn_from_sections(&mut self, image: &Image, path: &Path, wanted: &[u64]) {
+    /// Whether the file is the image's, and has a table of the symbols that others can see.
+    fn learn_from_sections(&mut self, image: &Image, path: &Path, wanted: &mut Vec<u64>) -> bool {
         let Ok(source) = Source::file(path) else {
-            return;
+            return false;
         };
         if !is_file_of(&source, image) {
-            return;
+            return false;
         }
         let sections = elf::sections(&source);
-        let mut wanted = wanted.to_vec();
+        let has_dynamic = sections.dynamic.is_some();
         for table in [sections.all, sections.dynamic].into_iter().flatten() {
-            self.learn_from_table(&source, &table, &sections.code, &wanted);
-            wanted.retain(|address| self.addresses.get(address).is_none_or(Option::is_none));
-            if wanted.is_empty() {
-                return;
+            if !wanted.is_empty() {
+                self.learn_from_table(&source, &table, &sections.code, wanted);
             }
         }
+        has_dynamic
     }
 
-    fn learn_from_memory(&mut self, image: &Image, wanted: &[u64]) {
+    fn learn_from_memory(&mut self, image: &Image, wanted: &mut Vec<u64>) {
         let Ok(source) = Source::process() else {
             return;
         };
@@ -197,12 +195,13 @@ impl Known {
         }
     }
 
+    /// Takes those out of `wanted` whose function the table has.
     fn learn_from_table(
         &mut self,
         source: &Source,
         table: &SymbolTable,
         code: &[Option<Range<u64>>],
-        wanted: &[u64],
+        wanted: &mut Vec<u64>,
     ) {
         for (&address, found) in wanted
             .iter()
@@ -217,6 +216,7 @@ impl Known {
             }
             self.addresses.insert(address, Some(found.start));
         }
+        wanted.retain(|address| self.addresses.get(address).is_none_or(Option::is_none));
     }
 }
 

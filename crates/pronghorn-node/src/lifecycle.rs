@@ -8,6 +8,7 @@
 //! comes to its end in the child belongs to another generation and changes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, Unknown};
 use napi_derive::napi;
@@ -37,12 +38,15 @@ pub(crate) struct Session {
     pub(crate) start_ns: u64,
     /// Rotations wait for source maps that long at most, in nanoseconds, if somebody has said so.
     pub(crate) source_map_patience_ns: Option<f64>,
+    /// CPU time of the threads that made its profiles. A statistic, which nothing is decided by.
+    pub(crate) encode_cpu_ns: AtomicU64,
 }
 
 impl Session {
     /// The counters of this moment.
     pub(crate) fn stats(&self) -> Stats {
-        Stats::now(self.recorder.statistics(), self.start_ns)
+        let encode_cpu_ns = self.encode_cpu_ns.load(Relaxed);
+        Stats::now(self.recorder.statistics(), self.start_ns, encode_cpu_ns)
     }
 }
 
@@ -191,6 +195,7 @@ pub fn start(
             info: options.profile_info(&checked),
             start_ns: clock::monotonic_ns().saturating_sub(began),
             source_map_patience_ns: options.source_map_patience_nanos,
+            encode_cpu_ns: AtomicU64::new(0),
         };
         with_sessions(|sessions| sessions.current = Some(Arc::new(session)));
         pronghorn_sampler::capabilities()
@@ -414,6 +419,7 @@ mod tests {
             info: ProfileInfo::default(),
             start_ns: 7,
             source_map_patience_ns: None,
+            encode_cpu_ns: AtomicU64::new(0),
         });
         state.sessions.lock().with(|sessions| {
             sessions.current = Some(Arc::clone(&session));

@@ -6,6 +6,7 @@
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
 use napi_derive::napi;
@@ -144,6 +145,18 @@ impl Flush {
     }
 
     fn flush(&mut self, process: OwnProcess) -> Result<Flushed, Failure> {
+        let cpu_before = clock::own_cpu_ns();
+        let profile = self.encode(process);
+        let cpu_ns = clock::own_cpu_ns().saturating_sub(cpu_before);
+        self.session.encode_cpu_ns.fetch_add(cpu_ns, Relaxed);
+        Ok(Flushed {
+            profile: profile?,
+            stats: self.session.stats(),
+            source_map_problems: source_maps::take_news(),
+        })
+    }
+
+    fn encode(&mut self, process: OwnProcess) -> Result<SerializedProfile, Failure> {
         if let Some(waiting) = self.waiting.take() {
             waiting.finish(clock::monotonic_ns() + PATIENCE_NS);
         }
@@ -155,7 +168,7 @@ impl Flush {
             .flip(fresh, self.end.unwrap_or_else(clock::Reading::now))
             .map_err(|error| Failure::new(Code::RotationInProgress, error.to_string()))?;
         process.check()?;
-        let profile = STATE.get().symbolizer.lock().with(|place| {
+        STATE.get().symbolizer.lock().with(|place| {
             failpoint!("symbolizer");
             process.check()?;
             let mut names = Names {
@@ -165,11 +178,6 @@ impl Flush {
             period
                 .serialize(&mut names, &self.session.info)
                 .map_err(|error| Failure::new(Code::SerializeFailed, error.to_string()))
-        })?;
-        Ok(Flushed {
-            profile,
-            stats: self.session.stats(),
-            source_map_problems: source_maps::take_news(),
         })
     }
 }

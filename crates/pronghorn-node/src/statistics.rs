@@ -49,6 +49,7 @@ pub struct Stats {
     pub serialize_min_nanos: f64,
     pub serialize_mean_nanos: f64,
     pub serialize_max_nanos: f64,
+    pub encode_cpu_nanos: f64,
     pub handler_p50_nanos: f64,
     pub handler_p99_nanos: f64,
     pub handler_max_nanos: f64,
@@ -142,7 +143,7 @@ pub struct CapabilitiesObject {
 
 impl Stats {
     /// The counters of this moment. `recorder` is the last one known after a stop.
-    pub(crate) fn now(recorder: StatisticsSnapshot, start_ns: u64) -> Self {
+    pub(crate) fn now(recorder: StatisticsSnapshot, start_ns: u64, encode_cpu_ns: u64) -> Self {
         let SamplerStatistics {
             samples,
             dropped,
@@ -208,6 +209,7 @@ impl Stats {
             serialize_min_nanos: recorder.serialize_min_ns as f64,
             serialize_mean_nanos: recorder.serialize_mean_ns as f64,
             serialize_max_nanos: recorder.serialize_max_ns as f64,
+            encode_cpu_nanos: encode_cpu_ns as f64,
             handler_p50_nanos: handler_p50_ns as f64,
             handler_p99_nanos: handler_p99_ns as f64,
             handler_max_nanos: handler_max_ns as f64,

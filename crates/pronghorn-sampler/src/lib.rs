@@ -47,6 +47,7 @@ mod stack_bounds;
 pub mod stall;
 pub mod statistics;
 pub mod symbolizer;
+mod task_file;
 pub mod thread;
 pub mod ticker;
 mod uv_handle;

@@ -35,6 +35,7 @@
 //! a fresh state in place and abandons the thread's handle.
 
 mod alarm;
+mod queued;
 mod watch;
 
 use crate::bare_thread::{self, Bare, Body};

@@ -6,7 +6,7 @@
 //! Threads: the ticker, inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds: a child must not inherit the open
 //! file. Allocates nothing. Fork: keeps nothing.
 
-use std::io::Write;
+use crate::task_file::TaskFile;
 
 /// The line of /proc/PID/task/TID/status with the signals that wait for that thread alone (proc_pid_status(5)).
 const FIELD: &[u8] = b"SigPnd:\t";
@@ -18,10 +18,8 @@ const MOST_PIECES: usize = 200;
 
 /// Whether one of `numbers` waits for thread `tid`; `None` where the kernel does not tell.
 pub(super) fn is_waiting(tid: i32, numbers: [i32; 2]) -> Option<bool> {
-    let mut path = [0u8; 64];
-    // The rest of the array stays zero, so it ends with a NUL.
-    write!(&mut path[..63], "/proc/self/task/{tid}/status").ok()?;
-    let waiting = read(&path)?;
+    let mut status = TaskFile::open(tid, "status")?;
+    let waiting = find(|room| status.read(room))?;
     let bit = |number: i32| {
         u32::try_from(number - 1)
             .ok()
@@ -33,22 +31,6 @@ pub(super) fn is_waiting(tid: i32, numbers: [i32; 2]) -> Option<bool> {
             .filter_map(bit)
             .any(|bit| waiting & bit != 0),
     )
-}
-
-fn read(path: &[u8]) -> Option<u64> {
-    // SAFETY: the path ends with a NUL, as the caller says.
-    let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if file < 0 {
-        return None;
-    }
-    let found = find(|room| {
-        // SAFETY: as many bytes as `room` has.
-        let length = unsafe { libc::read(file, room.as_mut_ptr().cast(), room.len()) };
-        usize::try_from(length).unwrap_or(0)
-    });
-    // SAFETY: opened above, and nobody else knows it.
-    unsafe { libc::close(file) };
-    found
 }
 
 /// Looks for the line in what `more` brings, piece by piece; it returns how many bytes that were, and 0 at the end.

@@ -2,9 +2,9 @@
 //! look costs more than a sample, comes back every few intervals only (docs/measurements.md).
 //!
 //! Such a timer never rings in a thread that is blocked, and the kernel looks at it at its own tick. So it is set only where blocking has no
-//! part ([`STEADY`]: the thread runs, or waits in its event loop's poll, whose time is known anyway), and only for intervals of two kernel ticks
-//! and more. The ticker judges that anew at each look, over some intervals; as soon as a thread stands still elsewhere, or has to wait for a
-//! processor, its alarm is switched off and it is looked at like any other.
+//! part ([`STEADY`]: the thread runs, waits for a processor, or waits in its event loop's poll, whose time is known anyway), and only for intervals
+//! of two kernel ticks and more. The ticker judges that anew at each look, over some intervals; as soon as a thread blocks elsewhere, its alarm
+//! is switched off and it is looked at like any other.
 //!
 //! What makes the intervals irregular, so that they do not beat with the program's: each look draws the next ones' length.
 //!
@@ -18,6 +18,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::queued::queued_ns;
 use super::watch::Pace;
 use crate::cpu_timer::CpuTimer;
 use crate::slot::ThreadSlot;
@@ -32,8 +33,10 @@ const LONG_LOOK_INTERVALS: u64 = 10;
 const LONG_STEADY: u32 = 10;
 /// Intervals that a thread is judged by. Less than lie between two looks, give or take the ticker's tenth.
 const WINDOW_INTERVALS: u64 = 4;
-/// The part of its time that a steady thread neither runs nor polls, at most: one in so many.
+/// The part of its time that a steady thread is blocked outside of its poll, at most: one in so many.
 const STEADY: u64 = 10;
+/// Windows for which a thread that has seemed to stand still is asked whether it only waits for a processor, which costs as much as a sample.
+const ASKED_WINDOWS: u32 = 10;
 /// A thread that has not been sampled for so many intervals of its CPU time has an alarm that nobody hears.
 const UNHEARD_INTERVALS: u64 = 10;
 
@@ -52,12 +55,16 @@ pub(super) struct Alarm {
     window: Window,
 }
 
-/// The time that a thread is judged by, from its beginning on.
+/// The time that a thread is judged by: the clocks at its beginning.
 #[derive(Default)]
 struct Window {
     since: u64,
     cpu: u64,
     polled: u64,
+    /// For how long the thread had waited for processors, if it was asked.
+    queued: Option<u64>,
+    /// For how many windows it is still to be asked.
+    asked: u32,
 }
 
 /// A thread's clocks at a look.
@@ -74,22 +81,49 @@ pub(super) struct Clocks {
 }
 
 impl Window {
-    /// Whether the thread has run or polled nearly all the time since the window began, which begins anew then; `None` if it is too early to
-    /// tell.
-    fn judge(&mut self, clocks: Clocks, interval_ns: u64) -> Option<bool> {
+    fn at(clocks: Clocks) -> Self {
+        Self {
+            since: clocks.now,
+            cpu: clocks.cpu,
+            polled: clocks.polled,
+            queued: None,
+            asked: 0,
+        }
+    }
+
+    /// Whether the thread was blocked for no more than a little of the time since the window began, which begins anew then; `None` if it is too
+    /// early to tell. `queued` says for how long it has waited for processors so far.
+    fn judge(
+        &mut self,
+        clocks: Clocks,
+        interval_ns: u64,
+        queued: impl FnOnce() -> Option<u64>,
+    ) -> Option<bool> {
+        if self.since == 0 {
+            *self = Self::at(clocks);
+            return None;
+        }
         let passed = clocks.now.saturating_sub(self.since);
-        if self.since != 0 && passed < WINDOW_INTERVALS * interval_ns {
+        if passed < WINDOW_INTERVALS * interval_ns {
             return None;
         }
         let ran = clocks.cpu.saturating_sub(self.cpu);
         let polled = clocks.polled.saturating_sub(self.polled);
         let stood = passed.saturating_sub(ran + polled);
-        *self = Self {
-            since: clocks.now,
-            cpu: clocks.cpu,
-            polled: clocks.polled,
+        let asked = if stood > passed / STEADY {
+            ASKED_WINDOWS
+        } else {
+            self.asked.saturating_sub(1)
         };
-        Some(stood <= passed / STEADY)
+        let queued = if asked > 0 { queued() } else { None };
+        let waits = queued.zip(self.queued);
+        let waited = waits.map_or(0, |(now, before)| now.saturating_sub(before));
+        *self = Self {
+            queued,
+            asked,
+            ..Self::at(clocks)
+        };
+        Some(stood.saturating_sub(waited) <= passed / STEADY)
     }
 }
 
@@ -120,7 +154,11 @@ impl Alarm {
         self.is_set &= slot.alarm.load(Relaxed) != 0;
         let unheard =
             clocks.cpu.saturating_sub(clocks.sampled) > UNHEARD_INTERVALS * pace.interval_ns;
-        match self.window.judge(clocks, pace.interval_ns) {
+        let queued = || {
+            let _section = fork::enter();
+            queued_ns(slot.tid.load(Relaxed))
+        };
+        match self.window.judge(clocks, pace.interval_ns, queued) {
             None if !unheard => {}
             Some(true) if !unheard => self.set(index, slot, clocks, pace, random),
             _ => {
@@ -219,10 +257,42 @@ mod tests {
     }
 
     fn judge(looks: &[Clocks]) -> Vec<Option<bool>> {
+        judge_queued(&looks.iter().map(|look| (*look, None)).collect::<Vec<_>>())
+    }
+
+    /// With how long it has waited for a processor, in milliseconds.
+    fn judge_queued(looks: &[(Clocks, Option<u64>)]) -> Vec<Option<bool>> {
         let mut window = Window::default();
-        window.judge(at(0, 0, 0), 10 * MS);
-        let judge = |clocks: &Clocks| window.judge(*clocks, 10 * MS);
+        window.judge(at(0, 0, 0), 10 * MS, || None);
+        let judge = |(clocks, queued): &(Clocks, Option<u64>)| {
+            window.judge(*clocks, 10 * MS, || queued.map(|queued| queued * MS))
+        };
         looks.iter().map(judge).collect()
+    }
+
+    #[test]
+    fn one_that_waits_for_a_processor_is_as_steady_once_it_has_been_asked() {
+        let waits = [
+            (at(40, 20, 0), Some(1_000)),
+            (at(80, 40, 0), Some(1_020)),
+            (at(120, 60, 0), Some(1_025)),
+        ];
+        assert_eq!(judge_queued(&waits), [Some(false), Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn one_that_has_run_for_long_is_not_asked() {
+        let mut window = Window::default();
+        let mut asked = 0;
+        for look in 0..30 {
+            // It stands still in the first.
+            let clocks = at(40 * look, 40 * look.saturating_sub(1), 0);
+            window.judge(clocks, 10 * MS, || {
+                asked += 1;
+                Some(0)
+            });
+        }
+        assert_eq!(asked, ASKED_WINDOWS);
     }
 
     #[test]
