@@ -40,7 +40,7 @@ async function step(name, work, count) {
   if (failure !== undefined && counted.failed === 0) counted.failed = 1;
   if (failure === undefined && counted.passed === 0) Object.assign(counted, { failed: 1, note: 'no test ran' });
   if (failure !== undefined) console.log(failure.message);
-  results.push({ name, ...counted, time: Date.now() - start });
+  results.push({ name, ...counted, output, time: Date.now() - start });
   return failure === undefined;
 }
 
@@ -99,24 +99,45 @@ function sayTally() {
   console.log(`${sum('samples')} samples and ${sum('forks')} forks in ${all.filter((one) => one.samples !== undefined).length} sessions, ${sum('faults')} bad loads survived`);
 }
 
-let nodeOutput = '';
+/**
+ * Tests that judge no times and leave the processors alone, but for moments: they run beside the others, one after the other like them. Most tests wait
+ * for most of their time. Whatever judges a sampler's view is not among them.
+ */
+const BESIDE = [
+  /^__test__\/(lib|fuzz)\//,
+  /^__test__\/(exports|export-register|flame|flame-page|interop|licences|merge|otlp-encoding|otlp-export|run-progress|servers|whole-program)\.test\.mjs$/,
+  /^__test__\/package-\w+\.test\.mjs$/,
+  /^__test__\/(helpers|servers)\/\w+\.test\.mjs$/,
+];
 
-/** Runs test files with node's runner, on the machine's Node; they start the other versions themselves. */
-async function nodeTests(files) {
+/**
+ * Runs test files with node's runner, on the machine's Node; they start the other versions themselves.
+ *
+ * @param {{ quiet?: boolean }} [options] shows what they print only at the end
+ */
+async function nodeTests(files, { quiet = false } = {}) {
   const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files];
-  try {
-    nodeOutput = await run(process.execPath, args, { env, minutes: long ? 150 : 34, capture: true });
-    return nodeOutput;
-  } catch (error) {
-    nodeOutput = error.output ?? '';
-    throw error;
-  }
+  const output = await run(process.execPath, args, { env, minutes: long ? 150 : 34, capture: true, quiet });
+  if (quiet) process.stdout.write(output);
+  return output;
+}
+
+/** All of them, in two rows at once. */
+async function allNodeTests() {
+  const isBeside = (file) => BESIDE.some((pattern) => pattern.test(file));
+  const files = testFiles();
+  const beside = step('node tests beside them', () => nodeTests(files.filter(isBeside), { quiet: true }), nodeCounts);
+  await step('node tests', () => nodeTests(files.filter((file) => !isBeside(file))), nodeCounts);
+  await beside;
+  return results.slice(-2);
 }
 
 /** The files of the tests that have just failed, if they are few and each of them could be told. */
-function filesToRepeat({ failed }) {
-  if (failed === 0 || failed > 12) return [];
-  return [...new Set([...nodeOutput.matchAll(/^test at (\S+?\.test\.mjs):/gm)].map((match) => match[1]))];
+function filesToRepeat(steps) {
+  const failures = steps.filter(({ failed }) => failed > 0);
+  if (failures.reduce((sum, { failed }) => sum + failed, 0) > 12) return [];
+  const files = failures.map(({ output }) => [...output.matchAll(/^test at (\S+?\.test\.mjs):/gm)].map((match) => match[1]));
+  return files.every((told) => told.length > 0) ? [...new Set(files.flat())] : [];
 }
 
 /** Builds both halves, unless there is a native half to be tested: the release workflow says so, whose tests are of the very file that it publishes. */
@@ -140,16 +161,16 @@ async function main() {
     await step('loom', () => run('bash', loom, { env, minutes: long ? 30 : 6, capture: true }), loomCounts);
     if (long) for (const { name, command, args, minutes } of longChecks) await step(name, () => run(command, args, { env: { PRONGHORN_TEST_TALLY: tallyFile }, minutes, capture: true }), passedCounts);
     await step('servers for the tests', () => run(process.execPath, ['__test__/servers/build.mjs'], { minutes: 25 }));
-    await step('node tests', () => nodeTests(testFiles()), nodeCounts);
-    const repeat = filesToRepeat(results.at(-1));
+    const firsts = await allNodeTests();
+    const repeat = filesToRepeat(firsts);
     if (repeat.length > 0) {
       // The tests judge what a sampler saw on a machine that others use too: what fails is run once more, alone, and the second
       // run counts. A defect of the profiler fails both times.
-      const { failed } = results.at(-1);
+      const failed = firsts.reduce((sum, first) => sum + first.failed, 0);
       console.log(`\n${failed} tests failed; their files run once more: ${repeat.join(' ')}`);
       await step('node tests, repeated', () => nodeTests(repeat), nodeCounts);
-      const [first, second] = results.slice(-2);
-      Object.assign(first, { failed: 0, note: `${failed} failed at first, see the repetition` });
+      for (const first of firsts) if (first.failed > 0) Object.assign(first, { note: `${first.failed} failed at first, see the repetition`, failed: 0 });
+      const second = results.at(-1);
       second.passed = second.failed === 0 ? failed : Math.max(0, failed - second.failed);
     }
   }
