@@ -254,6 +254,11 @@ export interface NativeStall {
   stack: string;
 }
 
+/** The counters as they were at one moment. */
+export interface KeptStats {
+  read(): Stats;
+}
+
 /** One serialized profile. */
 export interface NativeProfile {
   /** gzipped pprof. */
@@ -261,7 +266,7 @@ export interface NativeProfile {
   /** Nanoseconds since the epoch, real-time clock. */
   startTimeNanos: bigint;
   endTimeNanos: bigint;
-  stats: Stats;
+  stats: KeptStats;
   /** Source maps that turned out to be unusable since the profile before. */
   sourceMapProblems: SourceMapProblem[];
 }

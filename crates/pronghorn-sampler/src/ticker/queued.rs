@@ -47,7 +47,9 @@ mod tests {
         let waited = std::thread::scope(|scope| {
             scope.spawn(|| {
                 stay_on(processor);
-                while !end.load(Relaxed) {}
+                while !end.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
             });
             let began = std::time::Instant::now();
             let waited = loop {
