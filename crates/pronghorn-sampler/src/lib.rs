@@ -45,6 +45,7 @@ pub mod spawn;
 pub mod stack;
 mod stack_bounds;
 pub mod stall;
+mod standing;
 pub mod statistics;
 pub mod symbolizer;
 mod task_file;

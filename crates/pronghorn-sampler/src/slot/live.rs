@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
 
 use crate::account::Account;
 use crate::buffer::SampleBuffer;
+use crate::standing::Standing;
 use crate::statistics::SlotCounters;
 
 /// See the module's description.
@@ -17,6 +18,8 @@ pub struct Live {
     pub pending_since: AtomicU64,
     /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
     pub cpu_at_look: AtomicU64,
+    /// What it costs the thread to come back from its handler.
+    pub standing: Standing,
     /// The timer on the thread's CPU clock that asks for its samples, by its id and one more; 0 while none does. See `ticker/alarm.rs`.
     pub alarm: AtomicI32,
     /// Whether an interrupt that resolves the buffer has been asked for and has not come yet.
@@ -61,6 +64,7 @@ impl Live {
             busy: AtomicBool::new(false),
             pending_since: AtomicU64::new(0),
             cpu_at_look: AtomicU64::new(0),
+            standing: Standing::new(),
             alarm: AtomicI32::new(0),
             interrupt_asked: AtomicBool::new(false),
             ending: AtomicBool::new(false),
@@ -87,6 +91,7 @@ impl Live {
             busy: _,
             pending_since: _,
             cpu_at_look: _,
+            standing: _,
             alarm: _,
             interrupt_asked: _,
             ending: _,

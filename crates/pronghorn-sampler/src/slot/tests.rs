@@ -114,6 +114,7 @@ fn assert_at_rest(live: Live) {
         busy,
         pending_since,
         cpu_at_look,
+        standing,
         alarm,
         interrupt_asked,
         ending,
@@ -150,6 +151,7 @@ fn assert_at_rest(live: Live) {
         assert_eq!(word.load(Relaxed), 0);
     }
     assert_eq!(account.words(), [0; 8]);
+    assert_eq!(standing.words(), [0; 4]);
     for memory in [buffer, gc_stack] {
         assert!(memory.is_empty() && memory.begin().is_none());
         assert_eq!(memory.records(), 0);
