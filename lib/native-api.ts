@@ -254,11 +254,6 @@ export interface NativeStall {
   stack: string;
 }
 
-/** The counters as they were at one moment. */
-export interface KeptStats {
-  read(): Stats;
-}
-
 /** One serialized profile. */
 export interface NativeProfile {
   /** gzipped pprof. */
@@ -266,7 +261,7 @@ export interface NativeProfile {
   /** Nanoseconds since the epoch, real-time clock. */
   startTimeNanos: bigint;
   endTimeNanos: bigint;
-  stats: KeptStats;
+  stats: Stats;
   /** Source maps that turned out to be unusable since the profile before. */
   sourceMapProblems: SourceMapProblem[];
 }

@@ -4,7 +4,7 @@
 import type { StartedBy } from './caller.js';
 import type { PronghornError } from './errors.js';
 import type { ResolvedContinuous } from './export/resolve.js';
-import type { Capabilities, KeptStats, NativeApi } from './native-api.js';
+import type { Capabilities, NativeApi, Stats } from './native-api.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
 import type { Profile } from './profile.js';
 import { noRotations, type Rotations } from './profiler-stats.js';
@@ -42,7 +42,7 @@ export interface State {
   collectorFailed: boolean;
   rotations: Rotations;
   lastCapabilities: Capabilities | undefined;
-  lastStats: KeptStats | undefined;
+  lastStats: Stats | undefined;
 }
 
 /** Of a profiler that has not been started in this process. */

@@ -294,7 +294,7 @@ export class Profiler {
   stats(): ProfilerStats {
     this.#requireHere();
     const { lastStats, rotations } = this.#state;
-    return profilerStats(lastStats?.read() ?? this.#collector.stats(), rotations, this.#continuous?.stats() ?? {});
+    return profilerStats(lastStats ?? this.#collector.stats(), rotations, this.#continuous?.stats() ?? {});
   }
 
   /** What works in this process, and what does not, with reasons. After stop(), as it was then. */
@@ -425,7 +425,7 @@ export class Profiler {
   /** The last profile is there, and goes where it is to go. @param before what follows at once */
   #ended(native: NativeProfile, before?: 'closeSync'): Profile {
     const profile = this.#aware.sequence.next(native);
-    this.#state.lastStats = native.stats;
+    this.#state.lastStats = profile.stats;
     this.#end();
     this.#continuous?.deliver(profile, before);
     return profile;

@@ -10,5 +10,5 @@ type Generated = typeof generated;
 /** Each export that lib/ names exists, and takes and returns what lib/ believes. */
 export const existing = (native: Generated): NativeApi => native;
 
-/** Each export that exists is named by lib/, but for a text that napi's loader adds, and a class of which JavaScript makes none. */
-export const named = (name: Exclude<keyof Generated, 'default' | '__napiBindingTarget' | 'KeptStats'>): keyof NativeApi => name;
+/** Each export that exists is named by lib/. The last exclusion is a text that napi's loader adds. */
+export const named = (name: Exclude<keyof Generated, 'default' | '__napiBindingTarget'>): keyof NativeApi => name;

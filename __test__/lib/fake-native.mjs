@@ -133,7 +133,7 @@ export function fakeNative(beside = undefined) {
     profile() {
       const startTimeNanos = clock;
       clock += 1_000_000_000n;
-      return { data: Buffer.from(`profile from ${startTimeNanos}`), startTimeNanos, endTimeNanos: clock, stats: { read: () => someStats(7) }, sourceMapProblems: [] };
+      return { data: Buffer.from(`profile from ${startTimeNanos}`), startTimeNanos, endTimeNanos: clock, stats: someStats(7), sourceMapProblems: [] };
     },
     stats() {
       here();

@@ -24,7 +24,7 @@ use crate::fork::{OwnProcess, in_own_process};
 use crate::lifecycle::{LONGEST_ROTATION_NS, Session};
 use crate::own_work::{OwnWork, Work};
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
-use crate::statistics::{KeptStats, Stats};
+use crate::statistics::Stats;
 
 /// How long a rotation waits for threads that are blocked in native code.
 pub(crate) const PATIENCE_NS: u64 = 50_000_000;
@@ -73,7 +73,7 @@ pub(crate) fn reset_after_fork(alone: &Alone) {
 }
 
 /// One profile.
-#[napi(object, object_from_js = false)]
+#[napi(object)]
 pub struct NativeProfile {
     /// A gzipped pprof.
     pub data: Buffer,
@@ -82,7 +82,7 @@ pub struct NativeProfile {
     /// Likewise.
     pub end_time_nanos: BigInt,
     /// The counters when it was made.
-    pub stats: KeptStats,
+    pub stats: Stats,
     /// Source maps that turned out to be unusable since the profile before.
     pub source_map_problems: Vec<SourceMapProblem>,
 }
@@ -247,7 +247,7 @@ impl Flushed {
             start_time_nanos: BigInt::from(self.profile.start.nanos_since_epoch()),
             end_time_nanos: BigInt::from(self.profile.finish.nanos_since_epoch()),
             data: Buffer::from(self.profile.data),
-            stats: KeptStats::new(self.stats),
+            stats: self.stats,
             source_map_problems: self.source_map_problems,
         }
     }

@@ -78,24 +78,6 @@ pub struct Stats {
     pub left_behind: Vec<LeftBehind>,
 }
 
-/// The counters as they were at one moment. They become an object when somebody asks for it: fifty properties are a good part of what a rotation
-/// keeps the main thread.
-#[napi]
-pub struct KeptStats(Stats);
-
-#[napi]
-impl KeptStats {
-    pub(crate) fn new(stats: Stats) -> Self {
-        Self(stats)
-    }
-
-    /// That object.
-    #[napi]
-    pub fn read(&self) -> Stats {
-        self.0.clone()
-    }
-}
-
 /// How forks of this process are noticed.
 #[napi(object)]
 pub struct ForkSupport {
