@@ -267,3 +267,6 @@ fn greatest(source: &Source, mut position: u64, count: u32) -> Option<u32> {
     }
     Some(greatest)
 }
+
+#[cfg(test)]
+mod tests;

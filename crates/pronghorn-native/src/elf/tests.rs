@@ -1,0 +1,40 @@
+use super::*;
+use crate::images::ImageList;
+
+#[test]
+fn the_greatest_number_is_found_wherever_it_stands() {
+    let source = Source::process().unwrap();
+    let mut numbers = vec![7_u32; 5_000];
+    let greatest_of = |numbers: &[u32]| {
+        let position = numbers.as_ptr() as u64;
+        greatest(&source, position, u32::try_from(numbers.len()).unwrap())
+    };
+    assert_eq!(greatest_of(&[]), Some(0));
+    for place in [0, 1_023, 1_024, 4_095, 4_999] {
+        numbers[place] = 1_000 + u32::try_from(place).unwrap();
+        assert_eq!(greatest_of(&numbers), Some(numbers[place]));
+    }
+}
+
+#[test]
+fn numbers_that_are_not_there_have_no_greatest() {
+    let source = Source::process().unwrap();
+    assert_eq!(greatest(&source, 16, 1), None);
+    assert_eq!(greatest(&source, u64::MAX - 8, 5_000), None);
+}
+
+/// Which is why what a file has need not be looked for in memory.
+#[test]
+fn the_loaded_table_has_as_many_symbols_as_the_files() {
+    let memory = Source::process().unwrap();
+    let images = ImageList::snapshot();
+    let libc = images
+        .images()
+        .iter()
+        .find(|image| image.path().ends_with("libc.so.6"))
+        .unwrap();
+    let loaded = loaded_symbols(&memory, libc.header, libc.load_bias).unwrap();
+    let file = sections(&Source::file(libc.path()).unwrap()).dynamic.unwrap();
+    assert!(file.count > 1_000);
+    assert_eq!(loaded.count, file.count);
+}
