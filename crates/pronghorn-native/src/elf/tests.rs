@@ -34,7 +34,9 @@ fn the_loaded_table_has_as_many_symbols_as_the_files() {
         .find(|image| image.path().ends_with("libc.so.6"))
         .unwrap();
     let loaded = loaded_symbols(&memory, libc.header, libc.load_bias).unwrap();
-    let file = sections(&Source::file(libc.path()).unwrap()).dynamic.unwrap();
+    let file = sections(&Source::file(libc.path()).unwrap())
+        .dynamic
+        .unwrap();
     assert!(file.count > 1_000);
     assert_eq!(loaded.count, file.count);
 }
