@@ -80,6 +80,8 @@ for (const major of majors) {
       assert.equal(total(samples, 'count'), stats.recorded, 'every recorded sample is in exactly one profile');
       assert.equal(stats.droppedSamples + stats.droppedByRecorder + stats.failedSerializations, 0);
       assert.equal(stats.serializations, profiles.length);
+      const encoding = profiles.map((profile) => profile.stats.encodeCpuNanos);
+      assert.ok(encoding[0] > 0 && encoding.every((nanos, index) => index === 0 || nanos > encoding[index - 1]), `CPU time of encoding: ${encoding}`);
       assert.ok(
         stats.serializeMinNanos > 0 &&
           stats.serializeMinNanos <= stats.serializeMeanNanos &&

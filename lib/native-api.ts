@@ -161,7 +161,7 @@ export interface Stats {
   serializeMinNanos: number;
   serializeMeanNanos: number;
   serializeMaxNanos: number;
-  /** CPU time of the threads that made the profiles: names of native functions, source maps' lines, encoding, compressing. */
+  /** CPU time of the threads that made the profiles: names of native functions, encoding, compressing. Not what parses source maps. */
   encodeCpuNanos: number;
   /** Time inside the signal handler: median, 99th percentile and maximum. */
   handlerP50Nanos: number;

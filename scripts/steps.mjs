@@ -5,6 +5,15 @@ import { fileURLToPath } from 'node:url';
 /** The root of the checkout. */
 export const root = new URL('../', import.meta.url);
 
+/** Groups of processes that are under way: whoever ends us ends them. */
+const groups = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const group of groups) killGroup(group);
+    process.exit(130);
+  });
+}
+
 /**
  * Runs a command in the root of the checkout.
  *
@@ -25,6 +34,7 @@ export function run(command, args, { env = {}, minutes = 10, capture = false, qu
       // A group of its own, so that a deadline ends what the command started, too.
       detached: true,
     });
+    if (child.pid !== undefined) groups.add(child.pid);
     const chunks = [];
     const take = (stream) => (chunk) => {
       chunks.push(chunk);
@@ -38,17 +48,9 @@ export function run(command, args, { env = {}, minutes = 10, capture = false, qu
       late = true;
       killGroup(child.pid);
     }, minutes * 60_000);
-    const stopWithUs = () => {
-      killGroup(child.pid);
-      process.exit(130);
-    };
-    process.once('SIGINT', stopWithUs);
-    process.once('SIGTERM', stopWithUs);
-
     const finish = (problem) => {
       clearTimeout(deadline);
-      process.removeListener('SIGINT', stopWithUs);
-      process.removeListener('SIGTERM', stopWithUs);
+      groups.delete(child.pid);
       const output = Buffer.concat(chunks).toString();
       if (problem === undefined) return resolve(output);
       if (quiet) process.stdout.write(output);

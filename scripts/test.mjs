@@ -100,13 +100,13 @@ function sayTally() {
 }
 
 /**
- * Tests that judge no times and leave the processors alone, but for moments: they run beside the others, one after the other like them. Most tests wait
- * for most of their time. Whatever judges a sampler's view is not among them.
+ * Tests that judge no times and no shares, and mostly wait: they run beside the others, one after the other like them. Most of those wait, too, for
+ * most of their time.
  */
 const BESIDE = [
   /^__test__\/(lib|fuzz)\//,
-  /^__test__\/(exports|export-register|flame|flame-page|interop|licences|merge|otlp-encoding|otlp-export|run-progress|servers|whole-program)\.test\.mjs$/,
-  /^__test__\/package-\w+\.test\.mjs$/,
+  /^__test__\/(exports|export-register|flame|flame-page|licences|merge|otlp-encoding|otlp-export|run-progress|servers)\.test\.mjs$/,
+  /^__test__\/package-(binary|missing)\.test\.mjs$/,
   /^__test__\/(helpers|servers)\/\w+\.test\.mjs$/,
 ];
 

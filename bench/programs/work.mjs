@@ -37,14 +37,14 @@ if (hasLatencies) {
 await close?.();
 
 /**
- * Our own paths by the clocks of their threads, in milliseconds: during the work, and what the one profile of it takes: the thread that encodes, and all that this thread
- * does meanwhile.
+ * Our own paths by the clocks of their threads, in milliseconds: during the work, and what the one profile of it takes: the threads that encode and that parse source
+ * maps, and all that this thread does meanwhile.
  */
 const own = stats && {
   handler: stats.handlerTotalNanos / 1e6,
   resolve: stats.resolveNanos / 1e6,
   ticker: stats.tickerCpuNanos / 1e6,
-  encode: afterProfile.encodeCpuNanos / 1e6 + cpuOfProfile.thread,
+  encode: (afterProfile.encodeCpuNanos + afterProfile.sourceMapNanos - stats.sourceMapNanos) / 1e6 + cpuOfProfile.thread,
 };
 const longestSlices = last && { resolve: last.resolveMaxNanos / 1e6, handler: last.handlerMaxNanos / 1e6, rotation: last.rotationMaxNanos / 1e6 };
 finish({ operations, wallMs, cpuMs: cpuOfRun + cpuOfProfile.process, latency, bytes, own, longestSlices, samples: stats?.samples });

@@ -71,7 +71,7 @@ impl Symbolizer {
     ///
     /// For a return address give [`Registers::lookup_pc`](crate::unwind::Registers::lookup_pc), the address of the call, since a
     /// call may be its function's last instruction; nothing is subtracted here. `None` stands for an address in no image of the list, in
-    /// one whose file and memory have no symbol for it, or in an image that cannot be read. Never fails.
+    /// one whose file has no symbol for it (where that is missing, or is another one by now: whose memory), or in an image that cannot be read. Never fails.
     pub fn symbolize(&mut self, images: &ImageList, addresses: &[u64]) -> Vec<Option<Symbol>> {
         if self.cached > MAX_CACHED {
             self.images.clear();

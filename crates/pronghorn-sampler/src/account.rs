@@ -130,11 +130,6 @@ impl Account {
         self.left_poll_at.load(Relaxed)
     }
 
-    /// Whether the thread polls, or has since its last sample. Owner only.
-    pub fn has_polled(&self) -> bool {
-        self.poll_since() != 0 || self.left_poll_at() > self.last_wall.load(Relaxed)
-    }
-
     /// All of the thread's time in its poll since the account was opened, by `now` (monotonic), in nanoseconds. From any thread; one that is
     /// about to enter or to leave its poll may be off by that poll.
     pub fn polled_by(&self, now: u64) -> u64 {
@@ -280,19 +275,6 @@ mod tests {
         assert_eq!(account.polled_by(1_200), 140);
         account.restart(1_300, 500);
         assert_eq!(account.polled_by(1_400), 0);
-    }
-
-    #[test]
-    fn a_poll_counts_until_the_next_sample() {
-        let account = account();
-        account.commit(1_005, 502);
-        assert!(!account.has_polled());
-        account.enter_poll(1_010);
-        assert!(account.has_polled());
-        account.leave_poll(1_020);
-        assert!(account.has_polled());
-        account.commit(1_030, 510);
-        assert!(!account.has_polled());
     }
 
     #[test]

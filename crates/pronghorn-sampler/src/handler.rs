@@ -76,12 +76,7 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
         registers: Registers::interrupted(context),
         leaf: Some(LeafRegisters::from_context(&context.uc_mcontext)),
     };
-    slot.standing.note(
-        start.registers.pc,
-        start.registers.sp,
-        began_cpu.saturating_sub(slot.cpu_at_look.load(Relaxed)),
-        slot.account.has_polled(),
-    );
+    slot.standing.note(context, may_walk);
     take(slot, walk_context, &start, may_walk, began, began_cpu);
     if stall::is_wanted() {
         stall::capture(slot, walk_context, &start, may_walk);

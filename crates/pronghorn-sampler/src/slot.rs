@@ -3,7 +3,7 @@
 //!
 //! Threads and who writes what:
 //! - registration (the JavaScript thread itself, at a safe point): everything, while `armed` is false;
-//! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `pending_since` to 0;
+//! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `standing`, `pending_since` to 0;
 //!   all of it in `Live`;
 //! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`, `alarm`, which the handler may clear;
 //! - a rotating thread: the account's idle time of a poller.

@@ -1,126 +1,182 @@
-//! How a thread that stands in a blocking call is told from one that runs: by its CPU clock, which hardly moves. A little it does move, since the
-//! thread has to come back from the handler into the call. How much that is depends on the machine, and is learned here; a virtual machine that has lost
-//! its processor for a moment lets the clock run on as well. Otherwise the thread would be interrupted again and again, since it seems to have run
-//! each time.
+//! Whether a thread stands in the blocking call in which it was sampled. Its CPU clock hardly moves then. A little it does move, since the thread has to come
+//! back from the handler into the call, and on a virtual machine that loses its processor meanwhile by more than a little; it must not be interrupted again for that.
+//! Where the clock alone does not tell, the kernel does: it counts how often a thread has gone to sleep by itself. Since a sample in a call that
+//! waits, that is once, if it has not left the call.
 //!
-//! Threads: the slot's own, in its handler, and the ticker, which reads. Relaxed: a bound, which decides nothing that is not decided anew.
+//! Threads: [`Standing::note`] in the handler, on the slot's thread; the rest on the ticker. Relaxed: the word stands for itself.
 //!
 //! Fork: part of [`Live`](crate::slot::Live), which forks do not copy.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Whoever used less CPU than this since its last sample has not run.
-const SLACK_NS: u64 = 12_000;
-/// Nothing longer is taken for a way back.
-const LONGEST_RETURN_NS: u64 = 60_000;
-/// Each time that the thread is found where it was, four times as much is allowed to it, up to this: if it goes on to another call after less than
-/// that, its wait there counts to the call before.
-const MOST_SLACK_NS: u64 = 200_000;
-/// More make no difference.
-const MOST_DOUBLINGS: u32 = 6;
+use crate::task_file::TaskFile;
+use pronghorn_sync::fork;
+use pronghorn_v8::load;
+
+/// The instruction, as a little-endian number.
+const SYSCALL: u16 = 0x050f;
+/// The line of /proc/PID/task/TID/status (proc_pid_status(5)). The one of those that were taken off their processor ends the same.
+const SLEEPS: &[u8] = b"\nvoluntary_ctxt_switches:\t";
 
 /// See the module documentation.
 pub struct Standing {
-    /// Where the thread was interrupted last.
-    pc: AtomicU64,
-    sp: AtomicU64,
-    /// How often it was found there again, twice each.
-    doublings: AtomicU32,
-    /// The longest way back from the handler that was seen.
-    return_ns: AtomicU64,
+    /// How often the thread will have gone to sleep when it is back in the call in which it was sampled; 0 if it was sampled elsewhere.
+    back_at: AtomicU64,
 }
 
 impl Standing {
     /// Nothing is known.
     pub const fn new() -> Self {
         Self {
-            pc: AtomicU64::new(0),
-            sp: AtomicU64::new(0),
-            doublings: AtomicU32::new(0),
-            return_ns: AtomicU64::new(0),
+            back_at: AtomicU64::new(0),
         }
     }
 
     /// Every word of it.
     #[cfg(test)]
-    pub(crate) fn words(&self) -> [u64; 4] {
-        let Self {
-            pc,
-            sp,
-            doublings,
-            return_ns,
-        } = self;
-        let words = [pc, sp, return_ns].map(|word| word.load(Relaxed));
-        let [pc, sp, return_ns] = words;
-        [pc, sp, doublings.load(Relaxed).into(), return_ns]
+    pub(crate) fn words(&self) -> [u64; 1] {
+        let Self { back_at } = self;
+        [back_at.load(Relaxed)]
     }
 
-    /// The handler: its thread was interrupted at `pc` and `sp`. It has used `used_ns` of CPU since its last sample was done, and was
-    /// or was not in its poll since.
-    pub fn note(&self, pc: u64, sp: u64, used_ns: u64, has_polled: bool) {
-        let same_pc = self.pc.swap(pc, Relaxed) == pc;
-        let same_sp = self.sp.swap(sp, Relaxed) == sp;
-        // Callbacks may come by the same place often, each time from the poll.
-        if !same_pc || !same_sp || has_polled {
-            self.doublings.store(0, Relaxed);
-            return;
-        }
-        let doublings = self.doublings.load(Relaxed);
-        self.doublings
-            .store((doublings + 2).min(MOST_DOUBLINGS), Relaxed);
-        if used_ns <= LONGEST_RETURN_NS {
-            self.return_ns.fetch_max(used_ns, Relaxed);
-        }
+    #[cfg(test)]
+    pub(crate) fn fill(&self) {
+        self.back_at.store(7, Relaxed);
     }
 
-    /// The ticker: whoever used less CPU than this since its last sample has not run. Half as much again as the longest way back; where the thread was
-    /// found in one place again and again, more each time.
-    pub fn slack_ns(&self) -> u64 {
-        let returned = self.return_ns.load(Relaxed);
-        let slack = SLACK_NS.max(returned + returned / 2) << self.doublings.load(Relaxed);
-        slack.min(MOST_SLACK_NS)
+    /// Its thread begins anew.
+    pub fn restart(&self) {
+        self.back_at.store(0, Relaxed);
     }
+
+    /// The handler: its thread was interrupted in `context`. `may_read` says whether bad loads are survived now. Async-signal-safe.
+    pub fn note(&self, context: &libc::ucontext_t, may_read: bool) {
+        let waits = may_read && waits_in_a_call(context);
+        let back_at = if waits { own_sleeps() + 1 } else { 0 };
+        self.back_at.store(back_at, Relaxed);
+    }
+
+    /// The ticker: whether thread `tid`, whose clock has moved, has only come back into the call in which it was sampled.
+    pub fn is_back(&self, tid: i32) -> bool {
+        let back_at = self.back_at.load(Relaxed);
+        back_at != 0 && sleeps_of(tid) == Some(back_at)
+    }
+}
+
+/// Whether the code that was interrupted waits in a system call: the kernel leaves it behind the instruction with EINTR, or in front of it, to
+/// begin again (signal(7); arch/x86/kernel/signal.c). A call that was not interrupted has its result there.
+fn waits_in_a_call(context: &libc::ucontext_t) -> bool {
+    let get = |index: i32| context.uc_mcontext.gregs[index as usize];
+    let pc = get(libc::REG_RIP).cast_unsigned();
+    let is_syscall = |address: u64| load::u16(address) == Some(SYSCALL);
+    let has_failed = get(libc::REG_RAX) == -i64::from(libc::EINTR);
+    (has_failed && is_syscall(pc.wrapping_sub(2))) || is_syscall(pc)
+}
+
+/// How often the calling thread has gone to sleep by itself. A system call, and nothing else.
+fn own_sleeps() -> u64 {
+    // SAFETY: zeroed bytes are a valid value, in a place for the kernel to write.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+        usage.ru_nvcsw.cast_unsigned()
+    }
+}
+
+/// The same of thread `tid`. Some 20 microseconds.
+fn sleeps_of(tid: i32) -> Option<u64> {
+    let _section = fork::enter();
+    TaskFile::open(tid, "status")?.value(SLEEPS, |digits| digits.parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicI32;
+    use std::time::{Duration, Instant};
 
     #[test]
-    fn a_slow_way_back_is_learned_once() {
-        let standing = Standing::new();
-        assert_eq!(standing.slack_ns(), SLACK_NS);
-        standing.note(1, 2, 50_000, false);
-        assert_eq!(standing.slack_ns(), SLACK_NS, "it came there");
-        standing.note(1, 2, 20_000, false);
-        standing.note(1, 2, 14_000, false);
-        standing.note(3, 4, 20_000, false);
-        assert_eq!(standing.slack_ns(), 30_000);
-    }
-
-    #[test]
-    fn one_that_is_found_in_the_same_place_may_use_more_each_time() {
-        let standing = Standing::new();
-        standing.note(1, 2, 0, false);
-        standing.note(1, 2, 500_000, false);
-        assert_eq!(standing.slack_ns(), 4 * SLACK_NS);
-        standing.note(1, 2, 500_000, false);
-        assert_eq!(standing.slack_ns(), 16 * SLACK_NS);
-        for _ in 0..100 {
-            standing.note(1, 2, 500_000, false);
+    fn the_kernel_says_the_same_of_a_thread_from_outside() {
+        // SAFETY: gettid has no preconditions.
+        let tid = unsafe { libc::gettid() };
+        let before = own_sleeps();
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(1));
         }
-        assert_eq!(standing.slack_ns(), MOST_SLACK_NS);
-        standing.note(5, 2, 500_000, false);
-        assert_eq!(standing.slack_ns(), SLACK_NS);
+        let after = own_sleeps();
+        assert!(after >= before + 5);
+        assert_eq!(sleeps_of(tid), Some(after));
+        assert_eq!(sleeps_of(i32::MAX), None);
+    }
+
+    static STANDING: Standing = Standing::new();
+    static NOTED: AtomicI32 = AtomicI32::new(0);
+
+    extern "C" fn on_signal(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        // SAFETY: the kernel passes the interrupted context.
+        STANDING.note(unsafe { &*context.cast::<libc::ucontext_t>() }, true);
+        NOTED.fetch_add(1, Relaxed);
+    }
+
+    fn until(what: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !what() {
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[test]
-    fn whoever_was_elsewhere_in_between_has_run() {
-        let standing = Standing::new();
-        standing.note(1, 2, 0, false);
-        standing.note(1, 3, 20_000, false);
-        standing.note(2, 3, 20_000, false);
-        standing.note(2, 3, 20_000, true);
-        assert_eq!(standing.slack_ns(), SLACK_NS);
+    fn a_thread_is_back_in_its_call_until_it_is_in_another_or_runs() {
+        let number = libc::SIGRTMIN() + 5;
+        // SAFETY: a handler that only notes; for this test alone.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+            libc::sigaction(number, &raw const action, std::ptr::null_mut());
+        }
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        static TID: AtomicI32 = AtomicI32::new(0);
+        static READ: AtomicI32 = AtomicI32::new(0);
+        let thread = std::thread::spawn(move || {
+            use std::io::Read;
+            // SAFETY: gettid has no preconditions.
+            TID.store(unsafe { libc::gettid() }, Relaxed);
+            let mut byte = [0];
+            while reader.read(&mut byte).unwrap() > 0 && byte != [b'x'] {
+                READ.fetch_add(1, Relaxed);
+            }
+            while READ.load(Relaxed) < 100 {
+                std::hint::spin_loop();
+            }
+        });
+        until(|| TID.load(Relaxed) != 0);
+        let tid = TID.load(Relaxed);
+        // SAFETY: a signal to a thread of this process.
+        let tell = || unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, number) };
+        let sample = || {
+            let before = NOTED.load(Relaxed);
+            tell();
+            until(|| NOTED.load(Relaxed) > before);
+        };
+        let asleep = sleeps_of(tid).unwrap();
+        until(|| sleeps_of(tid).unwrap() >= asleep.max(1));
+        for _ in 0..3 {
+            sample();
+            until(|| STANDING.is_back(tid));
+        }
+        std::io::Write::write_all(&mut writer, b"a").unwrap();
+        until(|| READ.load(Relaxed) == 1 && !STANDING.is_back(tid));
+        sample();
+        until(|| STANDING.is_back(tid));
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        until(|| {
+            sample();
+            STANDING.words() == [0]
+        });
+        assert!(!STANDING.is_back(tid), "it runs");
+        READ.store(100, Relaxed);
+        thread.join().unwrap();
     }
 }

@@ -1,9 +1,17 @@
 //! The small files in which the kernel tells of one thread: /proc/self/task/TID/NAME.
 //!
 //! Threads: the ticker, inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds: a child must not inherit the open
-//! file. Allocates nothing. Fork: keeps nothing.
+//! file. It still does where a fork runs no handlers, or has waited for long enough: a descriptor more, in a child that is not profiled in the latter case.
+//! Allocates nothing. Fork: keeps nothing.
 
 use std::io::Write;
+
+/// Read at a time.
+const ROOM: usize = 4096;
+/// What stands before a line of `status` has some 1,300 bytes, and a user may be in thousands of groups: 65,536 (NGROUPS_MAX) with eleven bytes each.
+const MOST_PIECES: usize = 200;
+/// Longest value that is looked for.
+const VALUE: usize = 24;
 
 /// One of them, open.
 pub(crate) struct TaskFile(i32);
@@ -25,11 +33,114 @@ impl TaskFile {
         let length = unsafe { libc::read(self.0, room.as_mut_ptr().cast(), room.len()) };
         usize::try_from(length).unwrap_or(0)
     }
+
+    /// The value in the line that begins with `field`, which has its own line break before it, as `parse` understands it.
+    pub(crate) fn value<T>(
+        &mut self,
+        field: &[u8],
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        find(|room| self.read(room), field, parse)
+    }
 }
 
 impl Drop for TaskFile {
     fn drop(&mut self) {
         // SAFETY: opened by `open`, and nobody else knows it.
         unsafe { libc::close(self.0) };
+    }
+}
+
+/// Looks for the line in what `more` brings, piece by piece; it returns how many bytes that were, and 0 at the end.
+fn find<T>(
+    mut more: impl FnMut(&mut [u8]) -> usize,
+    field: &[u8],
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let mut room = [0u8; ROOM];
+    let mut kept = 0;
+    for _ in 0..MOST_PIECES {
+        let length = more(room.get_mut(kept..)?);
+        if length == 0 {
+            return None;
+        }
+        let end = kept + length;
+        if let Some(value) = value_in(room.get(..end)?, field) {
+            return parse(value);
+        }
+        // The line may have begun: as much as one has is kept.
+        kept = end.min(field.len() + VALUE);
+        room.copy_within(end - kept..end, 0);
+    }
+    None
+}
+
+/// What the line says, if all of it is there.
+fn value_in<'text>(text: &'text [u8], field: &[u8]) -> Option<&'text str> {
+    let at = text
+        .windows(field.len())
+        .position(|window| window == field)?;
+    let value = text.get(at + field.len()..)?;
+    let end = value.iter().position(|&byte| byte == b'\n')?;
+    std::str::from_utf8(value.get(..end)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELD: &[u8] = b"\nSigPnd:\t";
+
+    fn hexadecimal(text: &str) -> Option<u64> {
+        u64::from_str_radix(text, 16).ok()
+    }
+
+    /// What `find` says of a text that comes in pieces of at most so many bytes.
+    fn found(text: &[u8], piece: usize) -> Option<u64> {
+        let mut rest = text;
+        let more = |room: &mut [u8]| {
+            let length = room.len().min(piece).min(rest.len());
+            room[..length].copy_from_slice(&rest[..length]);
+            rest = &rest[length..];
+            length
+        };
+        find(more, FIELD, hexadecimal)
+    }
+
+    #[test]
+    fn text_without_the_line_says_nothing() {
+        for text in [
+            "Name:\tnode\nSigPnd:\tnonsense\n",
+            "",
+            "\nSigPnd:\t00000000000001",
+            "\nNonSigPnd:\t0000000000000100\n",
+        ] {
+            assert_eq!(found(text.as_bytes(), ROOM), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_line_is_found_wherever_it_stands_and_however_it_comes() {
+        for before in [
+            0,
+            1,
+            1_300,
+            ROOM - 20,
+            ROOM - 8,
+            ROOM - 1,
+            ROOM,
+            3 * ROOM - 11,
+        ] {
+            let text = [
+                &vec![b'7'; before],
+                &b"\nSigPnd:\t0000000000000100\nShdPnd:\t0\n"[..],
+            ]
+            .concat();
+            for piece in [ROOM, 1_000, 37] {
+                let reachable = text.len() <= MOST_PIECES * piece;
+                let expected = reachable.then_some(256);
+                assert_eq!(found(&text, piece), expected, "{before} {piece}");
+            }
+        }
     }
 }

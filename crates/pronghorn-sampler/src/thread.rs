@@ -385,6 +385,7 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     slot.ending.store(false, Relaxed);
     slot.alarm.store(0, Relaxed);
     slot.cpu_at_look.store(0, Relaxed);
+    slot.standing.restart();
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
     slot.gc_full.store(false, Relaxed);

@@ -5,7 +5,7 @@
 //! again; one that waits in its event loop's poll is not looked at at all, its account says since when it waits. Threads that share
 //! processors are sampled once per interval of their CPU time, not at each tick (`ticker/watch.rs`).
 //!
-//! Alarms: a thread that runs without a break is sampled by a timer on its own CPU clock (`ticker/alarm.rs`). While nothing else runs the ticker
+//! Alarms: a thread that is never blocked is sampled by a timer on its own CPU clock (`ticker/alarm.rs`). While nothing else runs the ticker
 //! rests for some intervals.
 //!
 //! Sleep: with a running thread that has no alarm the ticker sleeps one interval, jittered by a tenth so that it does not beat with the

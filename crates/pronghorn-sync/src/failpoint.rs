@@ -5,8 +5,8 @@
 //! in [`NAMES`] does not compile.
 //!
 //! # Threads and signal handlers
-//! A hit is async-signal-safe: it uses atomics, getpid(2) and nanosleep(2). One arming holds, or calls, one thread; others
-//! that come by meanwhile pass. A held thread looks every 100 µs whether it is released, and goes on by itself after ten
+//! A hit is async-signal-safe: it uses atomics, getpid(2), gettid(2) and nanosleep(2). One arming holds, or calls, one thread; others
+//! that come by meanwhile pass, and so does the thread that armed a hold: it would wait for itself. A held thread looks every 100 µs whether it is released, and goes on by itself after ten
 //! seconds, which [`control::gave_up`] counts: a test that forgets to release fails, and hangs nowhere.
 //!
 //! # Fork
@@ -129,6 +129,8 @@ mod armed {
     struct Point {
         /// 0, or the process and whether it waits for a thread or holds one.
         hold: AtomicU64,
+        /// The thread that armed the hold.
+        holder: AtomicU32,
         /// The function to call, once.
         call: AtomicPtr<()>,
         /// The process that armed the call.
@@ -139,6 +141,7 @@ mod armed {
     static POINTS: [Point; NAMES.len()] = [const {
         Point {
             hold: AtomicU64::new(0),
+            holder: AtomicU32::new(0),
             call: AtomicPtr::new(std::ptr::null_mut()),
             caller: AtomicU32::new(0),
         }
@@ -150,6 +153,12 @@ mod armed {
     fn own_pid() -> u32 {
         // SAFETY: getpid has no preconditions.
         unsafe { libc::getpid() as u32 }
+    }
+
+    /// The calling thread, likewise.
+    fn own_tid() -> u32 {
+        // SAFETY: gettid has no preconditions.
+        unsafe { libc::gettid() as u32 }
     }
 
     fn state(process: u32, state: u64) -> u64 {
@@ -188,6 +197,9 @@ mod armed {
 
     fn hold(point: &Point, process: u32) {
         let (armed, held) = (state(process, ARMED), state(process, HELD));
+        if point.hold.load(Acquire) != armed || point.holder.load(Relaxed) == own_tid() {
+            return;
+        }
         if point
             .hold
             .compare_exchange(armed, held, AcqRel, Relaxed)
@@ -237,12 +249,14 @@ mod armed {
                 .ok_or(UnknownName)
         }
 
-        /// The next thread of this process that comes to the place is held there until [`release`].
+        /// The next thread of this process but the calling one that comes to the place is held there until [`release`].
         ///
         /// # Errors
         /// No such place.
         pub fn arm_hold(name: &str) -> Result<(), UnknownName> {
-            point(name)?.hold.store(state(own_pid(), ARMED), Release);
+            let point = point(name)?;
+            point.holder.store(own_tid(), Relaxed);
+            point.hold.store(state(own_pid(), ARMED), Release);
             Ok(())
         }
 

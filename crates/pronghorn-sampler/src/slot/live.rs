@@ -18,7 +18,7 @@ pub struct Live {
     pub pending_since: AtomicU64,
     /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
     pub cpu_at_look: AtomicU64,
-    /// What it costs the thread to come back from its handler.
+    /// The blocking call in which it was sampled.
     pub standing: Standing,
     /// The timer on the thread's CPU clock that asks for its samples, by its id and one more; 0 while none does. See `ticker/alarm.rs`.
     pub alarm: AtomicI32,

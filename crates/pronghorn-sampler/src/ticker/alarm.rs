@@ -1,4 +1,4 @@
-//! A thread that runs without a break asks for its own samples: a timer on its CPU clock rings once per interval, and the ticker, whose every
+//! A thread that is never blocked asks for its own samples: a timer on its CPU clock rings once per interval, and the ticker, whose every
 //! look costs more than a sample, comes back every few intervals only (docs/measurements.md).
 //!
 //! Such a timer never rings in a thread that is blocked, and the kernel looks at it at its own tick. So it is set only where blocking has no
@@ -37,6 +37,8 @@ const WINDOW_INTERVALS: u64 = 4;
 const STEADY: u64 = 10;
 /// Windows for which a thread that has seemed to stand still is asked whether it only waits for a processor, which costs as much as a sample.
 const ASKED_WINDOWS: u32 = 10;
+/// One that did not in so many windows in a row is left in peace for ten times as many.
+const USELESS_WINDOWS: u32 = 10;
 /// A thread that has not been sampled for so many intervals of its CPU time has an alarm that nobody hears.
 const UNHEARD_INTERVALS: u64 = 10;
 
@@ -65,6 +67,32 @@ struct Window {
     queued: Option<u64>,
     /// For how many windows it is still to be asked.
     asked: u32,
+    /// In how many windows in a row it has stood still all the same; beyond [`USELESS_WINDOWS`] in how many it has been left in peace.
+    useless: u32,
+    /// The window before: how much of it the thread stood, and waited for a processor.
+    before: Part,
+}
+
+/// What a thread has done in a window, in nanoseconds.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    passed: u64,
+    stood: u64,
+    waited: u64,
+}
+
+impl Part {
+    fn is_steady(self) -> bool {
+        self.stood.saturating_sub(self.waited) <= self.passed / STEADY
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            stood: self.stood + other.stood,
+            waited: self.waited + other.waited,
+        }
+    }
 }
 
 /// A thread's clocks at a look.
@@ -86,8 +114,7 @@ impl Window {
             since: clocks.now,
             cpu: clocks.cpu,
             polled: clocks.polled,
-            queued: None,
-            asked: 0,
+            ..Self::default()
         }
     }
 
@@ -110,20 +137,34 @@ impl Window {
         let ran = clocks.cpu.saturating_sub(self.cpu);
         let polled = clocks.polled.saturating_sub(self.polled);
         let stood = passed.saturating_sub(ran + polled);
-        let asked = if stood > passed / STEADY {
-            ASKED_WINDOWS
-        } else {
-            self.asked.saturating_sub(1)
+        let seems_to_stand = stood > passed / STEADY;
+        let asked = match seems_to_stand {
+            false => self.asked.saturating_sub(1),
+            true if self.useless < USELESS_WINDOWS => ASKED_WINDOWS,
+            true => 0,
         };
         let queued = if asked > 0 { queued() } else { None };
         let waits = queued.zip(self.queued);
         let waited = waits.map_or(0, |(now, before)| now.saturating_sub(before));
+        let part = Part {
+            passed,
+            stood,
+            waited,
+        };
+        // A wait counts when it is over, perhaps in the window after its own: with the window before, which then seemed to stand still, it comes out right.
+        let is_steady = !seems_to_stand || (part.is_steady() && part.and(self.before).is_steady());
+        let useless = match is_steady {
+            true => 0,
+            false => (self.useless + 1) % (11 * USELESS_WINDOWS),
+        };
         *self = Self {
             queued,
             asked,
+            useless,
+            before: part,
             ..Self::at(clocks)
         };
-        Some(stood.saturating_sub(waited) <= passed / STEADY)
+        Some(is_steady)
     }
 }
 
@@ -275,9 +316,38 @@ mod tests {
         let waits = [
             (at(40, 20, 0), Some(1_000)),
             (at(80, 40, 0), Some(1_020)),
-            (at(120, 60, 0), Some(1_025)),
+            (at(120, 60, 0), Some(1_040)),
+            (at(160, 80, 0), Some(1_060)),
+            (at(200, 100, 0), Some(1_065)),
         ];
-        assert_eq!(judge_queued(&waits), [Some(false), Some(true), Some(false)]);
+        let [no, yes] = [Some(false), Some(true)];
+        // The first is not known to have waited, nor are the first two together.
+        assert_eq!(judge_queued(&waits), [no, no, yes, yes, no]);
+    }
+
+    #[test]
+    fn a_wait_that_ends_in_the_next_window_does_not_hide_that_it_blocks_there() {
+        let waits = [
+            (at(40, 20, 0), Some(1_000)),
+            (at(80, 60, 0), Some(1_000)),
+            (at(120, 64, 0), Some(1_000)),
+            (at(160, 74, 0), Some(1_036)),
+        ];
+        let [no, yes] = [Some(false), Some(true)];
+        assert_eq!(judge_queued(&waits), [no, yes, no, no]);
+    }
+
+    #[test]
+    fn one_that_blocks_again_and_again_is_seldom_asked() {
+        let mut window = Window::default();
+        let mut asked = 0;
+        for look in 0..1_000 {
+            window.judge(at(40 * look, 0, 0), 10 * MS, || {
+                asked += 1;
+                Some(0)
+            });
+        }
+        assert!(asked > USELESS_WINDOWS && asked < 110, "{asked} times");
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::waker::Waker;
 use crate::{buffer, clock, interrupt, signal, statistics};
 use pronghorn_sync::fork;
 
+/// A thread that used less CPU than this since its last sample has not run: it only came back from the handler. Where that takes longer, see `standing.rs`.
+const SLACK_NS: u64 = 12_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
 const RESOLVE_AFTER_NS: u64 = 100_000_000;
 /// The same while sets of labels are forgotten: samples know theirs by a number, until it is another's.
@@ -34,6 +36,8 @@ const QUIET_ROUNDS: u32 = 2;
 pub(super) struct Pace {
     /// Between two samples of a thread that runs.
     pub(super) interval_ns: u64,
+    /// A thread that used less CPU than this since its last sample has not run.
+    slack_ns: u64,
     /// Looks in which a thread that is only waiting for a processor may not have moved.
     pub(super) crowd: u32,
     /// Whether the kernel looks at CPU timers often enough for alarms.
@@ -44,14 +48,10 @@ impl Pace {
     pub(super) fn new(interval_ns: u64) -> Self {
         Self {
             interval_ns,
+            slack_ns: SLACK_NS.min(interval_ns / 4),
             crowd: 0,
             may_ring: interval_ns / 2 >= clock::kernel_tick_ns(),
         }
-    }
-
-    /// A thread that used less CPU than this since its last sample has not run.
-    fn slack_ns(&self, slot: &ThreadSlot) -> u64 {
-        slot.standing.slack_ns().min(self.interval_ns / 4)
     }
 
     /// CPU time from one sample to the next. Ticks are jittered by a tenth, so a thread that has a processor for itself has run for that
@@ -134,17 +134,17 @@ impl Watch {
             // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
             if cpu.saturating_sub(self.poll_cpu) < interval_ns / 2 {
                 self.quiet_rounds += 1;
-                return self.quiet(Look::Quiet, tid, slot, pace);
+                return self.quiet(Look::Quiet, tid, interval_ns);
             }
             self.poll_cpu = cpu;
-        } else if cpu <= slot.cpu_at_look.load(Relaxed) + pace.slack_ns(slot) {
+        } else if stands(slot, tid, cpu, pace) {
             slot.account.note_still(now);
             if self.still_since == 0 {
                 self.still_since = now;
             }
             self.quiet_rounds += 1;
             let still = Look::Still(now - self.still_since);
-            return self.quiet(still, tid, slot, pace);
+            return self.quiet(still, tid, interval_ns);
         }
         self.still_since = 0;
         self.quiet_rounds = 0;
@@ -167,6 +167,10 @@ impl Watch {
             } else {
                 Look::Rung(rest)
             };
+        }
+        // Once more: what was asked of the kernel in between may have waited for a fork.
+        if fork::is_forking(tid) {
+            return Look::Running(interval_ns);
         }
         if let Some(rest) = self.shall_run_on(slot, cpu, now, pace) {
             return Look::Running(if is_urgent { interval_ns } else { rest });
@@ -191,7 +195,7 @@ impl Watch {
         let passed = now.saturating_sub(self.seen_at);
         self.seen_at = now;
         let moved = cpu.saturating_sub(self.seen_cpu);
-        let has_moved = moved > pace.slack_ns(slot);
+        let has_moved = moved > pace.slack_ns;
         self.seen_cpu = cpu;
         self.unmoved = if has_moved { 0 } else { self.unmoved + 1 };
         let ran = cpu.saturating_sub(slot.cpu_at_look.load(Relaxed));
@@ -223,15 +227,14 @@ impl Watch {
     }
 
     /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
-    fn quiet(&mut self, look: Look, tid: i32, slot: &ThreadSlot, pace: Pace) -> Look {
+    fn quiet(&mut self, look: Look, tid: i32, interval_ns: u64) -> Look {
         if self.quiet_rounds < QUIET_ROUNDS {
-            return self.runs(pace.interval_ns);
+            return self.runs(interval_ns);
         }
         if self.waker.is_none() && !self.waker_refused {
             self.waker = Waker::new(tid, signal::number(), super::STATE.get().tid.load(Relaxed));
         }
-        let slack_ns = slot.standing.slack_ns();
-        let armed = self.waker.as_ref().is_some_and(|waker| waker.arm(slack_ns));
+        let armed = self.waker.as_ref().is_some_and(|waker| waker.arm(SLACK_NS));
         self.waker_refused = !armed;
         look
     }
@@ -264,6 +267,12 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether the thread, whose CPU clock shows `cpu`, has not run since its last sample: it only came back into the call in which it was sampled.
+fn stands(slot: &ThreadSlot, tid: i32, cpu: u64, pace: Pace) -> bool {
+    let used = cpu.saturating_sub(slot.cpu_at_look.load(Relaxed));
+    used <= pace.slack_ns || (used <= pace.interval_ns / 4 && slot.standing.is_back(tid))
 }
 
 /// Sets of labels that have been forgotten.
