@@ -160,16 +160,20 @@ mod tests {
             tell();
             until(|| NOTED.load(Relaxed) > before);
         };
-        let asleep = sleeps_of(tid).unwrap();
-        until(|| sleeps_of(tid).unwrap() >= asleep.max(1));
-        for _ in 0..3 {
-            sample();
+        // Until it is found waiting, and has gone back to that.
+        let sample_waiting = || {
+            until(|| {
+                sample();
+                STANDING.words() != [0]
+            });
             until(|| STANDING.is_back(tid));
+        };
+        for _ in 0..3 {
+            sample_waiting();
         }
         std::io::Write::write_all(&mut writer, b"a").unwrap();
         until(|| READ.load(Relaxed) == 1 && !STANDING.is_back(tid));
-        sample();
-        until(|| STANDING.is_back(tid));
+        sample_waiting();
         std::io::Write::write_all(&mut writer, b"x").unwrap();
         until(|| {
             sample();

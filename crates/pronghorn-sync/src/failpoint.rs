@@ -130,7 +130,7 @@ mod armed {
         /// 0, or the process and whether it waits for a thread or holds one.
         hold: AtomicU64,
         /// The thread that armed the hold.
-        holder: AtomicU32,
+        armed_by: AtomicU32,
         /// The function to call, once.
         call: AtomicPtr<()>,
         /// The process that armed the call.
@@ -141,7 +141,7 @@ mod armed {
     static POINTS: [Point; NAMES.len()] = [const {
         Point {
             hold: AtomicU64::new(0),
-            holder: AtomicU32::new(0),
+            armed_by: AtomicU32::new(0),
             call: AtomicPtr::new(std::ptr::null_mut()),
             caller: AtomicU32::new(0),
         }
@@ -197,7 +197,7 @@ mod armed {
 
     fn hold(point: &Point, process: u32) {
         let (armed, held) = (state(process, ARMED), state(process, HELD));
-        if point.hold.load(Acquire) != armed || point.holder.load(Relaxed) == own_tid() {
+        if point.hold.load(Acquire) != armed || point.armed_by.load(Relaxed) == own_tid() {
             return;
         }
         if point
@@ -255,7 +255,7 @@ mod armed {
         /// No such place.
         pub fn arm_hold(name: &str) -> Result<(), UnknownName> {
             let point = point(name)?;
-            point.holder.store(own_tid(), Relaxed);
+            point.armed_by.store(own_tid(), Relaxed);
             point.hold.store(state(own_pid(), ARMED), Release);
             Ok(())
         }

@@ -195,10 +195,7 @@ impl Alarm {
         self.is_set &= slot.alarm.load(Relaxed) != 0;
         let unheard =
             clocks.cpu.saturating_sub(clocks.sampled) > UNHEARD_INTERVALS * pace.interval_ns;
-        let queued = || {
-            let _section = fork::enter();
-            queued_ns(slot.tid.load(Relaxed))
-        };
+        let queued = || queued_ns(slot.tid.load(Relaxed));
         match self.window.judge(clocks, pace.interval_ns, queued) {
             None if !unheard => {}
             Some(true) if !unheard => self.set(index, slot, clocks, pace, random),

@@ -1,12 +1,14 @@
 //! For how long a thread has waited for a processor while it could have run. What neither runs nor polls either waits or blocks, and no clock tells
 //! which; the kernel's scheduler does.
 //!
-//! Threads: the ticker, inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds. Fork: keeps nothing.
+//! Threads: the ticker. Fork: keeps nothing.
 
 use crate::task_file::TaskFile;
+use pronghorn_sync::fork;
 
 /// Nanoseconds since thread `tid` began; `None` if there is none, 0 where the kernel does not count them (CONFIG_SCHED_INFO). Some ten microseconds.
 pub(super) fn queued_ns(tid: i32) -> Option<u64> {
+    let _section = fork::enter();
     let mut room = [0u8; 96];
     let length = TaskFile::open(tid, "schedstat")?.read(&mut room);
     second_number(room.get(..length)?)
