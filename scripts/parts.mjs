@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { withEagerFunctions } from './eager.mjs';
 
 const CORE = 'lib/core.js';
 /** Entry and published file of each part; the names are those in lib/on-demand.ts. */
@@ -31,11 +32,12 @@ function byCall(source) {
 }
 
 /** Reads the modules of build/ so; `change` gets the source of each. */
-function reading(change = (source) => source) {
+function reading(emitted, change = (source) => source) {
+  const read = (path) => change(byCall(withEagerFunctions(readFileSync(path, 'utf8'), relative(emitted, path))), path);
   return {
     name: 'modules of build/',
     setup(esbuild) {
-      esbuild.onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: change(byCall(readFileSync(path, 'utf8')), path), resolveDir: dirname(path) }));
+      esbuild.onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: read(path), resolveDir: dirname(path) }));
       esbuild.onResolve({ filter: /^node:/ }, ({ path, importer }) => ({ errors: [{ text: `${importer} imports ${path} in a way that is not made a call` }] }));
     },
   };
@@ -46,7 +48,7 @@ function reading(change = (source) => source) {
  * @param {string} dist where to
  */
 export async function joinCore(emitted, dist) {
-  const inCore = new Set(await inputsOf(emitted, CORE, reading()));
+  const inCore = new Set(await inputsOf(emitted, CORE, reading(emitted)));
   /** @type {Map<string, Set<string>>} what parts use of the core's modules */
   const shared = new Map();
   const owners = new Map();
@@ -58,7 +60,7 @@ export async function joinCore(emitted, dist) {
       owners.set(input, file);
     }
   }
-  await build({ ...OPTIONS, stdin: { contents: coreWith(shared), resolveDir: emitted, sourcefile: 'core' }, outfile: join(dist, CORE), format: 'esm', plugins: [reading(loadsParts(emitted))] });
+  await build({ ...OPTIONS, stdin: { contents: coreWith(shared), resolveDir: emitted, sourcefile: 'core' }, outfile: join(dist, CORE), format: 'esm', plugins: [reading(emitted, loadsParts(emitted))] });
 }
 
 async function inputsOf(emitted, entry, plugin) {
@@ -86,7 +88,7 @@ async function joinPart(emitted, dist, { entry, file, inCore, shared }) {
     metafile: true,
     banner: { js: 'module.exports=(core)=>{' },
     footer: { js: 'return part}' },
-    plugins: [reading(fromCore)],
+    plugins: [reading(emitted, fromCore)],
   });
   const inputs = Object.keys(metafile.inputs);
   const both = inputs.filter((input) => inCore.has(input));

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { start } from 'pronghorn';
 import { caller, loadFunctions } from '../workloads/functions.mjs';
 import { busy, cpuMs, finish, settings } from './process.mjs';
-import { pausesOf } from './turns.mjs';
+import { pausesOf, turnBefore } from './turns.mjs';
 
 let sink = 1;
 
@@ -85,6 +85,7 @@ const growths = {
     const filler = `// ${wide ? 'é — ü — 統' : 'a comment'} ${'x'.repeat(60)}\n`;
     const text = `${filler.repeat(Math.ceil((10 * 2 ** 20) / filler.length))}(function spin(v) { for (let i = 0; i < 300000; i++) v = (Math.imul(v, 69069) + i) | 0; return v })`;
     const spin = runInThisContext(text, { filename: 'ten-megabytes.js' });
+    await turnBefore();
     const profiler = start({ intervalMicros: 1_000 });
     busy(ms, () => (sink = spin(sink)));
     // A collection is V8's work: only what is ours of it counts.

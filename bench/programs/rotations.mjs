@@ -2,11 +2,12 @@
 import { importContender } from '../contenders/index.mjs';
 import { caller, loadFunctions } from '../workloads/functions.mjs';
 import { busy, finish, settings } from './process.mjs';
-import { pausesOf } from './turns.mjs';
+import { pausesOf, turnBefore } from './turns.mjs';
 
 const { contender, functions, rotations, busyMs = 30, intervalMicros = 10_000 } = settings;
 const profiler = await (await importContender(contender)).load();
 const call = caller(loadFunctions(functions));
+await turnBefore();
 profiler.start(intervalMicros);
 busy(100, call);
 

@@ -36,3 +36,8 @@ export async function pausesOf(work) {
   await turns;
   return { call, longest, outcome };
 }
+
+/** What V8 compiles in the first turns of a program, of Node's immediates and timers and of this file, is not to be counted as anybody's pause: this comes before. */
+export async function turnBefore() {
+  await pausesOf(() => new Promise((resolve) => setTimeout(resolve, 10)));
+}

@@ -1,0 +1,60 @@
+// What start(), rotate() and stop() call for the first time has been compiled with its module (scripts/eager.mjs), so that the event loop does not wait for it,
+// and looks like what it was written as.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { launch } from './helpers/child.mjs';
+import { majors, nodePath } from './helpers/nodes.mjs';
+
+const PROGRAM = `
+import { start } from 'pronghorn';
+const profiler = start();
+const of = (object, name) => Object.getOwnPropertyDescriptor(Object.getPrototypeOf(object), name);
+const { rotate, stop } = profiler;
+console.log(JSON.stringify([Object.keys(profiler), Object.keys(Object.getPrototypeOf(profiler)), rotate.name, stop.name, of(profiler, 'rotate').writable, of(profiler, 'rotate').configurable]));
+await profiler.rotate();
+await profiler.stop();`;
+
+/**
+ * What is compiled by its first call all the same: constructors, and functions inside of others, which V8 names after what they are assigned to (`all.track.settle`),
+ * or not at all, and arrow functions. esbuild numbers what has the same name in two modules.
+ */
+const isExcepted = (name) => name === '' || name.includes('.') || /^[A-Z]/.test(name) || EXCEPTED.has(name.replace(/\d+$/, ''));
+const EXCEPTED = new Set(['accepts', 'fresh', 'noRotations', 'deliver', 'settle', 'endWatch', 'wait', 'promise', 'arrived', 'layoutProbe']);
+/** Some that are called. */
+const CALLED = ['startAs', '#start', 'rotate', '#rotate', '#rotated', 'track', 'stop', '#stop', '#ended'];
+
+/** What V8's log says of the functions of lib/core.js, in order: { what, name }. */
+function readLog(text) {
+  const lines = text.split('\n').map((line) => line.split(','));
+  const [, script] = lines.find(([kind, , url]) => kind === 'script-details' && url?.endsWith('/dist/lib/core.js')) ?? [];
+  assert.ok(script !== undefined, 'the log knows lib/core.js');
+  return lines.filter(([kind, , of]) => kind === 'function' && of === script).map(([, what, , , , , , name]) => ({ what, name: name ?? '' }));
+}
+
+for (const major of majors) {
+  describe(`functions compiled early on Node ${major}`, () => {
+    it(`a first start(), rotate() and stop() compile nothing (Node ${major})`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'pronghorn-eager-'));
+      try {
+        const log = join(folder, 'v8.log');
+        const flags = ['--log-function-events', `--logfile=${log}`, '--no-logfile-per-isolate'];
+        const { code, stdout, stderr } = await launch(nodePath(major), [...flags, '--input-type=module', '-e', PROGRAM]).done;
+        assert.equal(code, 0, stderr);
+        const events = readLog(readFileSync(log, 'utf8'));
+        // The application's start(), which is made anew for each copy of the package, and compiled when it is called.
+        const call = events.findIndex(({ what, name }) => what === 'parse-function' && name === 'start2');
+        assert.ok(call > 0, 'start() is called');
+        const early = new Set(events.slice(0, call).map(({ what, name }) => what === 'interpreter' && name));
+        assert.deepEqual(CALLED.filter((name) => !early.has(name)), []);
+        const late = events.slice(call + 1).filter(({ what, name }) => what === 'parse-function' && !isExcepted(name));
+        assert.deepEqual([...new Set(late.map(({ name }) => name))], []);
+        assert.deepEqual(JSON.parse(stdout), [['options'], [], 'rotate', 'stop', true, true]);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+  });
+}

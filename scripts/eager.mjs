@@ -1,0 +1,145 @@
+// Has V8 compile functions when it compiles their module, instead of when they are first called: those that start(), rotate() and stop() run, for which the
+// program would wait in its event loop. V8 leaves every function for its first call but function expressions in parentheses (in V8 11.3 to 14.6
+// `next_function_is_likely_called`, src/parsing/parser-base.h; arrow functions from 13 on). Each such call costs some 30 microseconds, and a first start() makes
+// more than forty. docs/measurements.md has what it saves, and what the import costs more.
+//
+// A declaration becomes a variable at the top of its module. A method becomes an expression too, still inside its class, where it may use private names:
+//
+//   static { const all = { 'rotate': (function () { … }) }; … } // each becomes a property of the prototype
+//   static { ofProfiler = { '#begin': (function () { … }) }; }
+//   #begin = ofProfiler['#begin'];
+//
+// The keys give the functions the names that they have in stacks and profiles; a class that named itself would be renamed by esbuild. Constructors stay as they are, as do methods with `super` and static ones.
+import ts from 'typescript59';
+
+/** What a first start(), rotate() and stop() call, by module of build/. eager.test.mjs finds what is missing here. */
+const CALLED = {
+  'lib/api.js': ['startAs', 'continuousOf'],
+  'lib/caller.js': ['callerOf'],
+  'lib/channels.js': ['startIsHeard', 'publishRotate', 'publishStop', 'publishProfile'],
+  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'tell', 'fromLoop'],
+  'lib/execve.js': ['start', '#set', 'hooksOff'],
+  'lib/fork/chain.js': ['setTest', 'get hasThreadPool'],
+  'lib/fork/native-halves.js': ['hasThreadPool'],
+  'lib/fork/own-process.js': ['inOwnProcess'],
+  'lib/fork/promises.js': ['track', 'watch', 'withResolvers'],
+  'lib/identity.js': ['get runtimeId', 'get pid', 'get comments'],
+  'lib/options.js': ['validateOptions', 'optionsObject', 'testOptions'],
+  'lib/process-labels.js': ['processLabels', 'clusterWorkerId'],
+  'lib/profile-sequence.js': ['begin', 'next'],
+  'lib/profiler-stats.js': ['count', 'countMore', 'profilerStats'],
+  'lib/profiler.js': [
+    '#start',
+    'rotate',
+    '#rotate',
+    '#rotated',
+    'stop',
+    '#stop',
+    '#afterDelivery',
+    '#isOver',
+    '#tellStall',
+    '#beforeStop',
+    '#markStopping',
+    '#ended',
+    '#end',
+    '#requireHere',
+    '#requireRunning',
+  ],
+  'lib/registry.js': ['get current', 'set', 'clear'],
+  'lib/stalls.js': ['stallFile'],
+  'lib/threads.js': ['tell', '#forgetDead', 'silence'],
+  'lib/unsettled.js': ['get isTaken', 'settle'],
+};
+
+/**
+ * @param {string} source of a module
+ * @param {string} module its path in build/
+ * @returns {string} the same, with those of its functions to be compiled so
+ */
+export function withEagerFunctions(source, module) {
+  if (!Object.hasOwn(CALLED, module)) return source;
+  const tree = ts.createSourceFile(module, source, ts.ScriptTarget.ESNext, true, ts.ScriptKind.JS);
+  const missing = new Set(CALLED[module]);
+  /** Once for each name. */
+  const isWanted = (name) => missing.delete(name);
+  const edits = [];
+  const variables = [];
+  for (const statement of tree.statements) {
+    if (ts.isFunctionDeclaration(statement) && isWanted(statement.name.text)) variables.push(takeDeclaration(source, statement, edits));
+    if (ts.isClassDeclaration(statement)) variables.push(...takeMethods(source, statement, isWanted, edits));
+  }
+  if (missing.size > 0) throw new Error(`${module} has no function or method of these names that can be compiled early: ${[...missing].join(', ')}`);
+  return [...variables, apply(source, edits)].join('\n');
+}
+
+/** @returns {string} the variable that it becomes */
+function takeDeclaration(source, declaration, edits) {
+  const name = declaration.name.text;
+  const isExported = has(declaration, ts.SyntaxKind.ExportKeyword);
+  edits.push({ start: declaration.getStart(), end: declaration.end, text: '' });
+  return `${isExported ? 'export ' : ''}var ${name} = (${asExpression(source, declaration, name)});`;
+}
+
+/** @returns {string[]} the variables that it needs */
+function takeMethods(source, owner, isWanted, edits) {
+  const [privates, publics, accessors] = [[], [], []];
+  for (const method of owner.members) {
+    if (!isMovable(method) || !isWanted(nameOf(method))) continue;
+    const place = !ts.isMethodDeclaration(method) ? accessors : ts.isPrivateIdentifier(method.name) ? privates : publics;
+    place.push(method);
+    edits.push({ start: method.getStart(), end: method.end, text: '' });
+  }
+  const functions = (all) => `{ ${all.map((method) => `'${nameOf(method)}': (${asExpression(source, method, '')})`).join(', ')} }`;
+  const parts = [];
+  // First in the class: its own fields may be made with private methods.
+  const variable = `of${owner.name.text}`;
+  if (privates.length > 0) parts.push(`static { ${variable} = ${functions(privates)}; }`, ...privates.map((method) => `${nameOf(method)} = ${variable}['${nameOf(method)}'];`));
+  if (publics.length > 0) {
+    const define = 'Object.defineProperty(this.prototype, name, { value: all[name], writable: true, configurable: true });';
+    parts.push(`static { const all = ${functions(publics)}; for (const name in all) ${define} }`);
+  }
+  if (accessors.length > 0) {
+    const define = (accessor) => `Object.defineProperty(this.prototype, '${accessor.name.text}', { ${kindOf(accessor)}: all['${nameOf(accessor)}'], configurable: true });`;
+    parts.push(`static { const all = ${functions(accessors)}; ${accessors.map(define).join(' ')} }`);
+  }
+  edits.push({ start: owner.members.pos, end: owner.members.pos, text: `${parts.join('\n')}\n` });
+  return privates.length > 0 ? [`let ${variable};`] : [];
+}
+
+/** As in stacks. */
+function nameOf(method) {
+  return ts.isMethodDeclaration(method) ? method.name.text : `${kindOf(method)} ${method.name.text}`;
+}
+
+const kindOf = (accessor) => (ts.isGetAccessor(accessor) ? 'get' : 'set');
+
+/** Whether it means the same as an expression. */
+function isMovable(member) {
+  const isKind = ts.isMethodDeclaration(member) || ts.isGetAccessor(member) || ts.isSetAccessor(member);
+  if (!isKind || has(member, ts.SyntaxKind.StaticKeyword) || ts.isComputedPropertyName(member.name)) return false;
+  if (ts.isPrivateIdentifier(member.name) && !ts.isMethodDeclaration(member)) return false;
+  return !usesSuper(member.body);
+}
+
+function asExpression(source, node, name) {
+  const isAsync = has(node, ts.SyntaxKind.AsyncKeyword) ? 'async ' : '';
+  const star = node.asteriskToken === undefined ? '' : '*';
+  const opening = source.lastIndexOf('(', node.parameters.pos);
+  return `${isAsync}function${star} ${name}${source.slice(opening, node.end)}`;
+}
+
+function has(node, kind) {
+  return node.modifiers?.some((modifier) => modifier.kind === kind) ?? false;
+}
+
+function usesSuper(node) {
+  return node.kind === ts.SyntaxKind.SuperKeyword || ts.forEachChild(node, (child) => usesSuper(child) || undefined) === true;
+}
+
+function apply(source, edits) {
+  let text = source;
+  for (const { start, end, text: replacement } of edits.toSorted((one, other) => other.start - one.start)) {
+    text = text.slice(0, start) + replacement + text.slice(end);
+  }
+  return text;
+}
