@@ -21,16 +21,18 @@ export const cells = (context) =>
 export function report(results, { majors, quick }) {
   const metrics = [];
   const p99 = new Map();
+  const p99Cpu = new Map();
   for (const functions of Object.keys(quick ? QUICK : ROTATIONS).map(Number)) {
     const these = results.filter(({ cell }) => cell.settings.functions === functions);
     const named = (what) => `rotation, ${functions.toLocaleString('en')} functions, ${what}`;
     const of = (share, clock) => (result) => quantile(result.pauses.map((pause) => pause.longest[clock]), share);
     const options = { unit: 'ms', toNothing: false };
     p99.set(functions, metric({ ...options, name: named('99th percentile') }, these, of(0.99, 'wallMs')));
+    p99Cpu.set(functions, metric({ ...options, name: named('99th percentile, CPU time') }, these, of(0.99, 'cpuMs')));
     metrics.push(
       metric({ ...options, name: named('median') }, these, of(0.5, 'wallMs')),
       p99.get(functions),
-      metric({ ...options, name: named('99th percentile, CPU time') }, these, of(0.99, 'cpuMs')),
+      p99Cpu.get(functions),
       metric({ ...options, name: named('longest') }, these, of(1, 'wallMs')),
     );
   }
@@ -40,9 +42,11 @@ export function report(results, { majors, quick }) {
     metrics,
     notes: ['Rotations of the inspector and of Sentry leave a gap: one profile is ended and then another one begun. "nothing" shows what a turn takes that does nothing.'],
     goals: [
-      goal(`rotation at 100 Hz and 2,000 functions ≤ ${GOAL_MS} ms, 99th percentile of ${count}`, majors, (major) => {
+      goal(`rotation at 100 Hz and 2,000 functions ≤ ${GOAL_MS} ms, 99th percentile of ${count} (of CPU time)`, majors, (major) => {
         const [ours] = least.of(major, 'pronghorn');
-        return { met: ours === undefined ? undefined : ours <= GOAL_MS, figure: ours === undefined ? '—' : `${ours.toFixed(2)} ms` };
+        if (ours === undefined) return { met: undefined, figure: '—' };
+        const [cpu] = p99Cpu.get(2_000).of(major, 'pronghorn');
+        return { met: ours <= GOAL_MS, figure: `${ours.toFixed(2)} ms (${cpu.toFixed(2)})` };
       }),
       goal(`… at least ${GOAL_RATIO} times below @datadog/pprof`, majors, (major) => {
         const times = least.of(major, 'datadog')[0] / least.of(major, 'pronghorn')[0];

@@ -45,10 +45,10 @@ export function report(results, { majors }) {
   return {
     metrics: metrics.flatMap((each, index) => [each, byCpu[index]]),
     goals: [
-      goal(`no slice on the main thread above ${GOAL_MS} ms`, majors, (major) => {
-        const all = metrics.flatMap((each) => each.of(major, 'pronghorn'));
-        if (all.length === 0) return { met: undefined, figure: '—' };
-        return { met: Math.max(...all) <= GOAL_MS, figure: `${Math.max(...all).toFixed(2)} ms` };
+      goal(`no slice on the main thread above ${GOAL_MS} ms, by its CPU clock (by the wall clock)`, majors, (major) => {
+        const [cpu, wall] = [byCpu, metrics].map((list) => Math.max(...list.flatMap((each) => each.of(major, 'pronghorn'))));
+        if (!Number.isFinite(cpu)) return { met: undefined, figure: '—' };
+        return { met: cpu <= GOAL_MS, figure: `${cpu.toFixed(2)} ms (${wall.toFixed(2)})` };
       }),
     ],
   };

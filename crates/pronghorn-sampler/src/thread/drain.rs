@@ -1,8 +1,8 @@
 //! From a thread's buffer to the recorder: what happens at its safe points.
 //!
 //! On the JavaScript thread itself, under the slot's `busy`. Nothing waits: what the recorder cannot take now stays in the
-//! buffer, or resolved in the backlog if the isolate ends. Where nothing forces it to be whole it stops after half a
-//! millisecond, in the middle of a stack if need be: the first samples of a large program take milliseconds to resolve.
+//! buffer, or resolved in the backlog if the isolate ends. Where nothing forces it to be whole it stops after 0.4
+//! milliseconds, in the middle of a stack if need be: the first samples of a large program take milliseconds to resolve.
 //!
 //! What cannot stay raw, before a full collection and at a stop, and was not resolved by then is kept: functions and script offsets, read from the
 //! heap, whose lines later slices count. Until then V8 keeps the scripts of kept stacks alive (`thread/handles.rs`), so that no line is lost to a collection.
@@ -22,10 +22,11 @@ use crate::{buffer, clock, labels, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
-/// After this time a slice ends; what it does last may take a little longer.
-pub const SLICE: Duration = Duration::from_micros(500);
+/// After this time a slice ends; what it does last may take a little longer. Two may come in one turn of the event loop, one before its poll and one that
+/// the ticker has asked for: together they stay below a millisecond.
+pub const SLICE: Duration = Duration::from_micros(400);
 /// The same at the beginning of a rotation or a stop: more follows in the same turn of the event loop.
-pub const FIRST_SLICE: Duration = Duration::from_micros(200);
+pub const FIRST_SLICE: Duration = Duration::from_micros(100);
 /// How long a thread that ends waits for a free slot of the recorder. Another holds it for microseconds, unless the kernel takes the processor
 /// from it meanwhile.
 const HAND_OVER_NS: u64 = 50_000_000;
