@@ -36,8 +36,8 @@ function joinCommand() {
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
-    minifyWhitespace: true,
-    minifySyntax: true,
+    // It runs in a process of its own, so its names are in nobody's profile: 22 KB less.
+    minify: true,
     logLevel: 'warning',
   });
 }

@@ -1,11 +1,11 @@
-// Has V8 compile functions when it compiles their module, instead of when they are first called: those that start(), rotate() and stop() run, for which the
-// program would wait in its event loop. V8 leaves every function for its first call but function expressions in parentheses (in V8 11.3 to 14.6
-// `next_function_is_likely_called`, src/parsing/parser-base.h; arrow functions from 13 on). Each such call costs some 30 microseconds, and a first start() makes
-// more than forty. docs/measurements.md has what it saves, and what the import costs more.
+// Has V8 compile functions when it compiles their module, instead of when they are first called: methods and functions of lib/core.js that a first start() without
+// exporters, a rotate() and a stop() call, for which the program would wait in its event loop. V8 leaves every function for its first call but function expressions
+// in parentheses (in V8 11.3 to 14.6 `next_function_is_likely_called`, src/parsing/parser-base.h; arrow functions from 13 on). docs/measurements.md has what it
+// saves, what the import costs more, and for how long it lasts: V8 throws away what has not run for six full collections.
 //
 // A declaration becomes a variable at the top of its module. A method becomes an expression too, still inside its class, where it may use private names:
 //
-//   static { const all = { 'rotate': (function () { … }) }; … } // each becomes a property of the prototype
+//   static { ofProfiler = { 'rotate': (function () { … }) }; … } // each becomes a property of the prototype
 //   static { ofProfiler = { '#begin': (function () { … }) }; }
 //   #begin = ofProfiler['#begin'];
 //
@@ -89,21 +89,23 @@ function takeMethods(source, owner, isWanted, edits) {
     place.push(method);
     edits.push({ start: method.getStart(), end: method.end, text: '' });
   }
-  const functions = (all) => `{ ${all.map((method) => `'${nameOf(method)}': (${asExpression(source, method, '')})`).join(', ')} }`;
-  const parts = [];
-  // First in the class: its own fields may be made with private methods.
+  const functions = (methods) => `{ ${methods.map((method) => `'${nameOf(method)}': (${asExpression(source, method, '')})`).join(', ')} }`;
   const variable = `of${owner.name.text}`;
-  if (privates.length > 0) parts.push(`static { ${variable} = ${functions(privates)}; }`, ...privates.map((method) => `${nameOf(method)} = ${variable}['${nameOf(method)}'];`));
+  if (source.includes(variable)) throw new Error(`${owner.name.text}: there is a ${variable} already`);
+  const parts = [];
+  // What a program has put on Object.prototype is neither a method of ours nor a word of a descriptor.
   if (publics.length > 0) {
-    const define = 'Object.defineProperty(this.prototype, name, { value: all[name], writable: true, configurable: true });';
-    parts.push(`static { const all = ${functions(publics)}; for (const name in all) ${define} }`);
+    const define = `Object.defineProperty(this.prototype, name, { __proto__: null, value: ${variable}[name], writable: true, configurable: true });`;
+    parts.push(`static { ${variable} = ${functions(publics)}; for (const name of Object.keys(${variable})) ${define} }`);
   }
   if (accessors.length > 0) {
-    const define = (accessor) => `Object.defineProperty(this.prototype, '${accessor.name.text}', { ${kindOf(accessor)}: all['${nameOf(accessor)}'], configurable: true });`;
-    parts.push(`static { const all = ${functions(accessors)}; ${accessors.map(define).join(' ')} }`);
+    const define = (accessor) => `Object.defineProperty(this.prototype, '${accessor.name.text}', { __proto__: null, ${kindOf(accessor)}: ${variable}['${nameOf(accessor)}'], configurable: true });`;
+    parts.push(`static { ${variable} = ${functions(accessors)}; ${accessors.map(define).join(' ')} }`);
   }
+  // Last, since each object takes them from the variable, and before the fields of the class, which may be made with them.
+  if (privates.length > 0) parts.push(`static { ${variable} = ${functions(privates)}; }`, ...privates.map((method) => `${nameOf(method)} = ${variable}['${nameOf(method)}'];`));
   edits.push({ start: owner.members.pos, end: owner.members.pos, text: `${parts.join('\n')}\n` });
-  return privates.length > 0 ? [`let ${variable};`] : [];
+  return parts.length > 0 ? [`let ${variable};`] : [];
 }
 
 /** As in stacks. */

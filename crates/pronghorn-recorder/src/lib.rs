@@ -21,6 +21,7 @@ mod hash;
 mod label_set;
 mod original;
 mod position;
+mod recent_stack;
 mod recorder;
 mod sample;
 mod slot;
