@@ -21,7 +21,6 @@ mod hash;
 mod label_set;
 mod original;
 mod position;
-mod recent_stack;
 mod recorder;
 mod sample;
 mod slot;

@@ -2,7 +2,7 @@
 //!
 //! Frames are numbered on first sight, and a stack is a run of frame numbers, four bytes a frame. Recording a stack that was
 //! seen before allocates nothing: the hash, computed before the slot is locked, leads to the stack, and its frames are
-//! compared one by one. A new stack looks up each of its frames that it does not share with the one before it, and clones the `Arc`s of the new ones.
+//! compared one by one. A new stack looks up each of its frames and clones the `Arc`s of the new ones.
 //!
 //! Threads: none of its own. A slot's data is owned either by its [`Guarded`](pronghorn_sync::Guarded) cell or, after its
 //! period, by the [`FinishedPeriod`](crate::FinishedPeriod).
@@ -16,7 +16,6 @@ use pronghorn_sync::MappedVec;
 use pronghorn_sync::mapping::{Kind, MapError};
 
 use crate::hash::{HashIndex, mix};
-use crate::recent_stack::RecentStack;
 use crate::{Frame, LabelSet, Sample, ThreadLabel, Values};
 
 /// The most frame numbers that the stacks of one slot may hold together: 2^25, or 128 MiB. A recorder that is never
@@ -25,9 +24,6 @@ const MAX_STORED_FRAMES: usize = 1 << 25;
 
 /// The most distinct stacks in one slot.
 const MAX_STACKS: usize = 1 << 22;
-
-/// Few stacks are deeper.
-const COMMON_DEPTH: usize = 256;
 
 /// How much room a slot is prepared with. The recorder goes by the last period, so that a busy program's tables seldom
 /// grow while a slot is locked.
@@ -61,7 +57,6 @@ pub struct SlotData {
     /// The frame numbers of all stacks, one after the other.
     stored_frames: MappedVec<u32>,
     max_stored_frames: usize,
-    recent: RecentStack,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +133,6 @@ impl SlotData {
             stack_index: HashIndex::with_capacity(capacity.stacks)?,
             stored_frames: MappedVec::with_capacity(capacity.stored_frames, KIND)?,
             max_stored_frames: MAX_STORED_FRAMES,
-            recent: RecentStack::with_capacity(COMMON_DEPTH)?,
         })
     }
 
@@ -154,7 +148,6 @@ impl SlotData {
             stack_index: HashIndex::new(),
             stored_frames: MappedVec::new(Kind::Slot),
             max_stored_frames: 0,
-            recent: RecentStack::new(),
         }
     }
 
@@ -220,9 +213,7 @@ impl SlotData {
         let stacks = &self.stacks;
         self.stack_index
             .reserve_one(|earlier| stacks[earlier as usize].hash)?;
-        self.recent.reserve(frames.len())?;
-        let shared = self.recent.shared(frames);
-        for frame in frames.iter().take(frames.len() - shared) {
+        for frame in frames {
             match self.frame_number(frame) {
                 Ok(number) => self.stored_frames.push(number)?,
                 Err(full) => {
@@ -231,13 +222,6 @@ impl SlotData {
                 }
             }
         }
-        let first = self.recent.numbers(shared);
-        for index in first..first + shared {
-            let number = self.stored_frames[index];
-            self.stored_frames.push(number)?;
-        }
-        self.recent
-            .replace(frames, shared, self.stored_frames.len())?;
         let position = self.stacks.len() as u32;
         self.stacks.push(Stack {
             hash: hashed.hash,

@@ -10,10 +10,6 @@ use std::time::Instant;
 
 use crate::buffer::RecordKind;
 
-mod built;
-pub use built::BuiltStack;
-use built::Shared;
-
 /// Which native frames a stack shows. Frames below the outermost JavaScript frame are never shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NativeFrames {
@@ -31,18 +27,6 @@ pub struct StackBuilder {
     /// Reads V8's heap.
     pub resolver: Resolver<Arc<Function>>,
     resolved: Vec<Resolved<Arc<Function>>>,
-    // Reused for what a stack does not share with one before it.
-    leaf: Vec<Frame>,
-    counts: Vec<u32>,
-}
-
-/// What a stack shows at most.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Which native frames.
-    pub native: NativeFrames,
-    /// How many frames.
-    pub max_depth: usize,
 }
 
 /// A stack that names nothing in V8's heap by its address: it outlives collections, and its lines may not be counted yet.
@@ -64,39 +48,28 @@ impl StackBuilder {
         Self {
             resolver,
             resolved: Vec::new(),
-            leaf: Vec::new(),
-            counts: Vec::new(),
         }
     }
 
-    /// Resolves `raw` (leaf first) into `out`, in place of what is there: what both share is not looked up again. At a safe point of the isolate's own thread.
+    /// Resolves `raw` (leaf first) into `out`, which is emptied first. At a safe point of the isolate's own thread.
     ///
-    /// False if it was not done by `deadline`; `out` is as it was. It knows more then than before, by one frame or one piece of a source at least, so that the
+    /// False if it was not done by `deadline`. It knows more then than before, by one frame or one piece of a source at least, so that the
     /// same call made again and again comes to its end.
     pub fn build(
         &mut self,
         raw: &[RawFrame],
         kind: RecordKind,
-        limits: Limits,
+        native: NativeFrames,
+        max_depth: usize,
         deadline: Option<Instant>,
-        out: &mut BuiltStack,
+        out: &mut Vec<Frame>,
     ) -> bool {
-        let pointers = self.resolver.pointers();
-        let is_plain = kind == RecordKind::Stack && limits.native == NativeFrames::All;
-        let shared = if is_plain {
-            out.shared(raw, pointers)
-        } else {
-            Shared::default()
-        };
-        self.leaf.clear();
-        self.counts.clear();
+        out.clear();
         let mut scripts = Scripts::default();
-        for frame in raw.iter().take(raw.len() - shared.raw) {
-            let begin = self.leaf.len();
+        for frame in raw {
             if frame.kind() == Kind::Native {
                 let address = native_address(frame);
-                self.leaf.push(Frame::Native { address });
-                self.counts.push(1);
+                out.push(Frame::Native { address });
                 continue;
             }
             self.resolved.clear();
@@ -107,46 +80,14 @@ impl StackBuilder {
                 return false;
             }
             for resolved in self.resolved.drain(..) {
-                scripts.push(&mut self.leaf, resolved);
+                scripts.push(out, resolved);
             }
-            self.counts.push((self.leaf.len() - begin) as u32);
             if progress == Progress::New && deadline.is_some_and(|end| Instant::now() >= end) {
                 return false;
             }
         }
-        out.replace(raw, shared, &mut self.leaf, &mut self.counts);
-        if shared.frames > 0 {
-            // The outermost JavaScript frame is the last of those.
-            let outermost = out.frames().len() - 1;
-            scripts.0 = Some((scripts.0.map_or(outermost, |(first, _)| first), outermost));
-        }
-        let fits = finish(out.change(), scripts.0, kind, limits);
-        if is_plain && fits && scripts.0.is_some() {
-            out.is_whole(pointers);
-        }
-        #[cfg(feature = "failpoints")]
-        self.check(raw, kind, limits, shared, out);
+        finish(out, scripts.0, kind, native, max_depth);
         true
-    }
-
-    /// Tests look whether it is what it would be if nothing were shared.
-    #[cfg(feature = "failpoints")]
-    fn check(
-        &mut self,
-        raw: &[RawFrame],
-        kind: RecordKind,
-        limits: Limits,
-        shared: Shared,
-        built: &BuiltStack,
-    ) {
-        if shared.raw > 0 {
-            let mut alone = BuiltStack::new();
-            self.build(raw, kind, limits, None, &mut alone);
-            assert!(
-                alone.frames() == built.frames(),
-                "a stack that took over frames is another one"
-            );
-        }
     }
 
     /// Reads `raw` (leaf first) without counting lines, for [`StackBuilder::complete`]. At a safe point of the isolate's own thread.
@@ -169,7 +110,8 @@ impl StackBuilder {
     pub fn complete(
         &mut self,
         stack: &KeptStack,
-        limits: Limits,
+        native: NativeFrames,
+        max_depth: usize,
         deadline: Option<Instant>,
         out: &mut Vec<Frame>,
     ) -> bool {
@@ -186,7 +128,7 @@ impl StackBuilder {
                 }
             }
         }
-        finish(out, scripts.0, stack.kind, limits);
+        finish(out, scripts.0, stack.kind, native, max_depth);
         true
     }
 }
@@ -234,31 +176,29 @@ fn generated(map: &MapReference<'_>) -> Generated {
     }
 }
 
-/// Cuts a resolved stack to what is asked for. `scripts`: the places of its innermost and outermost JavaScript frames. False if it was too deep.
+/// Cuts a resolved stack to what is asked for. `scripts`: the places of its innermost and outermost JavaScript frames.
 fn finish(
     out: &mut Vec<Frame>,
     scripts: Option<(usize, usize)>,
     kind: RecordKind,
-    limits: Limits,
-) -> bool {
-    let Limits { native, max_depth } = limits;
+    native: NativeFrames,
+    max_depth: usize,
+) {
     if let Some((innermost, outermost)) = scripts {
         // A stack that was cut off at its root end has its outermost JavaScript frame beyond the cut.
         if kind != RecordKind::Truncated {
             out.truncate(outermost + 1);
         }
-        if native != NativeFrames::All {
-            let mut place = 0;
-            out.retain(|frame| {
-                let keep = match (frame, native) {
-                    (Frame::Native { .. }, NativeFrames::None) => false,
-                    (Frame::Native { .. }, NativeFrames::Leaf) => place < innermost,
-                    _ => true,
-                };
-                place += 1;
-                keep
-            });
-        }
+        let mut place = 0;
+        out.retain(|frame| {
+            let keep = match (frame, native) {
+                (Frame::Native { .. }, NativeFrames::None) => false,
+                (Frame::Native { .. }, NativeFrames::Leaf) => place < innermost,
+                _ => true,
+            };
+            place += 1;
+            keep
+        });
     } else if native == NativeFrames::None && !out.is_empty() {
         out.clear();
         out.push(Frame::Marker(Marker::NativeCode));
@@ -276,7 +216,6 @@ fn finish(
     if out.is_empty() {
         out.push(Frame::Marker(Marker::NativeCode));
     }
-    !too_deep
 }
 
 /// Turns the stack that caused a collection into the stack of its samples: what V8 did on the way into the collector goes,
@@ -325,11 +264,7 @@ mod tests {
             script("outer"),
             Frame::Native { address: 3 },
         ];
-        let limits = Limits {
-            native,
-            max_depth: depth,
-        };
-        finish(&mut frames, Some((1, 3)), kind, limits);
+        finish(&mut frames, Some((1, 3)), kind, native, depth);
         names(&frames)
     }
 
@@ -360,11 +295,7 @@ mod tests {
             ["inner", "outer", "(broken)"]
         );
         let mut none = Vec::new();
-        let limits = Limits {
-            native: NativeFrames::All,
-            max_depth: 9,
-        };
-        finish(&mut none, None, RecordKind::Refused, limits);
+        finish(&mut none, None, RecordKind::Refused, NativeFrames::All, 9);
         assert_eq!(names(&none), ["(walk refused)"]);
     }
 

@@ -55,8 +55,6 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     ranges: CodeRanges,
     sizes: Option<BytecodeSizes>,
     proofs: Proofs,
-    /// Another number after each major collection.
-    pointers: u64,
     // Keyed by addresses: until the next major collection.
     /// Frames that are known, by where what they resolved to stands in `resolved` and how many that are.
     frames: AddressMap<RawFrame, (u32, u32)>,
@@ -101,7 +99,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             ranges,
             sizes,
             proofs: Proofs::default(),
-            pointers: 0,
             frames: AddressMap::default(),
             resolved: Vec::new(),
             kept: AddressMap::default(),
@@ -262,7 +259,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     /// `hold` makes a handle of a tagged pointer, the place of a word that V8 keeps up to date, if it can: for scripts whose lines kept
     /// frames need. Without one those are missing, unless a frame leads to the script again.
     pub fn forget_pointers(&mut self, hold: &mut dyn FnMut(u64) -> Option<u64>) {
-        self.pointers += 1;
         self.frames.clear();
         self.resolved.clear();
         self.kept.clear();
@@ -272,12 +268,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         self.stray.clear();
         self.by_bytecode.clear();
         self.sites.clear();
-    }
-
-    /// Tells the time between two major collections from any other: raw frames that are equal while this is the same come to the same.
-    #[must_use]
-    pub const fn pointers(&self) -> u64 {
-        self.pointers
     }
 
     /// Nothing that was kept is left to be completed: `dispose` gets every handle that was made.

@@ -16,7 +16,7 @@ use pronghorn_recorder::{Frame, LabelSet, Marker, RecordError, Recorder, Sample,
 use super::JsThread;
 use super::stacks::{KeptSample, Stacks};
 use crate::buffer::{RecordHeader, RecordKind};
-use crate::stack::{BuiltStack, KeptStack, Limits, as_garbage_collection};
+use crate::stack::{KeptStack, as_garbage_collection};
 use crate::statistics::SlotCounters;
 use crate::{buffer, clock, labels, session, statistics};
 
@@ -48,7 +48,7 @@ pub enum Extent {
 
 /// What comes next of what waits.
 enum Next {
-    /// A sample, whose stack is in `stacks.next`, with its labels.
+    /// A sample, whose stack is in `stacks.frames`, with its labels.
     Sample(RecordHeader, Option<Arc<LabelSet>>),
     /// One that could not be resolved in time.
     Unfinished,
@@ -121,7 +121,7 @@ impl JsThread {
                 cpu_ns: header.cpu_ns,
                 wall_ns: header.wall_ns,
             };
-            if self.stacks.last.frames().is_empty() {
+            if self.stacks.last.is_empty() {
                 // No stack before it: the time goes to this one.
                 values.wall_ns += header.still_ns;
             } else if header.still_ns > 0 {
@@ -132,7 +132,7 @@ impl JsThread {
                 };
                 free = self.put_last(&recorder, free, still);
             }
-            std::mem::swap(&mut self.stacks.last, &mut self.stacks.next);
+            std::mem::swap(&mut self.stacks.last, &mut self.stacks.frames);
             self.stacks.last_labels = set;
             free = self.put_last(&recorder, free, values);
         }
@@ -226,14 +226,11 @@ impl JsThread {
         self.slot.backlog.store(0, Relaxed);
     }
 
-    /// Resolves what comes next into `stacks.next`, if that is done by `deadline`, and takes it out of where it waited.
+    /// Resolves what comes next into `stacks.frames`, if that is done by `deadline`, and takes it out of where it waited.
     fn next(&mut self, deadline: Option<Instant>) -> Next {
-        let limits = Limits {
-            native: session::native_frames(),
-            max_depth: session::max_depth(),
-        };
+        let (native, max_depth) = (session::native_frames(), session::max_depth());
         let Stacks {
-            next,
+            frames,
             collection,
             kept,
             ..
@@ -241,13 +238,13 @@ impl JsThread {
         if let Some(sample) = kept.front() {
             let stack = &sample.stack;
             let builder = &mut self.builder;
-            if !builder.complete(stack, limits, deadline, next.change()) {
+            if !builder.complete(stack, native, max_depth, deadline, frames) {
                 return Next::Unfinished;
             }
             let Some(KeptSample { header, labels, .. }) = kept.pop_front() else {
                 return Next::Nothing;
             };
-            show_collection(&header, next);
+            show_collection(&header, frames);
             return Next::Sample(header, labels);
         }
         let slot = self.slot;
@@ -258,15 +255,16 @@ impl JsThread {
             let none = KeptStack::default();
             let stack = collection.as_ref().unwrap_or(&none);
             self.builder
-                .complete(stack, limits, deadline, next.change())
+                .complete(stack, native, max_depth, deadline, frames)
         } else {
             let kind = stack_kind(&header);
-            self.builder.build(raw, kind, limits, deadline, next)
+            self.builder
+                .build(raw, kind, native, max_depth, deadline, frames)
         };
         if !done {
             return Next::Unfinished;
         }
-        show_collection(&header, next);
+        show_collection(&header, frames);
         slot.buffer.consume();
         Next::Sample(header, self.label_set(header.labels))
     }
@@ -298,7 +296,7 @@ impl JsThread {
         if free {
             let sample = Sample {
                 thread: &self.label,
-                frames: last.frames(),
+                frames: last,
                 labels: last_labels.as_ref(),
                 values,
             };
@@ -312,7 +310,7 @@ impl JsThread {
             }
         }
         if backlog.len() < BACKLOG {
-            backlog.push((values, last.frames().to_vec(), last_labels.clone()));
+            backlog.push((values, last.clone(), last_labels.clone()));
         } else {
             recorder.note_dropped(1);
         }
@@ -362,10 +360,10 @@ fn stack_kind(header: &RecordHeader) -> RecordKind {
 }
 
 /// A sample taken during a collection shows that.
-fn show_collection(header: &RecordHeader, stack: &mut BuiltStack) {
+fn show_collection(header: &RecordHeader, frames: &mut Vec<Frame>) {
     use RecordKind::{FullCollection, GarbageCollection};
     if matches!(header.kind, GarbageCollection | FullCollection) {
-        as_garbage_collection(stack.change());
+        as_garbage_collection(frames);
     }
 }
 

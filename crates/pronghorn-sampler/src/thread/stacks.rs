@@ -11,7 +11,7 @@ use std::sync::Arc;
 use pronghorn_recorder::{Frame, LabelSet, Recorder, Values};
 
 use crate::buffer::RecordHeader;
-use crate::stack::{BuiltStack, KeptStack};
+use crate::stack::KeptStack;
 
 /// A sample whose record is gone from the buffer, and whose lines are not counted yet.
 pub(super) struct KeptSample {
@@ -23,10 +23,10 @@ pub(super) struct KeptSample {
 pub(super) struct Stacks {
     /// The recorder of a session, with that session's number.
     pub(super) recorder: Option<(u64, Arc<Recorder>)>,
-    /// The stack being resolved; until it is, that of the sample before the last.
-    pub(super) next: BuiltStack,
+    /// The stack being resolved.
+    pub(super) frames: Vec<Frame>,
     /// The stack of the previous sample: time that the thread stood still in it is added to it.
-    pub(super) last: BuiltStack,
+    pub(super) last: Vec<Frame>,
     /// Its labels.
     pub(super) last_labels: Option<Arc<LabelSet>>,
     /// The set of labels that was looked up last, by its number.
@@ -43,8 +43,8 @@ impl Stacks {
     pub(super) const fn new() -> Self {
         Self {
             recorder: None,
-            next: BuiltStack::new(),
-            last: BuiltStack::new(),
+            frames: Vec::new(),
+            last: Vec::new(),
             last_labels: None,
             known_labels: (0, None),
             collection: None,
@@ -57,7 +57,7 @@ impl Stacks {
     pub(super) fn reset_after_fork(&mut self) {
         let Self {
             recorder,
-            next,
+            frames,
             last,
             last_labels,
             known_labels,
@@ -67,7 +67,7 @@ impl Stacks {
         } = std::mem::replace(self, Self::new());
         std::mem::forget(recorder);
         drop((
-            next,
+            frames,
             last,
             last_labels,
             known_labels,
@@ -79,7 +79,6 @@ impl Stacks {
 
     /// Forgets the last session's, for a start.
     pub(super) fn begin_session(&mut self) {
-        self.next.clear();
         self.last.clear();
         self.last_labels = None;
         self.collection = None;
@@ -98,16 +97,11 @@ mod tests {
     fn a_fork_leaves_nothing_of_what_was_set_and_does_not_let_go_of_the_recorder() {
         let parents = Recorder::new(ProfileTime::now());
         let stack = || vec![Frame::Native { address: 7 }];
-        let built = || {
-            let mut built = BuiltStack::new();
-            built.change().extend(stack());
-            built
-        };
         let set = Arc::new(LabelSet::new([("a", "1")]));
         let mut stacks = Stacks {
             recorder: Some((7, Arc::clone(&parents))),
-            next: built(),
-            last: built(),
+            frames: stack(),
+            last: stack(),
             last_labels: Some(Arc::clone(&set)),
             known_labels: (7, Some(Arc::clone(&set))),
             collection: Some(KeptStack::default()),
@@ -121,7 +115,7 @@ mod tests {
         stacks.reset_after_fork();
         let Stacks {
             recorder,
-            next,
+            frames,
             last,
             last_labels,
             known_labels,
@@ -133,7 +127,7 @@ mod tests {
         assert_eq!(known_labels, (0, None));
         assert_eq!(Arc::strong_count(&set), 1);
         assert!(recorder.is_none());
-        assert!(next.frames().is_empty() && last.frames().is_empty() && backlog.is_empty());
+        assert!(frames.is_empty() && last.is_empty() && backlog.is_empty());
         assert!(collection.is_none() && kept.is_empty());
         assert_eq!(Arc::strong_count(&parents), 2, "abandoned");
     }
