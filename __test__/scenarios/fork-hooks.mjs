@@ -21,9 +21,19 @@ const isOurs = (execve) => execve !== undefined && Function.prototype.toString.c
  */
 function perCollection(work) {
   forker.collectionHooks();
-  const [ours, all] = [api.inspect().entries.collection, forker.collectionHooks()];
+  const before = collections();
   work();
-  return (api.inspect().entries.collection - ours) / (forker.collectionHooks() - all);
+  const after = collections();
+  return (after.ours - before.ours) / (after.all - before.all);
+}
+
+/** Both counts of the same moment: reading ours allocates, so a collection may come between them. */
+function collections() {
+  for (;;) {
+    const all = forker.collectionHooks();
+    const ours = api.inspect().entries.collection;
+    if (forker.collectionHooks() === all) return { ours, all };
+  }
 }
 
 /** The state of all hooks, in this process, now. */
