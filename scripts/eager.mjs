@@ -9,7 +9,8 @@
 //   static { ofProfiler = { '#begin': (function () { … }) }; }
 //   #begin = ofProfiler['#begin'];
 //
-// The keys give the functions the names that they have in stacks and profiles; a class that named itself would be renamed by esbuild. Constructors stay as they are, as do methods with `super` and static ones.
+// The keys give the functions the names that they have in stacks and profiles; a class that named itself would be renamed by esbuild. Constructors stay as they
+// are, as do methods with `super` and static ones.
 import ts from 'typescript59';
 
 /** What a first start(), rotate() and stop() call, by module of build/. eager.test.mjs finds what is missing here. */

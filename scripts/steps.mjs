@@ -48,7 +48,6 @@ export function run(command, args, { env = {}, minutes = 10, capture = false, qu
       late = true;
       killGroup(child.pid);
     }, minutes * 60_000);
-
     const finish = (problem) => {
       clearTimeout(deadline);
       groups.delete(child.pid);
