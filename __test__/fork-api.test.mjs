@@ -93,12 +93,12 @@ for (const major of majors) {
     });
   });
 
-  it(`a child whose fork found our first work in the thread pool not yet begun does without the pool (Node ${major})`, async () => {
+  it(`a full thread pool keeps neither process from its profile, and what the parent waited for keeps no child alive (Node ${major})`, async () => {
     const { report } = await runFork('api', 'pool', major, {}, { env: { UV_THREADPOOL_SIZE: '1' } });
     assert.deepEqual(report, {
-      before: { pool: false, late: false, rotation: FORKED, parent: 0, own: true },
       rotated: true,
-      after: { pool: true, sequence: 0 },
+      whileFull: { inherited: FORKED, parent: 0, own: true },
+      atEnd: { inherited: FORKED, ends: true },
     });
   });
 

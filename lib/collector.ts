@@ -5,6 +5,7 @@ import { fromNative, nativeCode, PronghornError } from './errors.js';
 import type { Identity } from './identity.js';
 import { processLabels } from './process-labels.js';
 import type { Capabilities, ClockReading, NativeApi, NativeProfile, NativeStartOptions, Stats } from './native-api.js';
+import { offThread } from './off-thread.js';
 import type { ResolvedOptions, TestOptions } from './options.js';
 import { workers } from './threads.js';
 import type { Unsettled } from './unsettled.js';
@@ -35,12 +36,9 @@ const LONGEST_RESOLVE_MS = 250;
 /** The one user of the native half's start, rotate and stop. Keeps nothing itself. */
 export class Collector {
   readonly #native: NativeApi;
-  readonly #hasThreadPool: () => boolean;
 
-  /** @param hasThreadPool whether libuv's thread pool works, which another copy of this package may know better */
-  constructor(native: NativeApi, hasThreadPool: () => boolean) {
+  constructor(native: NativeApi) {
     this.#native = native;
-    this.#hasThreadPool = hasThreadPool;
   }
 
   /** Starts sampling all that runs on this thread. Fresh clocks, slots and statistics. */
@@ -68,13 +66,12 @@ export class Collector {
   }
 
   /**
-   * Ends this period and begins the next; what was collected arrives once the thread pool has serialized it. In a child of a fork without handlers there
-   * is no pool, and this thread serializes. Null if takeFinished() has fetched it.
+   * Ends this period and begins the next; what was collected arrives once another thread has serialized it. Null if takeFinished() has fetched it.
    *
    * @param making is told before anything else can come in between: also in the call
    */
   rotate(making: Unsettled): Promise<NativeProfile | null> {
-    return this.#async(async () => tell(this.#hasThreadPool() ? await this.#native.rotate() : this.#native.rotateSync(), making));
+    return this.#async(async () => tell(await this.#finished(this.#native.rotate()), making));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -83,31 +80,35 @@ export class Collector {
   }
 
   /**
-   * Switches sampling off before it returns; the last period arrives once the thread pool has serialized it. Otherwise as rotate().
+   * Switches sampling off before it returns; the last period arrives once another thread has serialized it. Otherwise as rotate().
    *
    * @param isOver whether somebody else has seen to it, or this is a child
    */
   stop(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
     workers.silence();
     return this.#async(async () => {
-      if (!this.#hasThreadPool()) return tell(this.#native.stopSync(), making);
-      const flush = this.#native.stop(false) ?? (await this.#stopLater(making, isOver));
-      return tell(await flush, making);
+      const work = this.#native.stop(false) ?? (await this.#stopLater(making, isOver));
+      return work === undefined ? null : tell(await this.#finished(work), making);
     });
   }
 
   /** Sampling is off, and this thread has something left to resolve: a little in each turn of the event loop. */
-  async #stopLater(making: Unsettled, isOver: () => boolean): Promise<NativeProfile | null> {
+  async #stopLater(making: Unsettled, isOver: () => boolean): Promise<number | undefined> {
     const until = performance.now() + LONGEST_RESOLVE_MS;
     making.isPostponed = true;
     for (;;) {
       await nextTurn();
-      if (isOver()) return null;
-      const flush = this.#native.stop(performance.now() >= until);
-      if (flush === null) continue;
+      if (isOver()) return undefined;
+      const work = this.#native.stop(performance.now() >= until);
+      if (work === null) continue;
       making.isPostponed = false;
-      return flush;
+      return work;
     }
+  }
+
+  /** The profile of a rotation or stop that is under way, by its number. */
+  #finished(work: number): Promise<NativeProfile | null> {
+    return offThread(() => this.#native.finishedProfile(work));
   }
 
   /** Switches sampling off and serializes on this thread. */

@@ -327,24 +327,26 @@ export interface NativeApi {
   findLabelStore(storage: object, wanted: number): number;
   /** The number in force on this thread will be the store of `storage`, which is `wanted` now. Returns the place, or 0 if that cannot be. */
   trackLabelStore(storage: object, wanted: number): number;
-  /** Ends one period and begins the next. Serializes in the thread pool. Null if takeFinished() has fetched the profile. */
-  rotate(): Promise<NativeProfile | null>;
+  /** Ends one period and begins the next. Serializes on another thread; the number is for finishedProfile(). */
+  rotate(): number;
   /** The same as rotate() on the calling thread, for what cannot wait. */
   rotateSync(): NativeProfile;
   /**
-   * Switches the collector off at once, then serializes the last period in the thread pool. The promise's null: takeFinished() has fetched the profile. Null
-   * instead of a promise: the collector is off, and a first slice was not enough for this thread's samples; each further call is another one, and with
+   * Switches the collector off at once, then serializes the last period on another thread; the number is for finishedProfile(). Null
+   * instead: the collector is off, and a first slice was not enough for this thread's samples; each further call is another one, and with
    * `whole` it takes its time.
    */
-  stop(whole: boolean): Promise<NativeProfile | null> | null;
+  stop(whole: boolean): number | null;
   /** The same on the calling thread, for the process's `exit` event. */
   stopSync(): NativeProfile;
+  /** The profile of rotate() or stop() by its number, once; undefined while it is being made, null if takeFinished() was faster. Throws what has made it fail. */
+  finishedProfile(work: number): NativeProfile | null | undefined;
   /** For the process's end: the profile of rotate() or stop() whose promise has not been settled, waited for up to a second. Null if there is none. */
   takeFinished(): NativeProfile | null;
-  /** The body of an OTLP profiles request with this pprof, gzipped or not; encoded in the thread pool. Needs no profiler that runs. */
-  encodeOtlp(pprof: Uint8Array, options: OtlpOptions): Promise<Buffer>;
-  /** The same on the calling thread, for what cannot wait and where there is no pool. */
-  encodeOtlpSync(pprof: Uint8Array, options: OtlpOptions): Buffer;
+  /** Makes the body of an OTLP profiles request with this pprof, gzipped or not, on another thread; the number is for encodedOtlp(). Needs no profiler that runs. */
+  encodeOtlp(pprof: Uint8Array, options: OtlpOptions): number;
+  /** That body, once; undefined while it is being made. Throws what has made it fail. */
+  encodedOtlp(work: number): Buffer | undefined;
   /** After stop(): forks are looked for before the event loop polls, as while the profiler runs, until endWatch(). Neither does anything while it runs. */
   watchForks(onFailure: (code: string, message: string) => void, onFork: () => void): void;
   endWatch(): void;

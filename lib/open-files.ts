@@ -11,6 +11,7 @@ import { PronghornError } from './errors.js';
 import { fileIdentity } from './file-identity.js';
 import type { ForkComponent } from './fork/component.js';
 import { realPid } from './real-pid.js';
+import { withResolvers } from './with-resolvers.js';
 
 const renamed = promisify(rename);
 const removed = promisify(rm);
@@ -59,12 +60,7 @@ export function replaceFile(target: string, temporary: string, data: Uint8Array,
   if (!surroundings.hasThreadPool()) return replaceHere(target, temporary, data).catch((error: unknown) => Promise.reject(failed(error)));
   // On this thread, so that a fork never finds a file open of which nothing is known here.
   const file = openSync(temporary, 'wx');
-  let reject: (error: Error) => void = () => undefined;
-  let resolve: (path: string) => void = () => undefined;
-  const promise = new Promise<string>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
+  const { promise, resolve, reject } = withResolvers<string>();
   const pid = realPid();
   // In a child the file is the parent's, which goes on writing it.
   const onAbort = (): void => void (realPid() === pid && removeQuietly(temporary));

@@ -4,9 +4,10 @@
 import { fromNative } from './errors.js';
 import { forkAware } from './fork/aware.js';
 import type { NativeApi, OtlpOptions } from './native-api.js';
+import { offThread } from './off-thread.js';
 
 /**
- * Encodes in the thread pool. In a child of a fork without handlers there is none, and this thread encodes.
+ * Encodes on another thread.
  *
  * Rejects with ERR_PRONGHORN_INVALID_PROFILE if `data` is no pprof, with ERR_PRONGHORN_INVALID_OPTION, and with ERR_PRONGHORN_FORKED in a child
  * that was forked off in the meantime.
@@ -14,8 +15,11 @@ import type { NativeApi, OtlpOptions } from './native-api.js';
  * @param data pprof, gzipped or not; may be changed as soon as this returns
  */
 export function encodeOtlp(native: NativeApi, data: Uint8Array, options: OtlpOptions): Promise<Buffer> {
-  const { chain, promises } = forkAware(native);
-  const encode = async (): Promise<Buffer> => (chain.hasThreadPool ? native.encodeOtlp(data, options) : native.encodeOtlpSync(data, options));
+  const { promises } = forkAware(native);
+  const encode = async (): Promise<Buffer> => {
+    const work = native.encodeOtlp(data, options);
+    return offThread(() => native.encodedOtlp(work));
+  };
   // The profiler may be off: nothing else would notice a fork.
   return promises.track(encode(), { deliver: (body) => body, fail: fromNative, unwatched: true });
 }

@@ -60,7 +60,7 @@ export class Profiler {
     this.#stallFile = stallFile(setup.options);
     this.#registry = new Registry(setup.native);
     this.#aware = forkAware(setup.native);
-    this.#collector = new Collector(setup.native, () => this.#aware.chain.hasThreadPool);
+    this.#collector = new Collector(setup.native);
     this.#execve = new ExecveGuard(
       setup.native,
       () => this.#deliverBeforeExec(),

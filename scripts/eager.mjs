@@ -18,13 +18,13 @@ const CALLED = {
   'lib/api.js': ['startAs', 'continuousOf'],
   'lib/caller.js': ['callerOf'],
   'lib/channels.js': ['startIsHeard', 'publishRotate', 'publishStop', 'publishProfile'],
-  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'tell', 'fromLoop'],
+  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'tell', 'fromLoop'],
   'lib/execve.js': ['start', '#set', 'hooksOff'],
-  'lib/fork/chain.js': ['setTest', 'get hasThreadPool'],
-  'lib/fork/native-halves.js': ['hasThreadPool'],
+  'lib/fork/chain.js': ['setTest'],
   'lib/fork/own-process.js': ['inOwnProcess'],
-  'lib/fork/promises.js': ['track', 'watch', 'withResolvers'],
+  'lib/fork/promises.js': ['track', 'watch'],
   'lib/identity.js': ['get runtimeId', 'get pid', 'get comments'],
+  'lib/off-thread.js': ['offThread', 'wait', 'lookAgain'],
   'lib/options.js': ['validateOptions', 'optionsObject', 'testOptions'],
   'lib/process-labels.js': ['processLabels', 'clusterWorkerId'],
   'lib/profile-sequence.js': ['begin', 'next'],
@@ -50,6 +50,7 @@ const CALLED = {
   'lib/stalls.js': ['stallFile'],
   'lib/threads.js': ['tell', '#forgetDead', 'silence'],
   'lib/unsettled.js': ['get isTaken', 'settle'],
+  'lib/with-resolvers.js': ['withResolvers'],
 };
 
 /**

@@ -16,8 +16,11 @@ export function fakeNative(beside = undefined) {
   const calls = [];
   let running = false;
   let ending = false;
-  /** What the pool has made and nobody has fetched. */
+  /** What was made last, and nobody has fetched. */
   let finished;
+  /** Each by its number. */
+  const works = new Map();
+  let lastWork = 0;
   let clock = 1_700_000_000_000_000_000n;
   let fork = { forked: false, generation: 0, pid: 4_000, parentPid: 1, late: false, worker: false, forkingThread: false, forkedAtMonotonicNanos: 0n };
   let done = [];
@@ -38,7 +41,7 @@ export function fakeNative(beside = undefined) {
   };
   const fake = {
     calls,
-    /** Promises that rotate() and stop() hand out wait for this, if it is set. */
+    /** What rotate() and stop() have begun waits for this, if it is set. */
     gate: undefined,
     /** How many slices a stop needs before this thread has resolved all. */
     unresolved: 0,
@@ -61,6 +64,7 @@ export function fakeNative(beside = undefined) {
       fork = { ...fork, forked: true, generation: fork.generation + 1, parentPid: fork.pid, pid: fork.pid + 1, forkedAtMonotonicNanos: 1_000n, ...how };
       running = false;
       ending = false;
+      works.clear();
       calls.length = 0;
     },
     /** What the child's event loop does before it first polls. */
@@ -81,10 +85,21 @@ export function fakeNative(beside = undefined) {
       acknowledge();
       return fake.capabilities();
     },
-    async rotate() {
+    rotate() {
       here();
       calls.push(['rotate']);
-      return fake.inPool();
+      return fake.give();
+    },
+    finishedProfile(number) {
+      here();
+      const work = works.get(number);
+      if (work === undefined) throw nativeError('ERR_PRONGHORN_FORKED', 'no such work');
+      if (!work.isThere) return undefined;
+      works.delete(number);
+      if (finished !== work) return null;
+      finished = undefined;
+      if (work.failure) throw work.failure;
+      return work.profile;
     },
     takeFinished() {
       here();
@@ -107,7 +122,7 @@ export function fakeNative(beside = undefined) {
       if (whole) calls.push(['stop', 'whole']);
       running = false;
       ending = fake.unresolved > 0 && !whole;
-      if (!ending) return fake.inPool();
+      if (!ending) return fake.give();
       if (fake.unresolved !== Infinity) fake.unresolved -= 1;
       return null;
     },
@@ -119,16 +134,15 @@ export function fakeNative(beside = undefined) {
       if (fake.nextFailure) throw fake.nextFailure;
       return fake.profile();
     },
-    /** The work is done at once; its promise waits for the gate. */
-    async inPool() {
-      const mine = fake.nextFailure ? { failure: fake.nextFailure } : { profile: fake.profile() };
+    /** The work is done at once; whoever looks for it by its number waits for the gate. */
+    give() {
+      const work = fake.nextFailure ? { failure: fake.nextFailure } : { profile: fake.profile() };
       fake.nextFailure = undefined;
-      finished = mine;
-      await fake.gate;
-      if (finished !== mine) return null;
-      finished = undefined;
-      if (mine.failure) throw mine.failure;
-      return mine.profile;
+      finished = work;
+      if (fake.gate === undefined) work.isThere = true;
+      else void fake.gate.then(() => (work.isThere = true));
+      works.set(++lastWork, work);
+      return lastWork;
     },
     profile() {
       const startTimeNanos = clock;

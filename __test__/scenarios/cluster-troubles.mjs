@@ -66,7 +66,7 @@ const primaries = {
     const rotation = session.rotate();
     rmSync(HANGING);
     await until(() => existsSync(HANGING));
-    // The thread pool serializes in the meantime.
+    // Another thread serializes in the meantime.
     await rest(500);
     worker.process.kill('SIGTERM');
     const result = await shown(await rotation);

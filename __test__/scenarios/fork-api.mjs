@@ -44,6 +44,15 @@ function sampled(profiler, burn, least = 20) {
   while (profiler.stats().samples < before + least && performance.now() < end);
 }
 
+/** Whether there comes to be nothing that the loop waits for; looks from within a timer, which does not count then. */
+async function loopEnds() {
+  const end = performance.now() + 5_000;
+  let alive;
+  do alive = await new Promise((resolve) => void setTimeout(() => resolve(forker.loopIsAlive()), 20));
+  while (alive === 1 && performance.now() < end);
+  return alive === 0;
+}
+
 /** What a descriptor points at. */
 const linkOf = (file) => {
   try {
@@ -149,30 +158,33 @@ await scenarios({
     return { rotation: first.value, stop: second.value, profile: third.value, parent: [rotated > 0, last.wall > 0, digest(await timed).parent > 0] };
   },
 
-  /** A fork while our first work for the thread pool has not begun, since the pool's one thread waits for somebody to write into a pipe; and one after that. */
+  /** Rotations while libuv's one thread waits for somebody to write into a pipe. A child whose parent waited for one; and one in which nothing else is left to wait for. */
   async pool() {
     const pipe = join(settings.out, 'pipe');
     execFileSync('mkfifo', [pipe]);
     const profiler = start({ intervalMicros: 1_000 });
     sampled(profiler, parentOnly);
     const blocked = readFile(pipe);
-    const rotation = profiler.rotate();
-    const inPool = async () => {
-      await turn();
+    const rotated = digest(await profiler.rotate()).parent > 0;
+    const pending = profiler.rotate();
+    const whileFull = await inChild(async () => {
+      const inherited = await codeOf(() => pending);
       sampled(profiler, childOnly);
       const { parent, child } = digest(await profiler.rotate());
-      return { pool: native().hasThreadPool(), late: native().forkState().late, rotation: await codeOf(() => rotation), parent, own: child > 0 };
-    };
-    const before = await inChild(inPool);
-    closeSync(openSync(pipe, 'r+'));
-    await blocked;
-    const rotated = digest(await rotation).parent > 0;
-    const after = await inChild(async () => {
-      await turn();
-      return { pool: native().hasThreadPool(), sequence: (await profiler.rotate()).sequence };
+      return { inherited, parent, own: child > 0 };
     });
+    closeSync(openSync(pipe, 'r+'));
+    await Promise.all([blocked, pending]);
+    const another = profiler.rotate();
+    const atEnd = await inChild(async () => {
+      const inherited = await codeOf(() => another);
+      await stop();
+      // Not by `beforeExit`: before it Node waits for what V8 has given threads that are not there.
+      return { inherited, ends: await loopEnds() };
+    });
+    await another;
     await stop();
-    return { before: before.value, rotated, after: after.value };
+    return { rotated, whileFull: whileFull.value, atEnd: atEnd.value };
   },
 
   /** An encoding that is pending at the fork; its profiler is off. */

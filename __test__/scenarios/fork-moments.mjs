@@ -121,7 +121,7 @@ function untilTickerHeld(name) {
   if (!api.failpointIsHeld(name)) throw new Error(`the ticker did not come to ${name}`);
 }
 
-/** A rotation whose thread in the pool is held at the moment's failpoint. */
+/** A rotation whose thread is held at the moment's failpoint. */
 async function duringRotation(profiler, index) {
   api.failpointHold(moment);
   const rotation = profiler.rotate();
@@ -235,7 +235,7 @@ await scenarios({
     return { results, gaveUp, last: digest(last), stats: last.stats };
   },
 
-  // A thread of the pool reads symbols out of an image's file: it has that open until all children have ended.
+  // The work thread reads symbols out of an image's file: it has that open until all children have ended.
   async symbols() {
     const before = new Set(openFiles());
     const ours = () => openFiles().filter((file) => !before.has(file));

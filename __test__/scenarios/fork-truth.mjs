@@ -44,7 +44,6 @@ await scenarios({
         // Lifetime statistics of the parent's would show here.
         const stats = profiler.stats();
         const work = measured(() => childOnly(settings.ms));
-        // Without a thread pool it is this thread that makes the profile.
         const cpu = forker.threadCpuNanos(0) - cpuBefore;
         const { profile, before, after } = await end(profiler);
         return {

@@ -13,7 +13,7 @@ const GOAL_MIB = 4;
 const MIB_KIB = 1_024;
 
 export const cells = (context) =>
-  interleave(context, { rounds: context.rounds(1) }, (_major, contender) =>
+  interleave(context, { rounds: context.rounds(3), peerRounds: 1 }, (_major, contender) =>
     (context.quick ? QUICK_SIZES : SIZES).map((functions) => ({ program: 'memory', settings: { contender, functions, rounds: context.quick ? 50 : 800 }, flags: FLAGS })),
   );
 

@@ -1,11 +1,12 @@
 /**
  * The promises that this package has given out and that are not settled.
  *
- * Work that was under way in the thread pool at a fork never calls back in the child, and what a timer or a microtask would still deliver
+ * Work that was under way on another thread at a fork never calls back in the child, and what a timer or a microtask would still deliver
  * there is the parent's. So each promise is one of ours, around the work: in the parent it settles as the work does, in the child it rejects with
  * ERR_PRONGHORN_FORKED.
  */
 import { PronghornError } from '../errors.js';
+import { withResolvers } from '../with-resolvers.js';
 import type { ForkChain } from './chain.js';
 import type { ForkComponent } from './component.js';
 import { inOwnProcess } from './own-process.js';
@@ -109,14 +110,4 @@ export class Promises implements ForkComponent {
       reject(new PronghornError('ERR_PRONGHORN_FORKED', 'this process was forked off while its parent waited for a profile; the parent gets it'));
     }
   }
-}
-
-function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: unknown) => void = () => undefined;
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }

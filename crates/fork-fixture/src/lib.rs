@@ -36,6 +36,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("fork", recipe::fork),
         ("preparePages", recipe::prepare_pages),
         ("loopFork", recipe::loop_fork),
+        ("loopIsAlive", recipe::loop_is_alive),
         ("armFork", handlers::arm_fork),
         ("forkFunctionAddress", handlers::fork_function_address),
         ("forkInGc", handlers::fork_in_gc),

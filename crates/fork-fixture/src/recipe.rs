@@ -52,6 +52,7 @@ impl Kind {
 
 unsafe extern "C" {
     fn uv_loop_fork(event_loop: *mut c_void) -> c_int;
+    fn uv_loop_alive(event_loop: *const c_void) -> c_int;
     // glibc 2.34, POSIX.1-2024.
     fn _Fork() -> libc::pid_t;
 }
@@ -142,4 +143,17 @@ pub(crate) unsafe extern "C" fn prepare_pages(env: *mut c_void, _info: *mut c_vo
 pub(crate) unsafe extern "C" fn loop_fork(env: *mut c_void, _info: *mut c_void) -> *mut c_void {
     let env = Env(env);
     from_number(env, f64::from(loop_fork_here(env)))
+}
+
+/// `loopIsAlive()`: 1 if this environment's loop has something to wait for, 0 if it would end, -1 without a loop. In a timer's callback that timer does not count.
+pub(crate) unsafe extern "C" fn loop_is_alive(env: *mut c_void, _info: *mut c_void) -> *mut c_void {
+    let env = Env(env);
+    let event_loop = values::event_loop(env);
+    let alive = if event_loop.is_null() {
+        -1
+    } else {
+        // SAFETY: the loop of this thread's environment.
+        unsafe { uv_loop_alive(event_loop) }
+    };
+    from_number(env, f64::from(alive))
 }

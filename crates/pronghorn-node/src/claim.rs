@@ -1,6 +1,6 @@
 //! One rotation at a time: whoever ends a period claims it first, until its profile is there or lost.
 //!
-//! Threads: claimed on JavaScript threads and on the watcher of signals, given back in libuv's pool. Acquire and release, so that a claim
+//! Threads: claimed on JavaScript threads and on the watcher of signals, given back on the thread that makes the profile. Acquire and release, so that a claim
 //! sees what the rotation before it has done. Fork: a rotation of the parent's does not go on in the child; the reset replaces the word, and the parent's
 //! claim, which may be dropped in the child, does not give the child's back.
 

@@ -1,7 +1,6 @@
 //! Errors as JavaScript sees them: a message and a stable `code`.
 
-use napi::bindgen_prelude::{Env, JsValue};
-use napi::{Error, JsError};
+use napi::Error;
 use pronghorn_sampler::StartError;
 
 /// The codes that the native half uses; lib/errors.ts documents them all.
@@ -49,12 +48,6 @@ impl Failure {
             code,
             message: message.into(),
         }
-    }
-
-    /// As the JavaScript error that a promise rejects with.
-    pub(crate) fn into_rejection(self, env: Env) -> Error {
-        let error = JsError::from(Error::<Code>::from(self));
-        Error::from(error.into_unknown(env).to_unknown())
     }
 }
 

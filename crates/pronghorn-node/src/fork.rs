@@ -16,7 +16,7 @@ use pronghorn_sampler::{collector, failure, reset};
 use pronghorn_sync::{Alone, descriptors, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::{claim, lifecycle, listener, rotation, source_maps, termination};
+use crate::{claim, lifecycle, listener, otlp, rotation, source_maps, termination, work_thread};
 
 /// Steps that are complete, as bits below the process that they were done in.
 // Fork: kept; the process id tells of which it speaks.
@@ -108,11 +108,10 @@ pub fn fork_state() -> ForkState {
 }
 
 /// Whether libuv's thread pool works in this process. In a child of a fork that ran no handlers libuv believes in the threads of the
-/// parent's pool, and what it gives them is never done. In one whose fork found our first work there not yet begun, Node may wait for ever for a lock
-/// before it begins any (`fork/pool.rs` of pronghorn-sync).
+/// parent's pool, and what it gives them is never done.
 #[napi]
 pub fn has_thread_pool() -> bool {
-    !fork::was_silent() && !fork::pool::was_caught()
+    !fork::was_silent()
 }
 
 /// The prepare handler's reading, or, after a fork without handlers, when the kernel says this process began.
@@ -263,11 +262,13 @@ pub fn reset_recorder(reading: ClockReading) -> Result<()> {
     })
 }
 
-/// Step four: sessions, rotation and termination of this layer, and the files that the parent's threads had open.
+/// Step four: sessions, rotation, work and termination of this layer, and the files that the parent's threads had open.
 #[napi]
 pub fn reset_binding() -> Result<()> {
     step("resetBinding", BINDING, |alone| {
         claim::reset_after_fork(alone);
+        work_thread::reset_after_fork(alone);
+        otlp::reset_after_fork(alone);
         lifecycle::reset_after_fork(alone);
         listener::reset_after_fork(alone);
         rotation::reset_after_fork(alone);

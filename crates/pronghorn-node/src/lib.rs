@@ -1,8 +1,8 @@
 //! The Node addon: a thin layer that turns calls from JavaScript into calls of the sampler and the recorder, and their
 //! errors into JavaScript errors with a code.
 //!
-//! Every entry catches panics (napi-rs turns one in a `#[napi]` function into an exception; work in the thread pool and
-//! hooks is guarded here and in the sampler). The image stays loaded when an environment ends, since signal handlers and
+//! Every entry catches panics (napi-rs turns one in a `#[napi]` function into an exception; work on threads of ours and
+//! hooks are guarded here and in the sampler). The image stays loaded when an environment ends, since signal handlers and
 //! threads of ours point into it.
 
 #![allow(
@@ -24,6 +24,7 @@ mod lifecycle;
 mod listener;
 mod options;
 mod otlp;
+mod outcomes;
 mod own_work;
 mod registry;
 mod retain;
@@ -32,4 +33,5 @@ mod source_maps;
 mod stalls;
 mod statistics;
 mod termination;
+mod work_thread;
 mod worker_threads;

@@ -1,6 +1,6 @@
 //! Start, rotate, stop, and what they share: one profiler per process.
 //!
-//! Threads: all entries run on JavaScript threads, the flush of a rotation in libuv's pool. `STATE` holds what belongs
+//! Threads: all entries run on JavaScript threads, the flush of a rotation on the thread for it (work_thread.rs). `STATE` holds what belongs
 //! to a running profiler; its locks are never held while samples are waited for or serialized.
 //!
 //! Fork: every entry refuses to work in a forked process until it has been reset (`limbo` in fork.rs), so that it takes no lock and shows
@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use napi::bindgen_prelude::{AsyncTask, Env, FnArgs, Function, Unknown};
+use napi::bindgen_prelude::{Env, FnArgs, Function, Unknown};
 use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::clock::Reading;
@@ -24,7 +24,7 @@ use crate::fork::{check_start, in_own_process, tell_of_fork};
 use crate::listener::{self, Listener};
 use crate::options::StartOptions;
 use crate::own_work::OwnWork;
-use crate::rotation::{Flush, Flushed, InPool, NativeProfile};
+use crate::rotation::{Flush, Flushed, NativeProfile};
 use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
 
@@ -205,18 +205,17 @@ pub fn start(
     .map_err(Into::into)
 }
 
-/// Ends one period and begins the next. This thread's samples are resolved before it returns, as far as a first slice allows; the rest happens in libuv's
-/// thread pool, and begins there with a wait for this thread's next slices. The promise's null: `takeFinished()` has fetched the profile.
-#[napi(ts_return_type = "Promise<NativeProfile | null>")]
-pub fn rotate() -> Result<AsyncTask<InPool>> {
+/// Ends one period and begins the next. This thread's samples are resolved before it returns, as far as a first slice allows; the rest happens on
+/// another thread, and begins there with a wait for this thread's next slices. Returns the number by which `finishedProfile()` knows it.
+#[napi]
+pub fn rotate() -> Result<u32> {
     guarded(|| {
         let process = in_own_process()?;
         let session = with_sessions(|sessions| sessions.current.clone()).ok_or_else(not_started)?;
         let claim = Claim::new(process)?;
         let waiting = settle::begin();
         process.check()?;
-        let flush = Flush::rotation(claim, session, waiting, Patience::IN_POOL);
-        Ok(AsyncTask::new(flush.in_pool()))
+        Ok(Flush::rotation(claim, session, waiting, Patience::OF_PROMISE).give_rotation())
     })
     .map_err(Into::into)
 }
@@ -235,12 +234,12 @@ pub fn rotate_sync() -> Result<NativeProfile> {
     .map_err(Into::into)
 }
 
-/// Switches the sampler off, then ends the last period; serialized in libuv's thread pool. The promise's null: `takeFinished()` has fetched the profile.
+/// Switches the sampler off, then ends the last period; serialized on another thread. Returns the number by which `finishedProfile()` knows it.
 ///
-/// Null instead of a promise: sampling is off, and a first slice was not enough for this thread's samples. Each further call is another one; with
+/// Null instead: sampling is off, and a first slice was not enough for this thread's samples. Each further call is another one; with
 /// `whole` it takes its time.
-#[napi(ts_return_type = "Promise<NativeProfile | null> | null")]
-pub fn stop(whole: bool) -> Result<Option<AsyncTask<InPool>>> {
+#[napi]
+pub fn stop(whole: bool) -> Result<Option<u32>> {
     guarded(|| {
         let process = in_own_process()?;
         let (ending, has_all) = match take_ending() {
@@ -253,9 +252,7 @@ pub fn stop(whole: bool) -> Result<Option<AsyncTask<InPool>>> {
             with_sessions(|sessions| sessions.ending = Some(ending));
             return Ok(None);
         }
-        Ok(Some(AsyncTask::new(
-            ending.flush(Patience::IN_POOL).in_pool(),
-        )))
+        Ok(Some(ending.flush(Patience::OF_PROMISE).give_rotation()))
     })
     .map_err(Into::into)
 }

@@ -1,15 +1,17 @@
-//! Encoding a finished profile for OTLP, in libuv's thread pool or on the calling thread. Needs no profiler that runs.
+//! Encoding a finished profile for OTLP, on the thread for such work. Needs no profiler that runs.
 //!
 //! The profile's bytes are copied before the call returns, so the application may do with its buffer what it likes.
 //!
 //! Fork: what was encoded for the parent is abandoned in the child (own_work.rs).
 
-use napi::bindgen_prelude::{AsyncTask, Buffer, Either3, Uint8Array};
+use napi::bindgen_prelude::{Buffer, Either, Either3, Uint8Array};
 use napi_derive::napi;
 use pronghorn_otlp::{Options, Value};
+use pronghorn_sync::{Alone, Resettable};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, in_own_process};
+use crate::outcomes::{Outcomes, Taken};
 use crate::own_work::{OwnWork, Work};
 
 /// What the profile comes from, one thing of it.
@@ -100,7 +102,6 @@ impl Encoding {
 
 impl Work for Encoding {
     type Done = Vec<u8>;
-    type Delivered = Buffer;
 
     fn run(&mut self, _process: OwnProcess) -> std::result::Result<Vec<u8>, Failure> {
         guarded(|| {
@@ -108,21 +109,43 @@ impl Work for Encoding {
                 .map_err(|error| Failure::new(Code::InvalidProfile, error.to_string()))
         })
     }
-
-    fn deliver(body: Vec<u8>) -> Buffer {
-        Buffer::from(body)
-    }
 }
 
-/// The body of an OTLP profiles request with this pprof, gzipped or not; encoded in libuv's thread pool.
-#[napi(ts_return_type = "Promise<Buffer>")]
-pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<AsyncTask<OwnWork<Encoding>>> {
-    guarded(|| Encoding::begin(pprof, options).map(|work| AsyncTask::new(work.for_pool())))
-        .map_err(Into::into)
+static BODIES: Resettable<Outcomes<Vec<u8>>> = Resettable::new(Outcomes::new());
+
+/// In a forked process: what this file keeps.
+pub(crate) fn reset_after_fork(alone: &Alone) {
+    BODIES.reset(alone, Outcomes::new());
 }
 
-/// The same on the calling thread, for what cannot wait and where there is no pool.
+/// Makes the body of an OTLP profiles request with this pprof, gzipped or not, on another thread. Returns the number by which `encodedOtlp()` knows it.
 #[napi]
-pub fn encode_otlp_sync(pprof: &[u8], options: OtlpOptions) -> Result<Buffer> {
-    guarded(|| Encoding::begin(pprof, options)?.run().map(Buffer::from)).map_err(Into::into)
+pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<u32> {
+    guarded(|| {
+        let work = Encoding::begin(pprof, options)?;
+        let number = BODIES.get().begin();
+        work.give(move |work| {
+            let result = work.run();
+            if work.process().is_here() {
+                BODIES.get().put(number, result);
+            } else {
+                std::mem::forget(result);
+            }
+        });
+        Ok(number)
+    })
+    .map_err(Into::into)
+}
+
+/// That body, once; undefined while it is being made.
+#[napi(ts_return_type = "Buffer | undefined")]
+pub fn encoded_otlp(work: u32) -> Result<Either<Buffer, ()>> {
+    guarded(|| {
+        in_own_process()?;
+        Ok(match BODIES.get().take(work)? {
+            Taken::There(body) => Either::A(Buffer::from(body)),
+            Taken::NotYet | Taken::Elsewhere => Either::B(()),
+        })
+    })
+    .map_err(Into::into)
 }

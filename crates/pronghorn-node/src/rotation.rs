@@ -1,20 +1,19 @@
 //! The part of a rotation that takes time: waiting for other threads, the flip, names for native addresses, encoding and
-//! compressing. It runs in libuv's thread pool, or on the calling thread when the process ends. What the pool has made is kept until its promise, or the
-//! process's end, fetches it: whichever comes first.
+//! compressing. It runs on a thread for it (work_thread.rs), or on the calling thread when the process ends. What that thread has made is kept until its
+//! promise, or the process's end, fetches it: whichever comes first.
 //!
 //! Fork: a rotation of the parent's is abandoned in the child (own_work.rs).
 
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use napi::bindgen_prelude::{BigInt, Buffer, Env, Task};
+use napi::bindgen_prelude::{BigInt, Buffer, Either};
 use napi_derive::napi;
 use pronghorn_recorder::{
     MappedScript, MappingInfo, NativeLocation, Original, Position, SerializedProfile, Symbolizer,
 };
 use pronghorn_sampler::clock;
-use pronghorn_sampler::settle::Waiting;
+use pronghorn_sampler::settle::{self, Extent, Waiting};
 use pronghorn_sampler::symbolizer::ImageSymbolizer;
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 
@@ -22,6 +21,7 @@ use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
 use crate::fork::{OwnProcess, in_own_process};
 use crate::lifecycle::{LONGEST_ROTATION_NS, Session};
+use crate::outcomes::{Outcomes, Taken};
 use crate::own_work::{OwnWork, Work};
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
@@ -29,21 +29,19 @@ use crate::statistics::Stats;
 /// How long a rotation waits for threads that are blocked in native code.
 pub(crate) const PATIENCE_NS: u64 = 50_000_000;
 
-/// Where the thread pool puts what has come of a rotation, until somebody fetches it.
-type Outcome = Arc<Guarded<Option<Result<Flushed, Failure>>>>;
-
 struct State {
     /// Names found for earlier profiles; only ever used by one rotation at a time.
     symbolizer: Guarded<Option<ImageSymbolizer>>,
-    /// Of the last rotation in the thread pool. Its promise fetches it, or, where the event loop does not come to that any more, [`take_finished`].
-    outcome: Guarded<Option<Outcome>>,
+    /// Of rotations on the thread for them, of which there is one at a time. Its promise fetches it, or, where the event loop does not come to that any more,
+    /// [`take_finished`].
+    outcomes: Outcomes<Flushed>,
 }
 
 impl State {
     const fn new() -> Self {
         Self {
             symbolizer: Guarded::new(None),
-            outcome: Guarded::new(None),
+            outcomes: Outcomes::new(),
         }
     }
 
@@ -52,7 +50,7 @@ impl State {
     fn inherited(&self) -> Self {
         let Self {
             symbolizer,
-            outcome: _,
+            outcomes: _,
         } = self;
         let known = symbolizer
             .try_lock()
@@ -184,7 +182,6 @@ impl Flush {
 
 impl Work for Flush {
     type Done = Flushed;
-    type Delivered = NativeProfile;
 
     /// Ends the rotation whatever comes of it.
     fn run(&mut self, process: OwnProcess) -> Result<Flushed, Failure> {
@@ -196,10 +193,6 @@ impl Work for Flush {
         }
         self.claim = None;
         result
-    }
-
-    fn deliver(flushed: Flushed) -> NativeProfile {
-        flushed.into_profile()
     }
 }
 
@@ -253,85 +246,64 @@ impl Flushed {
     }
 }
 
-/// A rotation, or the flush after a stop, for the thread pool: what comes of it is kept until its promise or [`take_finished`] fetches it.
-pub struct InPool {
-    flush: OwnWork<Flush>,
-    outcome: ManuallyDrop<Outcome>,
-}
-
 impl OwnWork<Flush> {
-    /// [`take_finished`] finds what comes of it, from the moment when the next rotation may begin.
-    pub(crate) fn in_pool(self) -> InPool {
-        let outcome: Outcome = Arc::new(Guarded::new(None));
-        let place = Arc::clone(&outcome);
-        STATE.get().outcome.lock().with(|last| *last = Some(place));
-        InPool {
-            flush: self.for_pool(),
-            outcome: ManuallyDrop::new(outcome),
-        }
+    /// For the thread that makes profiles. The number by which [`finished_profile`] finds what comes of it, from the moment when the next rotation may begin.
+    pub(crate) fn give_rotation(self) -> u32 {
+        let number = STATE.get().outcomes.begin();
+        self.give(move |flush| {
+            if !settle::has_all() {
+                // There is no other thread, and this is the one whose next slices are waited for.
+                settle::go_on(Extent::Whole);
+            }
+            let claim = flush.work().claim.take();
+            let result = flush.run();
+            if flush.process().is_here() {
+                STATE.get().outcomes.put(number, result);
+                // Only now: whoever waits for the end of this rotation looks for its profile then.
+                drop(claim);
+            } else {
+                std::mem::forget((claim, result));
+            }
+        });
+        number
     }
 }
 
-impl Task for InPool {
-    type Output = ();
-    type JsValue = Option<NativeProfile>;
-
-    fn compute(&mut self) -> napi::Result<()> {
-        self.flush.begins();
-        let claim = self.flush.work().claim.take();
-        let result = self.flush.run();
-        if self.flush.process().is_here() {
-            self.outcome.lock().with(|place| *place = Some(result));
-            // Only now: whoever waits for the end of this rotation looks for its profile then.
-            drop(claim);
-        } else {
-            std::mem::forget((claim, result));
-        }
-        self.flush.ends();
-        Ok(())
-    }
-
-    fn resolve(&mut self, env: Env, (): ()) -> napi::Result<Option<NativeProfile>> {
-        self.flush
-            .process()
-            .check()
-            .and_then(|()| self.outcome.lock().with(Option::take).transpose())
-            .map(|flushed| flushed.map(Flushed::into_profile))
-            .map_err(|failure| failure.into_rejection(env))
-    }
-}
-
-impl Drop for InPool {
-    fn drop(&mut self) {
-        if self.flush.process().is_here() {
-            // SAFETY: this is the one place that drops it, once.
-            unsafe { ManuallyDrop::drop(&mut self.outcome) };
-        }
-    }
+/// The profile of a rotation or a stop, by its number, once; undefined while it is being made, null if [`take_finished`] was faster.
+#[napi(ts_return_type = "NativeProfile | null | undefined")]
+pub fn finished_profile(work: u32) -> crate::error::Result<Either<Option<NativeProfile>, ()>> {
+    guarded(|| {
+        in_own_process()?;
+        Ok(match STATE.get().outcomes.take(work)? {
+            Taken::NotYet => Either::B(()),
+            Taken::There(flushed) => Either::A(Some(flushed.into_profile())),
+            Taken::Elsewhere => Either::A(None),
+        })
+    })
+    .map_err(Into::into)
 }
 
 /// For the watcher of signals, which has claimed the rotation for good: the bytes of the one before, if its promise will not come to fetch them.
 pub(crate) fn take_unfetched() -> Option<Result<Vec<u8>, Failure>> {
-    let outcome = STATE.get().outcome.lock().with(Option::take)?;
-    let result = outcome.lock().with(Option::take)?;
+    let result = STATE.get().outcomes.take_before()?;
     Some(result.map(|flushed| flushed.profile.data))
 }
 
-/// The profile of a rotation or a stop that the thread pool is at work on, or has made, and whose promise has not been settled: for the process's end, when the
+/// The profile of a rotation or a stop that is being made, or is made, and whose promise has not been settled: for the process's end, when the
 /// event loop turns no more. Waits for it, for a second at most, which then waits for no source map. The promise resolves with null then. Null if there is none.
 #[napi]
 pub fn take_finished() -> crate::error::Result<Option<NativeProfile>> {
     guarded(|| {
         let process = in_own_process()?;
-        let Some(outcome) = STATE.get().outcome.lock().with(|place| place.clone()) else {
+        if STATE.get().outcomes.is_empty() {
             return Ok(None);
-        };
+        }
         // Held until it is given back at once: nothing is at work then.
         drop(Claim::new_here_by(
             process,
             clock::monotonic_ns() + LONGEST_ROTATION_NS,
         )?);
-        let flushed = outcome.lock().with(Option::take).transpose()?;
+        let flushed = STATE.get().outcomes.take_before().transpose()?;
         Ok(flushed.map(Flushed::into_profile))
     })
     .map_err(Into::into)
@@ -346,16 +318,13 @@ mod tests {
         let keeps = |state: &State| {
             let State {
                 symbolizer,
-                outcome,
+                outcomes,
             } = state.inherited();
-            assert!(outcome.lock().with(|place| place.is_none()));
+            assert!(outcomes.is_empty());
             symbolizer.lock().with(|place| place.is_some())
         };
         let state = State::new();
-        state
-            .outcome
-            .lock()
-            .with(|place| *place = Some(Arc::new(Guarded::new(None))));
+        state.outcomes.begin();
         let names = |place: &mut Option<_>| *place = Some(ImageSymbolizer::new());
         state.symbolizer.lock().with(names);
         assert!(keeps(&state));

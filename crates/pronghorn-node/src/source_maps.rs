@@ -4,7 +4,7 @@
 //! is something in it, compares each with its file and parses what is new. The rotation takes the maps in its order as they come. After its deadline it
 //! takes what is known already, and other scripts keep the places of their generated code; the thread goes on, so that the next rotation has the maps.
 //!
-//! Threads: `Maps` on the thread that serializes (libuv's pool, the main thread at its end, the watcher of `termination.rs`), one at a time; the loader. They
+//! Threads: `Maps` on the thread that serializes (that of `work_thread.rs`, the main thread at its end, the watcher of `termination.rs`), one at a time; the loader. They
 //! share `STATE`, whose lock nobody holds while a file is read or a map is parsed.
 //!
 //! Fork: the loader does not exist in the child. The maps are files that are the same there, so they are kept, if nobody was at work on the table at that
@@ -35,8 +35,8 @@ const STACK: usize = 2 << 20;
 pub(crate) struct Patience(u64);
 
 impl Patience {
-    /// In the thread pool: nobody waits but the profile, and an exporter waits for its server five times as long.
-    pub(crate) const IN_POOL: Self = Self(2_000_000_000);
+    /// Off the main thread: nobody waits but the profile, and an exporter waits for its server five times as long.
+    pub(crate) const OF_PROMISE: Self = Self(2_000_000_000);
     /// On the main thread, at the program's end: as long as it waits for a rotation that is under way.
     pub(crate) const ON_MAIN_THREAD: Self = Self(1_000_000_000);
     /// A signal ends the process, within 800 ms in all.

@@ -41,9 +41,9 @@ pub const NAMES: [&str; 19] = [
     "ticker-names",
     // The ticker has announced that it parks and does not wait yet.
     "ticker-parking",
-    // A thread of the pool has a rotation under way, before the flip.
+    // The work thread has a rotation under way, before the flip.
     "rotation",
-    // A thread of the pool holds the symbolizer.
+    // The work thread holds the symbolizer.
     "symbolizer",
     // The loader of source maps is about to load one.
     "loading-map",

@@ -9,7 +9,7 @@
 //! A native thread of ours that is inside V8, the dynamic linker or a lock that the child needs is inside a [`Section`].
 //! The prepare handler keeps others out and waits for those inside, at most [`PATIENCE_NS`]. Past that it lets the fork
 //! go on and counts it; the child knows ([`late`]) and must not restart. JavaScript threads are never waited for: what
-//! they hold is replaced by the reset. It waits likewise while our first work is on its way to libuv's pool or back ([`pool`]).
+//! they hold is replaced by the reset.
 //!
 //! # From fork to reset
 //! A forked process that has not called [`acknowledge`] is in limbo: every hook and handler of ours looks at [`forked`]
@@ -25,8 +25,6 @@ mod gate;
 
 pub use gate::{Forks, Inside};
 
-#[cfg(not(loom))]
-pub mod pool;
 #[cfg(not(loom))]
 mod process;
 #[cfg(not(loom))]

@@ -11,7 +11,6 @@ use std::sync::atomic::{
 };
 
 use super::gate::{Forks, Inside};
-use super::pool;
 use crate::primitives::wait_step;
 use crate::{Histogram, Wiped, Zeroed};
 
@@ -319,11 +318,6 @@ unsafe extern "C" fn on_prepare() {
     if !clear {
         words.late_forks.fetch_add(1, Relaxed);
     }
-    // The child of one that gives up here is not late: it does without the pool.
-    while pool::may_hold_a_lock() && !limbo && now().saturating_sub(began) < PATIENCE_NS {
-        // SAFETY: as above.
-        unsafe { libc::sched_yield() };
-    }
     let mark = if clear { own_tid() } else { -own_tid() };
     let free = |place: &&AtomicI32| place.compare_exchange(0, mark, Relaxed, Relaxed).is_ok();
     // If all places are taken, this thread is signalled while it forks, as if nothing had been done about it.
@@ -366,7 +360,6 @@ fn take_one(counter: &AtomicU32) -> bool {
 }
 
 unsafe extern "C" fn on_child() {
-    pool::note_in_child();
     GENERATION.store(GENERATION.load(Relaxed) + 1, Relaxed);
     FORKED_AT.store(now(), Relaxed);
     if !WORDS.is_wiped() {

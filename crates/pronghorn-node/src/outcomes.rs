@@ -1,0 +1,127 @@
+//! What comes of work on another thread, until JavaScript comes for it by its number.
+//!
+//! JavaScript looks by a timer (lib/off-thread.ts). Nothing wakes its event loop from outside: a threadsafe function of Node's has a lock and a queue, and libuv's
+//! handle for it writes to a descriptor, which a child of a fork would all have of its parent. A timer and this table a child can do without.
+//!
+//! Threads: JavaScript threads and the one that works. The lock is held for a moment.
+//!
+//! Fork: a child begins with an empty table (whoever has one resets it), and knows no number of its parent's: numbers are not used twice.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use pronghorn_sync::Guarded;
+
+use crate::error::{Code, Failure};
+
+// Fork: kept, so that the child's numbers are others than the parent's.
+static LAST: AtomicU32 = AtomicU32::new(0);
+
+enum Outcome<D> {
+    UnderWay,
+    There(Result<D, Failure>),
+    /// Somebody has it who could not wait for its turn.
+    Elsewhere,
+}
+
+/// What has come of one kind of work, in the order in which it was begun.
+pub(crate) struct Outcomes<D> {
+    all: Guarded<Vec<(u32, Outcome<D>)>>,
+}
+
+/// What [`Outcomes::take`] finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken<D> {
+    NotYet,
+    There(D),
+    /// By [`Outcomes::take_before`].
+    Elsewhere,
+}
+
+impl<D> Outcomes<D> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            all: Guarded::new(Vec::new()),
+        }
+    }
+
+    /// Work is about to be begun: its number.
+    pub(crate) fn begin(&self) -> u32 {
+        let number = LAST.fetch_add(1, Relaxed).wrapping_add(1);
+        self.all
+            .lock()
+            .with(|all| all.push((number, Outcome::UnderWay)));
+        number
+    }
+
+    /// It is over.
+    pub(crate) fn put(&self, number: u32, result: Result<D, Failure>) {
+        self.all.lock().with(|all| {
+            if let Some((_, outcome)) = all.iter_mut().find(|(of, _)| *of == number) {
+                *outcome = Outcome::There(result);
+            }
+        });
+    }
+
+    /// For whoever began it, until it is there, once.
+    pub(crate) fn take(&self, number: u32) -> Result<Taken<D>, Failure> {
+        self.all.lock().with(|all| {
+            let Some(at) = all.iter().position(|(of, _)| *of == number) else {
+                return Err(Failure::new(
+                    Code::Forked,
+                    "no such work is under way in this process: its parent has it, or it was fetched",
+                ));
+            };
+            if matches!(all[at].1, Outcome::UnderWay) {
+                return Ok(Taken::NotYet);
+            }
+            match all.remove(at).1 {
+                Outcome::There(result) => result.map(Taken::There),
+                Outcome::UnderWay | Outcome::Elsewhere => Ok(Taken::Elsewhere),
+            }
+        })
+    }
+
+    /// For whoever cannot wait: the first that is there and that nobody has.
+    pub(crate) fn take_before(&self) -> Option<Result<D, Failure>> {
+        self.all.lock().with(|all| {
+            let is_there =
+                |(_, outcome): &&mut (u32, Outcome<D>)| matches!(outcome, Outcome::There(_));
+            let (_, outcome) = all.iter_mut().find(is_there)?;
+            match std::mem::replace(outcome, Outcome::Elsewhere) {
+                Outcome::There(result) => Some(result),
+                Outcome::UnderWay | Outcome::Elsewhere => None,
+            }
+        })
+    }
+
+    /// Whether there is any that was not taken by its number.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.lock().with(|all| all.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_taken_once_by_its_number_or_before() {
+        let outcomes = Outcomes::new();
+        assert!(outcomes.is_empty());
+        let (first, second) = (outcomes.begin(), outcomes.begin());
+        assert_ne!(first, second);
+        assert!(matches!(outcomes.take(first), Ok(Taken::NotYet)));
+        assert!(outcomes.take_before().is_none());
+        outcomes.put(second, Ok('b'));
+        outcomes.put(first, Err(Failure::new(Code::Internal, "no")));
+        assert!(matches!(outcomes.take(second), Ok(Taken::There('b'))));
+        assert!(outcomes.take(second).is_err(), "once");
+        assert!(matches!(outcomes.take_before(), Some(Err(_))));
+        assert!(outcomes.take_before().is_none());
+        assert!(matches!(outcomes.take(first), Ok(Taken::Elsewhere)));
+        assert!(outcomes.is_empty());
+        // Of a parent, or of nobody.
+        outcomes.put(first, Ok('a'));
+        assert!(outcomes.is_empty() && outcomes.take(first).is_err());
+    }
+}
