@@ -25,6 +25,10 @@ for (const major of majors) {
     assert.ok(!ours.includes('pronghorn-work'));
   });
 
+  it(`bodies for servers have a thread of their own (Node ${major})`, async () => {
+    assert.deepEqual(await work('bodies', major), { before: ['pronghorn-work'], after: ['pronghorn-body', 'pronghorn-work'], bytes: true });
+  });
+
   it(`an environment that ends while its work is under way ends as it would (Node ${major})`, async () => {
     const { codes, bytes } = await work('environments', major, { times: long ? 200 : 16 });
     assert.deepEqual(codes, [1, 3]);

@@ -4,6 +4,7 @@
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
 import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
 import { recordingWorker, until, untilHeld } from '../helpers/held.mjs';
+import { readProfile } from '../helpers/pprof.mjs';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
@@ -30,12 +31,14 @@ async function prove(profiler, index, kind) {
     const { parent, child, names, threads, count: all, cpu } = digest(profile);
     const own = threads.every((thread) => thread === forker.gettid());
     // What else there is, for the reader of a failure.
-    const instead = child === 0 ? { index, count: all, cpu, sampled, stats: profile.stats, ...state } : {};
+    const instead = child === 0 ? { index, count: all, cpu, sampled, stacks: stacksOf(profile), stats: profile.stats, ...state } : {};
     return { restarted: true, kind, forked, parent, child, names, own, sequence: profile.sequence, ...instead };
   } catch (error) {
     return { restarted: false, kind, forked, code: error.code, why: whyNot() };
   }
 }
+
+const stacksOf = ({ data }) => readProfile(data).samples.map(({ stack, count }) => `${count} × ${stack.map(({ name }) => name).join(' < ')}`);
 
 /** Where the threads of this process stand and which signals they wait for, for the reader of a failure. */
 function threadStates() {

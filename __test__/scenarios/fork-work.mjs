@@ -49,6 +49,16 @@ await scenarios({
     return { denied, rotated, sequence, stopped: last.parent > 0, ours: ours() };
   },
 
+  async bodies() {
+    const { encodeOtlp } = await lib('otlp-encoder');
+    const profiler = start({ intervalMicros: 1_000 });
+    burn(profiler);
+    const { data } = await profiler.stop();
+    const before = ours();
+    const body = await encodeOtlp(native(), data, { resource: [], gzip: false });
+    return { before, after: ours(), bytes: body.length > 0 };
+  },
+
   async environments() {
     const { encodeOtlp } = await lib('otlp-encoder');
     const profiler = start({ intervalMicros: 1_000 });

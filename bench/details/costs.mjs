@@ -2,7 +2,7 @@
 //
 // start(): how long the first call, which loads the native half, and a later one keep the main thread, with 20,000 functions loaded. Then ten
 // seconds of work, sampled every millisecond of CPU time: time in the signal handler, the median of the stacks' frames, the longest
-// serialization (in the thread pool), and the CPU time of all paths of ours against the process's. Nothing here passes or fails; the figures depend on the machine.
+// serialization (on a thread of its own), and the CPU time of all paths of ours against the process's. Nothing here passes or fails; the figures depend on the machine.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

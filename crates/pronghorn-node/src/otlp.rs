@@ -13,6 +13,7 @@ use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{OwnProcess, in_own_process};
 use crate::outcomes::{Outcomes, Taken};
 use crate::own_work::{OwnWork, Work};
+use crate::work_thread::Line;
 
 /// What the profile comes from, one thing of it.
 #[napi(object)]
@@ -124,7 +125,7 @@ pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<u32> {
     guarded(|| {
         let work = Encoding::begin(pprof, options)?;
         let number = BODIES.get().begin();
-        work.give(move |work| {
+        work.give(Line::Bodies, move |work, _on| {
             let result = work.run();
             if work.process().is_here() {
                 BODIES.get().put(number, result);

@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 
 use crate::error::Failure;
 use crate::fork::OwnProcess;
-use crate::work_thread;
+use crate::work_thread::{self, Line, On};
 
 /// One kind of work.
 pub trait Work: Send + 'static {
@@ -49,9 +49,10 @@ impl<W: Work> OwnWork<W> {
         self.work.run(self.process)
     }
 
-    /// Has it done by the thread for it, by `run`, which nobody waits for. Where there can be no thread, by the calling one.
-    pub(crate) fn give(mut self, run: impl FnOnce(&mut Self) + Send + 'static) {
-        work_thread::give(Box::new(move || run(&mut self)));
+    /// Has it done on the thread of `line`, by `run`, which says what has come of it to whoever asks.
+    pub(crate) fn give(mut self, line: Line, run: impl FnOnce(&mut Self, On) + Send + 'static) {
+        let process = self.process;
+        work_thread::give(line, process, Box::new(move |on| run(&mut self, on)));
     }
 }
 

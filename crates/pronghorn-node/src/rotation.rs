@@ -25,6 +25,7 @@ use crate::outcomes::{Outcomes, Taken};
 use crate::own_work::{OwnWork, Work};
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
+use crate::work_thread::{Line, On};
 
 /// How long a rotation waits for threads that are blocked in native code.
 pub(crate) const PATIENCE_NS: u64 = 50_000_000;
@@ -250,13 +251,16 @@ impl OwnWork<Flush> {
     /// For the thread that makes profiles. The number by which [`finished_profile`] finds what comes of it, from the moment when the next rotation may begin.
     pub(crate) fn give_rotation(self) -> u32 {
         let number = STATE.get().outcomes.begin();
-        self.give(move |flush| {
-            if !settle::has_all() {
-                // There is no other thread, and this is the one whose next slices are waited for.
-                settle::go_on(Extent::Whole);
-            }
+        self.give(Line::Profiles, move |flush, on| {
             let claim = flush.work().claim.take();
-            let result = flush.run();
+            let result = guarded(|| {
+                if on == On::CallingThread {
+                    // The one whose next slices would be waited for.
+                    settle::go_on(Extent::Whole);
+                    flush.work().patience = Patience::ON_MAIN_THREAD;
+                }
+                flush.run()
+            });
             if flush.process().is_here() {
                 STATE.get().outcomes.put(number, result);
                 // Only now: whoever waits for the end of this rotation looks for its profile then.

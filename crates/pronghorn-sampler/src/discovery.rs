@@ -37,7 +37,7 @@ use self::policy::Seen;
 use crate::host::{self, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot};
-use crate::{clock, collector, failure, session, signal, statistics, ticker};
+use crate::{clock, collector, failure, session, signal, spawn, statistics, ticker};
 
 /// The number of threads is not looked at more often than this: the look is by path, and at each tick was two fifths of the ticker's CPU time.
 const LOOK_NS: u64 = 50_000_000;
@@ -334,7 +334,8 @@ impl Discovery {
             }
         }
         state.names.retain(living, before);
-        let is_over = |tid| !living.contains(&tid) || slot::of_thread(tid).is_some();
+        let is_over =
+            |tid| !living.contains(&tid) || is_ours(tid) || slot::of_thread(tid).is_some();
         ASKS.get().close_if(is_over);
         let mut crowded = false;
         seen.truncate(0);
@@ -348,7 +349,7 @@ impl Discovery {
                 .and_then(|place| known.get(place));
             // A clock that went back is another thread's, with the id of one that is gone.
             let is_new = before.is_none_or(|&(_, before)| cpu < before);
-            let is_candidate = !ticker::is_ticker(tid) && slot::of_thread(tid).is_none();
+            let is_candidate = !is_ours(tid) && slot::of_thread(tid).is_none();
             if is_new && is_candidate {
                 let is_worker = state.names.get(tid).is_some();
                 match ASKS.get().open(tid, signal::number(), is_worker) {
@@ -375,6 +376,11 @@ impl Discovery {
 }
 
 /// Room for the threads of nearly every program, from the start on; if there is no memory, the first listing asks again.
+/// A thread of ours, which blocks every signal.
+fn is_ours(tid: i32) -> bool {
+    ticker::is_ticker(tid) || spawn::is_own(tid)
+}
+
 fn with_room<T>() -> MappedVec<T> {
     MappedVec::with_capacity(64, Kind::Ticker).unwrap_or_else(|_| MappedVec::new(Kind::Ticker))
 }

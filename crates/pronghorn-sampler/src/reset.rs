@@ -11,8 +11,8 @@ use pronghorn_sync::{Alone, fork};
 use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
 use crate::{
-    breaker, discovery, event_loop, failure, fault_users, labels, slot, stall, statistics, thread,
-    ticker,
+    breaker, discovery, event_loop, failure, fault_users, labels, slot, spawn, stall, statistics,
+    thread, ticker,
 };
 
 /// In a forked process: whether the calling thread is the one that forked. Others have been made since.
@@ -58,6 +58,7 @@ pub fn reset_after_fork(alone: &Alone) {
     failure::reset_after_fork(alone);
     fault_users::reset_after_fork(alone);
     session::reset_after_fork(alone);
+    spawn::reset_after_fork(alone);
 }
 
 /// In a forked process, step three: the recorder begins at `reading`, with nothing in either slot.

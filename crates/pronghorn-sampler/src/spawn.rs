@@ -1,8 +1,52 @@
 //! Ordinary native threads of ours: small, named, and with every signal blocked, since the host's handlers are not for them to run.
 //!
-//! Threads: any may spawn. Fork: none of them exists in the child; whoever keeps a handle abandons it.
+//! Threads: any may spawn; each stands in a table of their ids while it lives, which discovery reads on the ticker.
+//!
+//! Fork: none of them exists in the child; whoever keeps a handle abandons it, and the table is replaced.
 
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread::JoinHandle;
+
+use pronghorn_sync::{Alone, Resettable};
+
+/// As many as there may be at a time, and some more. One that finds no place is taken for somebody else's.
+const MOST: usize = 16;
+
+static OWN: Resettable<[AtomicI32; MOST]> = Resettable::new(none());
+
+const fn none() -> [AtomicI32; MOST] {
+    [const { AtomicI32::new(0) }; MOST]
+}
+
+/// In a forked process: none of them is there.
+pub(crate) fn reset_after_fork(alone: &Alone) {
+    OWN.reset(alone, none());
+}
+
+/// Whether the thread is one of these. A number may be another's by the time that this returns.
+pub(crate) fn is_own(tid: i32) -> bool {
+    OWN.get().iter().any(|place| place.load(Relaxed) == tid)
+}
+
+/// The calling thread's place in the table.
+struct Own(Option<&'static AtomicI32>);
+
+impl Own {
+    fn enter() -> Self {
+        // SAFETY: gettid has no preconditions.
+        let tid = unsafe { libc::gettid() };
+        let is_free = |place: &&AtomicI32| place.compare_exchange(0, tid, Relaxed, Relaxed).is_ok();
+        Self(OWN.get().iter().find(is_free))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            place.store(0, Relaxed);
+        }
+    }
+}
 
 /// Spawns a small thread.
 pub fn without_signals(
@@ -22,17 +66,22 @@ pub fn with_stack(
     std::thread::Builder::new()
         .name(name.into())
         .stack_size(bytes)
-        .spawn(work)
+        .spawn(move || {
+            let _own = Own::enter();
+            work();
+        })
 }
 
 /// The stack of a small thread.
 pub(crate) const SMALL: usize = 256 * 1024;
 
-/// Blocks every signal on the calling thread while it lives: a thread spawned meanwhile starts that way.
-pub(crate) struct BlockedSignals(libc::sigset_t);
+/// Blocks every signal on the calling thread while it lives: a thread spawned meanwhile starts that way, and no handler forks in the middle.
+#[derive(Debug)]
+pub struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
-    pub(crate) fn all() -> Self {
+    /// From here on.
+    pub fn all() -> Self {
         // SAFETY: both sets are places of ours; blocking signals for a moment has no other effect.
         unsafe {
             let mut all = std::mem::zeroed();
@@ -50,5 +99,27 @@ impl Drop for BlockedSignals {
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_known_by_its_id_while_it_lives() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = without_signals("test", move || {
+            // SAFETY: gettid has no preconditions.
+            tell.send(unsafe { libc::gettid() }).unwrap();
+            let _ = ended.recv();
+        })
+        .unwrap();
+        let tid = told.recv().unwrap();
+        assert!(is_own(tid) && !is_own(i32::MAX));
+        drop(end);
+        thread.join().unwrap();
+        assert!(!is_own(tid));
     }
 }
