@@ -38,7 +38,7 @@ async function prove(profiler, index, kind) {
   }
 }
 
-const stacksOf = ({ data }) => readProfile(data).samples.map(({ stack, count }) => `${count} × ${stack.map(({ name }) => name).join(' < ')}`);
+const stacksOf = ({ data }) => readProfile(data).samples.map(({ stack, cpu }) => `${cpu} ns: ${stack.map(({ name }) => name).join(' < ')}`);
 
 /** Where the threads of this process stand and which signals they wait for, for the reader of a failure. */
 function threadStates() {
