@@ -32,12 +32,14 @@ const EXEMPT = {
   'pprof/reader.ts': 'as pprof/merge.ts',
   'pprof/protobuf.ts': 'as pprof/merge.ts',
   'pprof/protobuf-writer.ts': 'as pprof/merge.ts',
+  'off-thread.ts': 'a child knows no work of its parent, so the first look there ends it',
   'on-demand.ts': 'what is loaded stays loaded in a child',
   'object-numbers.ts': 'an object is the same one in the child',
   'unsettled.ts': 'goes with the state of the run, which the profiler replaces',
   'registry.ts': 'the chain or the profiler replace its entry',
   'time.ts': 'a component takes its timers back; they ask whose process it is first',
   'termination.ts': 'the native half takes back what it arms',
+  'with-resolvers.ts': 'belongs to the promise that it returns',
 };
 
 /** Calls that leave something in the process. */
