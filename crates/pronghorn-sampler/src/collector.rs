@@ -22,8 +22,8 @@ use crate::stack::{NativeFrames, StackBuilder};
 use crate::stall::StallOptions;
 use crate::statistics::{self, LeftBehind};
 use crate::{
-    breaker, clock, discovery, event_loop, failure, fault_users, host, interrupt, proof, signal,
-    stack_bounds, stall, thread, ticker,
+    breaker, clock, discovery, event_loop, failure, fault_users, host, interrupt, proof,
+    protection_keys, signal, stack_bounds, stall, thread, ticker,
 };
 
 /// What a start is asked for.
@@ -107,6 +107,7 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
     signal::install(on_sampling_signal).ok_or_else(|| {
         StartError::Failed("every real-time signal is in use or blocked".to_owned())
     })?;
+    protection_keys::find();
     fork::install();
     session::refresh_images();
     breaker::begin();

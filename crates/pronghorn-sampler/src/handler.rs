@@ -15,7 +15,10 @@ use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
 use crate::statistics::SlotCounters;
 use crate::walk::{Findings, Outcome, Place, walk};
-use crate::{breaker, clock, discovery, host, labels, session, signal, stall, statistics, ticker};
+use crate::{
+    breaker, clock, discovery, host, labels, protection_keys, session, signal, stall, statistics,
+    ticker,
+};
 use pronghorn_sync::fork;
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
@@ -70,6 +73,7 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
     let Some(walk_context) = slot.context() else {
         return;
     };
+    protection_keys::allow_reading();
     let (began, began_cpu) = (clock::monotonic_ns(), clock::own_cpu_ns());
     let may_walk = may_walk(slot, context);
     let start = Start {

@@ -35,6 +35,7 @@ pub mod observed;
 mod own_stack;
 pub mod park;
 pub mod proof;
+mod protection_keys;
 pub mod registers;
 pub mod reset;
 pub mod session;
