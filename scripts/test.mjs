@@ -105,7 +105,7 @@ function sayTally() {
  */
 const BESIDE = [
   /^__test__\/(lib|fuzz)\//,
-  /^__test__\/(exports|export-register|flame|flame-page|licences|merge|otlp-encoding|otlp-export|run-progress|servers)\.test\.mjs$/,
+  /^__test__\/(exports|export-register|flame|flame-page|fork-export|licences|merge|otlp-encoding|otlp-export|panics|run-progress|servers)\.test\.mjs$/,
   /^__test__\/package-(binary|missing)\.test\.mjs$/,
   /^__test__\/(helpers|servers)\/\w+\.test\.mjs$/,
 ];
