@@ -1,4 +1,4 @@
-// The one thread that makes profiles: nothing of libuv's pool is used, a system that refuses it costs no profile, and whoever ends before the answer is there ends as without it.
+// The thread that makes profiles, and the one that makes bodies for servers: nothing of libuv's pool is used, a system that refuses it costs no profile, and whoever ends before the answer is there ends as without it.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { it } from 'node:test';

@@ -6,7 +6,6 @@
  *
  * Fork: in the child the native half knows nothing of the work, so the first look there ends it.
  */
-
 import { withResolvers } from './with-resolvers.js';
 
 // At the import: an application's tests may put clocks of their own in place of the timers. Not those of timers/promises, which hardly any program has called before.
