@@ -243,7 +243,7 @@ impl Maps {
             }
             !shared.queue.is_empty() && !std::mem::replace(&mut shared.loading, true)
         });
-        if begins && spawn::with_stack("pronghorn-maps", STACK, load_all).is_err() {
+        if begins && spawn::in_background("pronghorn-maps", STACK, load_all).is_err() {
             // Without a thread of its own it is done here, as far as there is time.
             load_until(self.deadline_ns);
         }

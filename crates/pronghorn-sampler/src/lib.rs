@@ -14,6 +14,7 @@
 )]
 
 pub mod account;
+mod background;
 pub mod bare_thread;
 pub mod breaker;
 pub mod buffer;

@@ -9,6 +9,8 @@ use std::thread::JoinHandle;
 
 use pronghorn_sync::{Alone, Resettable};
 
+use crate::background;
+
 /// As many as there may be at a time, and some more. One that finds no place is taken for somebody else's.
 const MOST: usize = 16;
 
@@ -56,8 +58,19 @@ pub fn without_signals(
     with_stack(name, SMALL, work)
 }
 
-/// The same with a stack of so many bytes, of which those that are not used cost nothing.
-pub fn with_stack(
+/// Spawns one for long work: it stands back behind the program's threads, and has a stack of so many bytes, of which those that are not used cost nothing.
+pub fn in_background(
+    name: &str,
+    bytes: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    with_stack(name, bytes, || {
+        background::stand_back();
+        work();
+    })
+}
+
+fn with_stack(
     name: &str,
     bytes: usize,
     work: impl FnOnce() + Send + 'static,
