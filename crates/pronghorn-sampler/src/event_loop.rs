@@ -232,6 +232,7 @@ fn safe_point(slot: &'static ThreadSlot) {
         || slot.account.idle_ns() > IDLE_FLUSH_NS;
     thread::with(slot, |thread| {
         if has_some {
+            slot.safe_points.fetch_add(1, Relaxed);
             thread.drain(Extent::Slice(SLICE));
         }
         thread.keep_awake(has_some && slot.unfinished.load(Relaxed));

@@ -100,7 +100,7 @@ pub struct Waiting {
     own: Option<(&'static ThreadSlot, u32)>,
 }
 
-/// How long the rest of the asking thread is waited for. It comes to slices of it before each poll, or every 5 ms: more than ten are rare. What is left
+/// How long the rest of the asking thread is waited for. It comes to slices of it before each poll, or is asked for one when it has had none for 5 ms: more than ten are rare. What is left
 /// then belongs to the next period.
 const OWN_PATIENCE_NS: u64 = 250_000_000;
 

@@ -252,6 +252,7 @@ pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
         return true;
     };
     take_here(slot, context);
+    slot.safe_points.fetch_add(1, Relaxed);
     with(slot, |thread| thread.drain(extent)).unwrap_or(true)
 }
 

@@ -30,7 +30,9 @@ pub struct Live {
     pub whole_asked: AtomicBool,
     /// Whether its last safe point ran out of time before everything was resolved.
     pub unfinished: AtomicBool,
-    /// Counts the safe points at which the buffer was emptied; a rotation waits for it to move.
+    /// Counts the safe points that it has come to by itself, for the ticker.
+    pub safe_points: AtomicU32,
+    /// Counts all those at which the buffer was emptied; a rotation waits for it to move.
     pub drains: AtomicU32,
     /// When the turn of the event loop under way began (monotonic); 0 in the poll, and while stalls are not watched for. Written by the thread
     /// itself: see `stall.rs`.
@@ -70,6 +72,7 @@ impl Live {
             ending: AtomicBool::new(false),
             whole_asked: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
+            safe_points: AtomicU32::new(0),
             drains: AtomicU32::new(0),
             turn_since: AtomicU64::new(0),
             account: Account::new(),
@@ -97,6 +100,7 @@ impl Live {
             ending: _,
             whole_asked: _,
             unfinished: _,
+            safe_points: _,
             drains: _,
             turn_since: _,
             account: _,

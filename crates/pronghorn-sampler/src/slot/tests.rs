@@ -21,6 +21,7 @@ fn set() -> ThreadSlot {
     }
     for word in [
         &slot.nonce,
+        &slot.safe_points,
         &slot.drains,
         &slot.backlog,
         &slot.kept,
@@ -121,6 +122,7 @@ fn assert_at_rest(live: Live) {
         ending,
         whole_asked,
         unfinished,
+        safe_points,
         drains,
         turn_since,
         account,
@@ -148,7 +150,15 @@ fn assert_at_rest(live: Live) {
         assert_eq!(word.load(Relaxed), 0);
     }
     assert_eq!(alarm.load(Relaxed), 0);
-    for word in [drains, backlog, kept, gc_depth, gc_samples, gc_labels] {
+    for word in [
+        safe_points,
+        drains,
+        backlog,
+        kept,
+        gc_depth,
+        gc_samples,
+        gc_labels,
+    ] {
         assert_eq!(word.load(Relaxed), 0);
     }
     assert_eq!(account.words(), [0; 8]);

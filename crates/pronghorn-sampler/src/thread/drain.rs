@@ -22,7 +22,7 @@ use crate::{buffer, clock, labels, session, statistics};
 
 /// Resolved samples that are kept while no slot of the recorder is free; beyond it they are counted as dropped.
 const BACKLOG: usize = 8192;
-/// After this time a slice ends; what it does last may take a little longer. Two may come in one turn of the event loop, one before its poll and one that
+/// After this time a slice ends; what it does last may take a little longer. Now and then two come in one turn of the event loop, one before its poll and one that
 /// the ticker has asked for, which are to stay below a millisecond together.
 pub const SLICE: Duration = Duration::from_micros(400);
 /// The same at the beginning of a rotation or a stop: more follows in the same turn of the event loop.

@@ -79,7 +79,10 @@ pub(super) struct Watch {
     /// When it was looked at before, and whether it has polled since its last sample.
     seen_at: u64,
     has_polled: bool,
+    /// Since when it has had samples to resolve, was last asked to, or was at a safe point by itself.
     unresolved_since: u64,
+    /// The safe points that it had come to by itself, when it was last looked at.
+    safe_points: u32,
     /// Sets of labels that had been forgotten when the thread was last asked to resolve its samples.
     forgotten: u64,
     /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
@@ -241,16 +244,31 @@ impl Watch {
 
     /// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
     fn ask_to_resolve(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) {
+        let forgotten = forgotten_sets();
+        if self.has_to_resolve(slot, forgotten, now) {
+            let _section = fork::enter();
+            self.forgotten = forgotten;
+            if interrupt::request_drain(index, slot) {
+                self.unresolved_since = now;
+            }
+        }
+    }
+
+    /// Whether it is time.
+    fn has_to_resolve(&mut self, slot: &ThreadSlot, forgotten: u64, now: u64) -> bool {
+        let safe_points = slot.safe_points.load(Relaxed);
+        let has_been_there = safe_points != self.safe_points;
+        self.safe_points = safe_points;
         let used = slot.buffer.used();
         let unfinished = slot.unfinished.load(Relaxed);
         if used == 0 && !unfinished {
             self.unresolved_since = 0;
-            return;
+            return false;
         }
-        if self.unresolved_since == 0 {
+        // It comes by itself, if it has just been at one: asked as well, it would have two slices in one turn of its loop.
+        if self.unresolved_since == 0 || has_been_there {
             self.unresolved_since = now;
         }
-        let forgotten = forgotten_sets();
         let patience = if unfinished {
             NEXT_SLICE_NS
         } else if forgotten != self.forgotten {
@@ -258,14 +276,7 @@ impl Watch {
         } else {
             RESOLVE_AFTER_NS
         };
-        let due = used > buffer::CAPACITY / 2 || now - self.unresolved_since > patience;
-        if due {
-            let _section = fork::enter();
-            self.forgotten = forgotten;
-            if interrupt::request_drain(index, slot) {
-                self.unresolved_since = now;
-            }
-        }
+        used > buffer::CAPACITY / 2 || now - self.unresolved_since > patience
     }
 }
 
@@ -393,5 +404,32 @@ mod tests {
         // It counts until the sample.
         let clocks = [2 * MS, 3 * MS];
         assert_eq!(run_on(0, Some(5 * MS), &clocks), [true, false]);
+    }
+
+    #[test]
+    fn a_thread_is_asked_for_the_rest_of_a_slice_when_it_has_come_to_no_other_by_itself_for_5_ms() {
+        let slot = ThreadSlot::new();
+        assert!(slot.map());
+        let mut watch = Watch::default();
+        slot.unfinished.store(true, Relaxed);
+        let mut asked = |ms: u64| {
+            let asks = watch.has_to_resolve(&slot, 0, ms * MS);
+            if asks {
+                watch.unresolved_since = ms * MS;
+            }
+            asks
+        };
+        assert_eq!(
+            [100, 103, 105, 106, 111, 112].map(&mut asked),
+            [false, false, false, true, false, true]
+        );
+        // Looks further apart than that: at each.
+        assert_eq!([120, 130, 140].map(&mut asked), [true; 3]);
+        // It comes round by itself.
+        for ms in 141..160 {
+            slot.safe_points.fetch_add(1, Relaxed);
+            assert!(!asked(ms), "{ms}");
+        }
+        assert_eq!([163, 164, 165].map(asked), [false, false, true]);
     }
 }
