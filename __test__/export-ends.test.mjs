@@ -123,6 +123,26 @@ process.exit();`;
       assert.ok(timeIn(profiles, 'early') > 200);
     });
 
+    for (const [what, before] of [
+      ['is made', ''],
+      // Ten megabytes of lines to count before it.
+      ['waits for its last slices', 'big(10);'],
+    ]) {
+      it(`a signal while the loop is blocked and the profile of a stop() ${what}: it is in a file (Node ${major})`, async () => {
+        const source = `const { stop } = await import(${API});
+const { runInThisContext } = await import('node:vm');
+const big = runInThisContext('// a comment'.padEnd(99) + '\\n'.repeat(1e7) + '(function big(ms) { for (const end = performance.now() + ms; performance.now() < end;); })');
+early(400);
+${before}
+stop();
+process.kill(process.pid, 'SIGTERM');
+late(5_000);`;
+        const { names, profiles, signal, stderr } = await program(major, source, {});
+        assert.deepEqual([signal, names.length, stderr], ['SIGTERM', 1, '']);
+        assert.ok(timeIn(profiles, 'early') > 200, `${timeIn(profiles, 'early')} ms of 400`);
+      });
+    }
+
     it(`a signal right after a rotation: the file exporter has its profile already, however long servers are spared (Node ${major})`, async () => {
       const source = `import { subscribe } from 'node:diagnostics_channel';
 const { start } = await import(${API});

@@ -1,5 +1,6 @@
 // The thread that makes profiles, and the one that makes bodies for servers: nothing of libuv's pool is used, a system that refuses it costs no profile, and whoever ends before the answer is there ends as without it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -7,15 +8,26 @@ import { run } from './helpers/child.mjs';
 import { runFork } from './helpers/fork.mjs';
 import { long, majors, nodePath, root } from './helpers/nodes.mjs';
 
+const [SCHED_OTHER, SCHED_BATCH] = [0, 3];
+/** Where the tests run under such a filter, it stands back nowhere. */
+const standsBack = /^NoNewPrivs:\t0$/m.test(readFileSync('/proc/self/status', 'utf8')) ? SCHED_BATCH : SCHED_OTHER;
+
 const work = async (scenario, major, settings = {}) => (await runFork('work', scenario, major, settings)).report;
 
 for (const major of majors) {
-  it(`the first rotation makes one thread, which all others use (Node ${major})`, async () => {
-    const { found, before, after, stopped } = await work('threads', major);
+  it(`the first turn behind a start makes one thread, which all rotations use (Node ${major})`, async () => {
+    const { found, started, turned, rotated, stopped } = await work('threads', major, { policy: standsBack });
     assert.ok(found);
-    assert.deepEqual(after.ours, [...before.ours, 'pronghorn-work'].sort());
-    assert.equal(after.all, before.all + 1, 'and none of libuv');
+    assert.ok(!started.ours.includes('pronghorn-work'));
+    assert.deepEqual(turned.ours, [...started.ours, 'pronghorn-work'].sort());
+    assert.deepEqual(turned.policies, [standsBack, SCHED_OTHER], 'it stands back behind the threads of the program');
+    assert.equal(turned.all, started.all + 1, 'and none of libuv');
+    assert.deepEqual(rotated, { all: turned.all, ours: turned.ours });
     assert.deepEqual(stopped, ['pronghorn-work'], 'which sleeps');
+  });
+
+  it(`under a filter of system calls that may kill the program for it, the thread does not ask to stand back (Node ${major})`, async () => {
+    assert.deepEqual(await work('filtered', major), { denied: 0, found: true, policy: SCHED_OTHER });
   });
 
   it(`where the system refuses a thread the profiles are made on the calling one (Node ${major})`, async () => {
@@ -27,6 +39,13 @@ for (const major of majors) {
 
   it(`bodies for servers have a thread of their own (Node ${major})`, async () => {
     assert.deepEqual(await work('bodies', major), { before: ['pronghorn-work'], after: ['pronghorn-body', 'pronghorn-work'], bytes: true });
+  });
+
+  it(`a rotation does not wait for bodies that were asked for before it (Node ${major})`, async () => {
+    const { before, made, rotated } = await work('apart', major, { bodies: 1_000 });
+    assert.ok(rotated);
+    assert.equal(made, 1_000);
+    assert.ok(before < made, `${before} of ${made} bodies were made before it`);
   });
 
   it(`an environment that ends while its work is under way ends as it would (Node ${major})`, async () => {

@@ -32,7 +32,7 @@ export class Unsettled {
   /** The promise's turn. @param native null if the native half has given it away */
   settle(native: NativeProfile | null, make: Make): Profile {
     if (this.#taken !== undefined) return this.#taken();
-    if (native === null) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'another copy of pronghorn has taken this profile');
+    if (native === null) throw new PronghornError('ERR_PRONGHORN_INTERNAL', 'somebody else has taken this profile: another copy of pronghorn, or the signal that ends this process');
     return make(native);
   }
 

@@ -6,6 +6,15 @@ import { digest, forker, lib, native, parentOnly, pronghorn, scenarios, settings
 const { start, stop } = pronghorn;
 
 const names = () => readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/comm`, 'latin1').trim());
+/** The scheduling policy of a thread (proc_pid_stat(5), the 41st field; the 2nd is its name in parentheses). */
+const policy = (name) => {
+  const task = readdirSync('/proc/self/task').find((one) => readFileSync(`/proc/self/task/${one}/comm`, 'latin1').trim() === name);
+  return task && Number(readFileSync(`/proc/self/task/${task}/stat`, 'latin1').split(') ').pop().split(' ')[41 - 3]);
+};
+/** A thread takes its name and its policy itself, when it first runs. */
+async function until(is) {
+  for (const end = performance.now() + 5_000; !is() && performance.now() < end; ) await new Promise((resolve) => void setTimeout(resolve, 5));
+}
 const ours = () => names().filter((name) => name.startsWith('pronghorn')).sort();
 
 /** An encoding of a profile, and the end of this thread's environment while it is under way. */
@@ -25,16 +34,18 @@ const burn = (profiler) => {
 };
 
 await scenarios({
-  /** The threads of the process, before the first rotation, behind it and behind others. */
+  /** The threads of the process in the turn of the start, behind it, and behind rotations. */
   async threads() {
     const profiler = start({ intervalMicros: 1_000 });
     burn(profiler);
-    const before = { all: names().length, ours: ours() };
+    const started = { all: names().length, ours: ours() };
+    await until(() => policy('pronghorn-work') === settings.policy);
+    const turned = { all: names().length, ours: ours(), policies: [policy('pronghorn-work'), policy('pronghorn')] };
     const found = digest(await profiler.rotate()).parent > 0;
-    const after = { all: names().length, ours: ours() };
     await profiler.rotate();
+    const rotated = { all: names().length, ours: ours() };
     await profiler.stop();
-    return { found, before, after, stopped: ours() };
+    return { found, started, turned, rotated, stopped: ours() };
   },
 
   /** Threads are refused from before the first rotation on. */
@@ -49,6 +60,17 @@ await scenarios({
     return { denied, rotated, sequence, stopped: last.parent > 0, ours: ours() };
   },
 
+  /** A filter of system calls, which lets this one pass, is in force when the thread is made. */
+  async filtered() {
+    const denied = forker.denyForks();
+    const profiler = start({ intervalMicros: 1_000 });
+    burn(profiler);
+    await until(() => ours().includes('pronghorn-work'));
+    const found = digest(await profiler.rotate()).parent > 0;
+    await profiler.stop();
+    return { denied, found, policy: policy('pronghorn-work') };
+  },
+
   async bodies() {
     const { encodeOtlp } = await lib('otlp-encoder');
     const profiler = start({ intervalMicros: 1_000 });
@@ -57,6 +79,24 @@ await scenarios({
     const before = ours();
     const body = await encodeOtlp(native(), data, { resource: [], gzip: false });
     return { before, after: ours(), bytes: body.length > 0 };
+  },
+
+  /** How many of many bodies were made when the profile of a rotation behind them was there. */
+  async apart() {
+    const { encodeOtlp } = await lib('otlp-encoder');
+    const profiler = start({ intervalMicros: 1_000 });
+    burn(profiler);
+    const { data } = await profiler.rotate();
+    let made = 0;
+    const bodies = Array.from({ length: settings.bodies }, async () => {
+      await encodeOtlp(native(), data, { resource: [], gzip: true });
+      made++;
+    });
+    const rotation = await profiler.rotate();
+    const before = made;
+    await Promise.all(bodies);
+    await profiler.stop();
+    return { before, made, rotated: rotation !== undefined };
   },
 
   async environments() {

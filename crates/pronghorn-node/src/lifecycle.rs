@@ -15,6 +15,7 @@ use napi_derive::napi;
 use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::clock::Reading;
 use pronghorn_sampler::settle::{Extent, FIRST_SLICE, SLICE};
+use pronghorn_sampler::slot::ThreadSlot;
 use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle, ticker};
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
 
@@ -27,6 +28,7 @@ use crate::own_work::OwnWork;
 use crate::rotation::{Flush, Flushed, NativeProfile};
 use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
+use crate::work_thread;
 
 /// How long an entry that cannot wait for a promise waits for a rotation that is under way.
 pub(crate) const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
@@ -188,7 +190,7 @@ pub fn start(
         let recorder = session::recorder()
             .ok_or_else(|| Failure::new(Code::Internal, "the recorder is missing"))?;
         listener::set(Some(listener));
-        event_loop::set_hooks(listener::tell, tell_of_fork);
+        event_loop::set_hooks(before_poll, tell_of_fork);
         source_maps::begin_session();
         let session = Session {
             recorder,
@@ -203,6 +205,12 @@ pub fn start(
             .ok_or_else(|| Failure::new(Code::Internal, "capabilities are missing"))
     })
     .map_err(Into::into)
+}
+
+/// Behind each safe point before a poll.
+fn before_poll(slot: &ThreadSlot) {
+    listener::tell(slot);
+    work_thread::stand_ready(slot);
 }
 
 /// Ends one period and begins the next. This thread's samples are resolved before it returns, as far as a first slice allows; the rest happens on
@@ -349,19 +357,24 @@ pub fn end_watch() -> Result<()> {
     .map_err(Into::into)
 }
 
-/// For the watcher, when a signal ends the process: waits for a rotation that is under way until `by`, takes what the JavaScript threads
-/// can give until `deadline` (both monotonic), and returns the last profile.
+/// For the watcher, when a signal ends the process: waits for a rotation that is under way until `by`, for what the JavaScript threads can give until
+/// `deadline` (both monotonic), and returns the last profile.
 pub(crate) fn flush_at_end(by: u64, deadline: u64) -> std::result::Result<Vec<u8>, Failure> {
     let process = in_own_process()?;
-    let claim = match (Claim::new_by(process, by), take_ending()) {
-        (Ok(claim), _) => claim,
-        (Err(failure), None) => return Err(failure),
-        (Err(_), Some(ending)) => {
-            // A stop whose thread does not come to resolve the rest, which is lost.
-            let lost = settle::kept_by_main();
-            ending.session.recorder.note_dropped(lost);
-            return ending.flush(Patience::OF_WATCHER).run_keeping_rotation();
-        }
+    let is_ending = with_sessions(|sessions| sessions.ending.is_some());
+    let first = if is_ending { deadline } else { by };
+    let claim = match Claim::new_by(process, first) {
+        Ok(claim) => claim,
+        Err(_) => match take_ending() {
+            Some(ending) => {
+                // A stop whose thread does not come to resolve the rest, which is lost.
+                let lost = settle::kept_by_main();
+                ending.session.recorder.note_dropped(lost);
+                return ending.flush(Patience::OF_WATCHER).run_keeping_rotation();
+            }
+            // If it was one, its thread has come meanwhile.
+            None => Claim::new_by(process, by)?,
+        },
     };
     let session = with_sessions(|sessions| sessions.current.take()).ok_or_else(not_started)?;
     let waiting = {

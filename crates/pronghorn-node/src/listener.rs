@@ -89,7 +89,7 @@ pub(crate) fn with_listener(slot: &ThreadSlot, work: impl FnOnce(&Listener)) {
     });
 }
 
-/// Behind each safe point before a poll: tells the application what there is to tell.
+/// Tells the application what there is to tell, before a poll.
 pub(crate) fn tell(slot: &ThreadSlot) {
     if stall::has_ended() {
         tell_stall(slot);

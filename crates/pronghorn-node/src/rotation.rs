@@ -273,7 +273,7 @@ impl OwnWork<Flush> {
     }
 }
 
-/// The profile of a rotation or a stop, by its number, once; undefined while it is being made, null if [`take_finished`] was faster.
+/// The profile of a rotation or a stop, by its number, once; undefined while it is being made, null if [`take_finished`] was faster, or the watcher of signals.
 #[napi(ts_return_type = "NativeProfile | null | undefined")]
 pub fn finished_profile(work: u32) -> crate::error::Result<Either<Option<NativeProfile>, ()>> {
     guarded(|| {
@@ -287,7 +287,7 @@ pub fn finished_profile(work: u32) -> crate::error::Result<Either<Option<NativeP
     .map_err(Into::into)
 }
 
-/// For the watcher of signals, which has claimed the rotation for good: the bytes of the one before, if its promise will not come to fetch them.
+/// For the watcher of signals, behind which nothing comes: the bytes of the first profile that is made, if its promise will not come to fetch them.
 pub(crate) fn take_unfetched() -> Option<Result<Vec<u8>, Failure>> {
     let result = STATE.get().outcomes.take_before()?;
     Some(result.map(|flushed| flushed.profile.data))

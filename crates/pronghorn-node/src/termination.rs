@@ -7,7 +7,7 @@
 //! more: it is written beside the last one.
 //!
 //! A signal that comes while the main thread ends the profile itself, and writes it, waits for that: whoever armed disarms when the profile is
-//! where it belongs.
+//! where it belongs. If the main thread does not come for it in time the watcher writes that one, too.
 //!
 //! Threads: `arm` and `disarm` on the main thread, the handler anywhere, the rest on the watcher, which sleeps on a
 //! futex until a signal comes. Everything is bounded: the process dies within a second even if it can give nothing.
@@ -35,10 +35,12 @@ use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::in_own_process;
 use crate::{lifecycle, rotation};
 
-/// How long the JavaScript threads have to resolve what they have.
+/// How long the JavaScript threads have to resolve what they have, and the main thread to come for a profile that is made.
 const PATIENCE_NS: u64 = 200_000_000;
 /// How long the last profile may take to collect and write.
 const LONGEST_FLUSH: Duration = Duration::from_millis(800);
+/// As much of that as writing has to be given.
+const WRITE_NS: u64 = 100_000_000;
 /// How many names a second profile is tried under.
 const MOST_NUMBERS: u64 = 100;
 /// How long the end of the program waits for the watcher to end it.
@@ -296,11 +298,20 @@ fn write_last_profile() {
     let by = now + LONGEST_FLUSH.as_nanos() as u64;
     let written = match lifecycle::flush_at_end(by, now + PATIENCE_NS) {
         Ok(data) => write(&data).map_err(|error| error.to_string()),
-        // The main thread has ended the profile, and is writing it.
-        Err(failure) if failure.code == Code::NotStarted => return wait_until_disarmed(by),
+        // The main thread has ended the profile, and is writing it, or would if it came to that.
+        Err(failure) if failure.code == Code::NotStarted => match unfetched_or_disarmed(by) {
+            Some(first) => {
+                // A file of the caller's has room for one: the last.
+                let later = || existing.and_then(|_| rotation::take_unfetched());
+                match std::iter::from_fn(later).last().unwrap_or(first) {
+                    Ok(data) => write(&data).map_err(|error| error.to_string()),
+                    Err(failure) => Err(failure.message),
+                }
+            }
+            None => return,
+        },
         Err(failure) => Err(failure.message),
     };
-    // A file of the caller's has room for one.
     let unfetched = match existing {
         Some(_) => Ok(()),
         None => write_unfetched(&path),
@@ -348,12 +359,20 @@ fn numbered(path: &Path, further: u64) -> PathBuf {
     }
 }
 
-/// Waits until whoever armed says that the profile is where it belongs, until `deadline` (monotonic).
-fn wait_until_disarmed(deadline: u64) {
+/// Waits until whoever armed says that the profile is where it belongs, until `deadline` (monotonic). If the main thread does not come for a profile that is
+/// made, since its loop is blocked, this takes it.
+fn unfetched_or_disarmed(deadline: u64) -> Option<std::result::Result<Vec<u8>, Failure>> {
     let is_armed = || STATE.get().target.lock().with(|place| place.is_some());
+    let fetched_by = (clock::monotonic_ns() + PATIENCE_NS).min(deadline - WRITE_NS);
     while is_armed() && clock::monotonic_ns() < deadline {
+        if clock::monotonic_ns() > fetched_by
+            && let Some(data) = rotation::take_unfetched()
+        {
+            return Some(data);
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
+    None
 }
 
 /// Device and inode: which file it is, whatever it is called.
