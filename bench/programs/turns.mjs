@@ -1,4 +1,5 @@
 // How long something keeps the main thread: the longest turn of the event loop while it goes on, by the wall clock and by the thread's CPU clock.
+import { PerformanceObserver } from 'node:perf_hooks';
 import native from '#native';
 
 /** CPU time of this thread, in milliseconds. Reading it is all that the native half does in a process where pronghorn is not started. */
@@ -13,7 +14,7 @@ export async function pausesOf(work) {
   let last = { wall: performance.now(), cpu: threadCpuMs() };
   const look = () => {
     const [wall, cpu] = [performance.now(), threadCpuMs()];
-    const passed = { wallMs: wall - last.wall, cpuMs: cpu - last.cpu };
+    const passed = { beganMs: last.wall, wallMs: wall - last.wall, cpuMs: cpu - last.cpu };
     longest.wallMs = Math.max(longest.wallMs, passed.wallMs);
     longest.cpuMs = Math.max(longest.cpuMs, passed.cpuMs);
     last = { wall: performance.now(), cpu: threadCpuMs() };
@@ -35,6 +36,15 @@ export async function pausesOf(work) {
   // The last turn, in which the promise was settled, counts too.
   await turns;
   return { call, longest, outcome };
+}
+
+/** @returns a function that tells whether V8 has collected garbage in `pause` (of {@link pausesOf}), once the turn after it is over. */
+export function watchCollections() {
+  const spans = [];
+  new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries()) spans.push([startTime, startTime + duration]);
+  }).observe({ entryTypes: ['gc'] });
+  return ({ beganMs, wallMs }) => spans.some(([from, to]) => from < beganMs + wallMs && to > beganMs);
 }
 
 /** What V8 compiles in the first turns of a program, of Node's immediates and timers and of this file, is not to be counted as anybody's pause: this comes before. */

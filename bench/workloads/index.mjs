@@ -8,8 +8,8 @@
 
 /** @type {{ name: string, title: string, unit: string, rounds: number, needs?: string }[]} */
 export const workloads = [
-  { name: 'compiler', title: 'TypeScript 5.9 checks `effect`', unit: 'files', rounds: 3 },
-  { name: 'server', title: 'Fastify under autocannon', unit: 'requests', rounds: 3, needs: 'fastify' },
+  { name: 'compiler', title: 'TypeScript 5.9 checks `effect`', unit: 'files', rounds: 6 },
+  { name: 'server', title: 'Fastify under autocannon', unit: 'requests', rounds: 6, needs: 'fastify' },
   { name: 'parse-print', title: 'Babel parses and prints `tsc.js`', unit: 'files', rounds: 2, needs: '@babel/parser' },
   { name: 'allocation', title: 'allocation', unit: 'rounds', rounds: 2 },
   { name: 'workers', title: '8 busy workers', unit: 'workers', rounds: 2 },
