@@ -6,10 +6,12 @@ import { childOnly, digest, fixture, forker, inChildOnTime, native, parentOnly, 
 const { start, resetAfterFork } = pronghorn;
 const api = native();
 
+const threadNames = () => readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/comm`, 'utf8').trim());
+
 /** What this process has, by the kernel's word and by the accessors'. */
 function counted() {
   const { liveBytes, mappings, mappedBytes, signal, handlerInstalled, slots, tickerThreadId } = api.inspect();
-  const names = readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/comm`, 'utf8').trim());
+  const names = threadNames();
   const ours = (number) => /pronghorn[^/]*\.node$/.test(fixture.dispositionOf(number));
   return {
     liveBytes,
@@ -31,6 +33,8 @@ function counted() {
 async function live(profiler, index) {
   if (index % 2 === 0) resetAfterFork();
   else await turn();
+  // The thread for its profiles is made in the turns behind that.
+  for (let turns = 0; turns < 100 && !threadNames().includes('pronghorn-work'); turns++) await turn();
   untilSampled(() => profiler.stats().samples, childOnly);
   return { forks: profiler.stats().forks, generation: api.forkState().generation, pid: forker.getpid(), counted: counted() };
 }

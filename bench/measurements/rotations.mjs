@@ -36,11 +36,19 @@ export function report(results, { majors, quick }) {
       metric({ ...options, name: named('longest') }, these, of(1, 'wallMs')),
     );
   }
+  const judged = results.filter(({ cell, result }) => cell.settings.functions === 2_000 && result.pauses !== undefined);
+  const beyond = ({ cell, result }) => {
+    const long = result.pauses.filter(({ longest }) => longest.wallMs > GOAL_MS);
+    return `${cell.contender} on ${cell.major} ${long.length}, ${long.filter(({ longest }) => longest.collected).length} of them`;
+  };
   const least = p99.get(2_000);
   const count = (quick ? QUICK : ROTATIONS)[2_000];
   return {
     metrics,
-    notes: ['Rotations of the inspector and of Sentry leave a gap: one profile is ended and then another one begun. "nothing" shows what a turn takes that does nothing.'],
+    notes: [
+      `Rotations of 2,000 functions whose longest turn was above ${GOAL_MS} ms, and in how many of those turns V8 collected garbage: ${judged.map(beyond).join('; ')}.`,
+      'Rotations of the inspector and of Sentry leave a gap: one profile is ended and then another one begun. "nothing" shows what a turn takes that does nothing.',
+    ],
     goals: [
       goal(`rotation at 100 Hz and 2,000 functions ≤ ${GOAL_MS} ms, 99th percentile of ${count} (of CPU time)`, majors, (major) => {
         const [ours] = least.of(major, 'pronghorn');

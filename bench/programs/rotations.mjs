@@ -4,10 +4,10 @@ import { caller, loadFunctions } from '../workloads/functions.mjs';
 import { busy, finish, settings } from './process.mjs';
 import { pausesOf, turnBefore, watchCollections } from './turns.mjs';
 
-const { contender, functions, rotations, busyMs = 30, intervalMicros = 10_000, watched = false } = settings;
+const { contender, functions, rotations, busyMs = 30, intervalMicros = 10_000 } = settings;
 const profiler = await (await importContender(contender)).load();
 const call = caller(loadFunctions(functions));
-const collectedIn = watched ? watchCollections() : undefined;
+const collectedIn = watchCollections();
 await turnBefore();
 profiler.start(intervalMicros);
 busy(100, call);
@@ -24,5 +24,7 @@ for (let count = 0; count < rotations; count++) {
 const stats = profiler.stats?.();
 await profiler.stop();
 await turnBefore();
-for (const pause of pauses) pause.call.collected = collectedIn?.(pause.call);
+for (const pause of pauses) {
+  for (const part of [pause.call, pause.longest]) part.collected = collectedIn(part);
+}
 finish({ pauses, bytes, slices: stats && { resolve: stats.resolveMaxNanos / 1e6, handler: stats.handlerMaxNanos / 1e6, rotation: stats.rotationMaxNanos / 1e6 } });

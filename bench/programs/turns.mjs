@@ -7,15 +7,16 @@ export const threadCpuMs = () => Number(native.readClock().cpuNanos) / 1e6;
 
 /**
  * @param {() => Promise<unknown>} work
- * @returns `call`: until it returned its promise; `longest`: of that and the turns until it was settled, the longest; `outcome`: what it resolved with
+ * @returns `call`: until it returned its promise; `longest`: of that and the turns until it was settled, the longest by each clock (`beganMs`: the one by the wall clock); `outcome`: what
+ *   it resolved with
  */
 export async function pausesOf(work) {
-  const longest = { wallMs: 0, cpuMs: 0 };
+  const longest = { beganMs: 0, wallMs: 0, cpuMs: 0 };
   let last = { wall: performance.now(), cpu: threadCpuMs() };
   const look = () => {
     const [wall, cpu] = [performance.now(), threadCpuMs()];
     const passed = { beganMs: last.wall, wallMs: wall - last.wall, cpuMs: cpu - last.cpu };
-    longest.wallMs = Math.max(longest.wallMs, passed.wallMs);
+    if (passed.wallMs > longest.wallMs) Object.assign(longest, { beganMs: passed.beganMs, wallMs: passed.wallMs });
     longest.cpuMs = Math.max(longest.cpuMs, passed.cpuMs);
     last = { wall: performance.now(), cpu: threadCpuMs() };
     return passed;
