@@ -24,6 +24,13 @@ it('it needs glibc 2.28 at most', () => {
   }
 });
 
+it('of each symbol that it needs it says which version: the loader of an older glibc refuses what it does not have', () => {
+  const needed = binary.symbols.filter(({ defined, weak }) => !defined && !weak);
+  assert.ok(needed.length > 50, `${needed.length}`);
+  // zig knows versions of symbols that are newer than the glibc it links for as none.
+  assert.deepEqual(needed.filter(({ versioned }) => !versioned).map(({ name }) => name), []);
+});
+
 it('the reading of versions finds what this machine has that is newer', () => {
   const versions = readElf(nodePath(20)).needs.map((need) => need.version);
   assert.ok(versions.includes('GLIBC_2.28') && versions.some((version) => version.startsWith('GLIBCXX_')), `${versions}`);

@@ -4,10 +4,14 @@ import { readFileSync } from 'node:fs';
 const VERSION_NEEDS = 0x6ffffffe;
 const DYNAMIC = 6;
 const NEEDED = 1n;
+const WEAK = 2;
+/** Entries of .gnu.version up to this one name no version. */
+const GLOBAL = 1;
 
 /**
  * Output: `needs`, which versions of which library ("GLIBC_2.17" of "libc.so.6"), as `{ library, version }`; `libraries`, the libraries to
- * be loaded with it; `sections`, the names of its sections; `symbols`, its dynamic symbols as `{ name, defined }`.
+ * be loaded with it; `sections`, the names of its sections; `symbols`, its dynamic symbols as
+ * `{ name, defined, weak, versioned }`: `versioned`, whether it asks for a certain version of it.
  */
 export function readElf(path) {
   const bytes = readFileSync(path);
@@ -36,9 +40,15 @@ export function readElf(path) {
   }
 
   const symbols = [];
-  const table = named('.dynsym');
+  const [table, symbolVersions] = [named('.dynsym'), named('.gnu.version')];
   for (let at = table.offset + 24; at < table.offset + table.size; at += 24) {
-    symbols.push({ name: text(bytes.readUInt32LE(at)), defined: bytes.readUInt16LE(at + 6) !== 0 });
+    const version = bytes.readUInt16LE(symbolVersions.offset + (2 * (at - table.offset)) / 24) & 0x7fff;
+    symbols.push({
+      name: text(bytes.readUInt32LE(at)),
+      defined: bytes.readUInt16LE(at + 6) !== 0,
+      weak: bytes[at + 4] >> 4 === WEAK,
+      versioned: version > GLOBAL,
+    });
   }
   return { needs, libraries, symbols, sections: sections.map((section) => section.name) };
 }

@@ -87,7 +87,7 @@ pub(crate) unsafe extern "C" fn parent_pid(env: *mut c_void, _info: *mut c_void)
 /// `gettid()`.
 pub(crate) unsafe extern "C" fn thread_id(env: *mut c_void, _info: *mut c_void) -> *mut c_void {
     // SAFETY: no preconditions.
-    from_number(Env(env), f64::from(unsafe { libc::gettid() }))
+    from_number(Env(env), unsafe { libc::syscall(libc::SYS_gettid) } as f64)
 }
 
 /// `threadCpuNanos(tid)`: the CPU clock of a thread of this process, in nanoseconds; of the calling one for 0. -1 if there is none.

@@ -29,7 +29,7 @@ use napi_derive::napi;
 use pronghorn_sampler::park::{Parking, Sleep};
 use pronghorn_sampler::{clock, failure, session};
 use pronghorn_sync::descriptors::Held;
-use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork};
+use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork, own_tid};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::in_own_process;
@@ -248,7 +248,7 @@ fn pass_on(signal: i32) {
         if is_ours(signal) {
             libc::signal(signal, libc::SIG_DFL);
         }
-        libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal);
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), own_tid(), signal);
     }
 }
 

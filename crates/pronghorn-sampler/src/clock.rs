@@ -94,11 +94,11 @@ pub fn cpu_ns_of(tid: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pronghorn_sync::own_tid;
 
     #[test]
     fn another_threads_clock_reads_like_its_own() {
-        // SAFETY: gettid has no preconditions.
-        let tid = unsafe { libc::gettid() };
+        let tid = own_tid();
         let before = own_cpu_ns();
         let read = cpu_ns_of(tid).unwrap();
         assert!(read >= before && read <= own_cpu_ns());

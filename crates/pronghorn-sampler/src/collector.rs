@@ -11,7 +11,7 @@
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use pronghorn_recorder::Recorder;
-use pronghorn_sync::fork;
+use pronghorn_sync::{fork, own_tid};
 use pronghorn_v8::{CodeRanges, IsolateView, Layout, Resolver, V8, Version};
 
 use crate::clock::Reading;
@@ -204,8 +204,7 @@ impl From<JoinError> for StartError {
 /// Lets the calling JavaScript thread, which is called `name`, take part in the session under way. False if none is, or it is not about
 /// worker threads. `is_sure`: the thread knows its name; otherwise whoever made it may know better.
 pub fn join(name: &str, is_sure: bool) -> Result<bool, StartError> {
-    // SAFETY: gettid has no preconditions.
-    let told = discovery::told_name(unsafe { libc::gettid() }).filter(|_| !is_sure);
+    let told = discovery::told_name(own_tid()).filter(|_| !is_sure);
     let name = told.as_deref().unwrap_or(name);
     if let Some((_, slot)) = thread::current() {
         thread::rename(slot, name);

@@ -29,7 +29,7 @@ use std::sync::atomic::{
 };
 
 use pronghorn_sync::mapping::Kind;
-use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, fork};
+use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, fork, own_tid};
 
 use self::handshake::{Answer, Asks, Opened};
 use self::names::Names;
@@ -232,8 +232,7 @@ unsafe extern "C" fn on_found(isolate: IsolatePtr, data: *mut c_void) {
         return;
     }
     failure::guarded("the interrupt", || {
-        // SAFETY: gettid has no preconditions.
-        let tid = unsafe { libc::gettid() };
+        let tid = own_tid();
         let answer = register(isolate, tid);
         if ASKS.get().conclude(data.addr(), tid, answer) {
             note_without_slot();
@@ -422,8 +421,7 @@ mod tests {
     #[test]
     fn a_fork_leaves_nothing_of_what_was_set() {
         let state = State::new();
-        // SAFETY: gettid has no preconditions.
-        let own = unsafe { libc::gettid() };
+        let own = own_tid();
         let asks = Asks::new();
         assert_eq!(asks.open(own, libc::SIGRTMAX(), true), Opened::Yes);
         assert!(!asks.is_empty() && Asks::new().is_empty());

@@ -19,7 +19,7 @@ use crate::{
     breaker, clock, discovery, host, labels, protection_keys, session, signal, stall, statistics,
     ticker,
 };
-use pronghorn_sync::fork;
+use pronghorn_sync::{fork, own_tid};
 
 /// The handler of the sampling signals. Stays installed after a stop and then does nothing.
 pub(crate) extern "C" fn on_sampling_signal(
@@ -36,15 +36,14 @@ pub(crate) extern "C" fn on_sampling_signal(
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let saved = unsafe { *errno };
-    // SAFETY: gettid has no preconditions.
-    if ticker::is_ticker(unsafe { libc::gettid() }) {
+    if ticker::is_ticker(own_tid()) {
         // Its own timer's, or one sent to the process that happened to reach this thread.
         // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo.
         signal::count_unless_timer(unsafe { &*info });
         ticker::unpark(false);
     } else if let Some(value) = signal::value_of_timer(number, info) {
-        // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context; gettid has no preconditions.
-        let (tid, context) = unsafe { (libc::gettid(), &*context.cast::<libc::ucontext_t>()) };
+        // SAFETY: the kernel hands a handler with SA_SIGINFO the interrupted context.
+        let (tid, context) = (own_tid(), unsafe { &*context.cast::<libc::ucontext_t>() });
         if let Some((slot, rings)) = signal::of_alarm(value, tid) {
             if rings && ticker::may_ring(slot, tid) {
                 sample(slot, context);

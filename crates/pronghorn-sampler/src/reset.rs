@@ -6,7 +6,7 @@
 //! nobody else is there.
 
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
-use pronghorn_sync::{Alone, fork};
+use pronghorn_sync::{Alone, fork, own_tid};
 
 use crate::clock::Reading;
 use crate::session::{self, disarm, recorder};
@@ -17,8 +17,9 @@ use crate::{
 
 /// In a forked process: whether the calling thread is the one that forked. Others have been made since.
 pub fn is_forking_thread() -> bool {
-    // SAFETY: neither has preconditions. The kernel gives the only thread of a child the child's own id.
-    unsafe { libc::gettid() == libc::getpid() }
+    // The kernel gives the only thread of a child the child's own id.
+    // SAFETY: no preconditions.
+    own_tid() == unsafe { libc::getpid() }
 }
 
 /// In a forked process: whether the calling thread has forked it off, and is another than the one that controls the profiler.
@@ -43,8 +44,7 @@ pub fn hooks_off() {
 /// In a forked process, step two: threads, accounts, buffers, then statistics, breaker and failure. The calling thread's hooks are
 /// off.
 pub fn reset_after_fork(alone: &Alone) {
-    // SAFETY: gettid has no preconditions.
-    let tid = unsafe { libc::gettid() };
+    let tid = own_tid();
     if let Some(slot) = event_loop::own_slot() {
         thread::reset_after_fork(slot, tid);
         slot::reset_after_fork(alone, slot, tid);

@@ -16,6 +16,7 @@ mod pending;
 
 use crate::slot::{self, ThreadSlot};
 use crate::statistics;
+use pronghorn_sync::own_tid;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -247,8 +248,8 @@ pub fn count_forged() {
 /// The slot that a signal which reached the handler was sent to, if it is ours: sent by this process with our value, to
 /// this very thread, while the slot waits for one. Anything else is counted as forged. Async-signal-safe.
 pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static ThreadSlot> {
-    // SAFETY: gettid and getpid have no preconditions and are async-signal-safe.
-    let (tid, pid) = unsafe { (libc::gettid(), libc::getpid()) };
+    // SAFETY: no preconditions; async-signal-safe.
+    let (tid, pid) = (own_tid(), unsafe { libc::getpid() });
     let mut is_late = false;
     let slot = if number == FALLBACK {
         slot::of_thread(tid).map(|(_, slot)| slot)

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use pronghorn_sync::{Alone, Resettable};
+use pronghorn_sync::{Alone, Resettable, own_tid};
 
 use crate::background;
 
@@ -35,8 +35,7 @@ struct Own(Option<&'static AtomicI32>);
 
 impl Own {
     fn enter() -> Self {
-        // SAFETY: gettid has no preconditions.
-        let tid = unsafe { libc::gettid() };
+        let tid = own_tid();
         let is_free = |place: &&AtomicI32| place.compare_exchange(0, tid, Relaxed, Relaxed).is_ok();
         Self(OWN.get().iter().find(is_free))
     }
@@ -124,8 +123,7 @@ mod tests {
         let (tell, told) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let thread = without_signals("test", move || {
-            // SAFETY: gettid has no preconditions.
-            tell.send(unsafe { libc::gettid() }).unwrap();
+            tell.send(own_tid()).unwrap();
             let _ = ended.recv();
         })
         .unwrap();

@@ -1,5 +1,6 @@
 //! Where the calling thread's stack ends.
 
+use pronghorn_sync::own_tid;
 use std::mem::MaybeUninit;
 
 use crate::host;
@@ -12,8 +13,8 @@ pub(crate) fn end_of_own_stack() -> u64 {
 /// Of the main thread the loader remembers where its stack began (`__libc_stack_end`); asking pthread reads all of
 /// /proc/self/maps.
 fn main_stack_end() -> Option<u64> {
-    // SAFETY: neither call has preconditions.
-    if unsafe { libc::getpid() != libc::gettid() } {
+    // SAFETY: no preconditions.
+    if own_tid() != unsafe { libc::getpid() } {
         return None;
     }
     let place = host::get_found().ok()?.main_stack_end?;

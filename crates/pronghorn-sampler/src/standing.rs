@@ -92,13 +92,13 @@ fn sleeps_of(tid: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pronghorn_sync::own_tid;
     use std::sync::atomic::AtomicI32;
     use std::time::{Duration, Instant};
 
     #[test]
     fn the_kernel_says_the_same_of_a_thread_from_outside() {
-        // SAFETY: gettid has no preconditions.
-        let tid = unsafe { libc::gettid() };
+        let tid = own_tid();
         let before = own_sleeps();
         for _ in 0..5 {
             std::thread::sleep(Duration::from_millis(1));
@@ -141,8 +141,7 @@ mod tests {
         static READ: AtomicI32 = AtomicI32::new(0);
         let thread = std::thread::spawn(move || {
             use std::io::Read;
-            // SAFETY: gettid has no preconditions.
-            TID.store(unsafe { libc::gettid() }, Relaxed);
+            TID.store(own_tid(), Relaxed);
             let mut byte = [0];
             while reader.read(&mut byte).unwrap() > 0 && byte != [b'x'] {
                 READ.fetch_add(1, Relaxed);

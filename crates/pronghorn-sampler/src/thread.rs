@@ -31,7 +31,7 @@ use crate::statistics::SlotCounters;
 use crate::{
     breaker, clock, failure, gc, handler, labels, registers, session, signal, stall, ticker,
 };
-use pronghorn_sync::fork;
+use pronghorn_sync::{fork, own_tid};
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
 
@@ -78,8 +78,7 @@ pub fn is_hooked(slot: &ThreadSlot) -> bool {
 
 /// The slot of the calling thread, if it is registered.
 pub fn current() -> Option<(usize, &'static ThreadSlot)> {
-    // SAFETY: gettid has no preconditions.
-    slot::of_thread(unsafe { libc::gettid() })
+    slot::of_thread(own_tid())
 }
 
 /// Registers the calling JavaScript thread; hooks and sampling are still off. Registering twice gives the same slot.
@@ -88,8 +87,8 @@ pub fn register(
     name: &str,
     builder: StackBuilder,
 ) -> Result<(usize, &'static ThreadSlot), RegisterError> {
-    // SAFETY: TryGetCurrent reads a thread-local word; gettid has no preconditions.
-    let (isolate, tid) = unsafe { ((host.current_isolate)(), libc::gettid()) };
+    // SAFETY: TryGetCurrent reads a thread-local word.
+    let (isolate, tid) = (unsafe { (host.current_isolate)() }, own_tid());
     if isolate.is_null() {
         return Err(RegisterError::NoEnvironment);
     }
@@ -203,8 +202,7 @@ pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
     let Some(slot) = slot::get(value & 0xffff) else {
         return;
     };
-    // SAFETY: gettid has no preconditions.
-    let own = slot.tid.load(Relaxed) == unsafe { libc::gettid() };
+    let own = slot.tid.load(Relaxed) == own_tid();
     if !own || interrupt_data(value & 0xffff, slot) != data {
         return;
     }

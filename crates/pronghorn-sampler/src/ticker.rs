@@ -45,7 +45,7 @@ use crate::slot;
 use crate::stall::Watcher;
 use crate::{clock, failure, session, signal, statistics};
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
-use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, Wiped, failpoint, fork};
+use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, Wiped, failpoint, fork, own_tid};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -235,9 +235,9 @@ impl Ticker {
 
     fn run(&mut self) {
         let state = STATE.get();
-        // SAFETY: gettid has no preconditions; the set is a place of ours. Only the sampling signal may end a sleep.
+        state.tid.store(own_tid(), Relaxed);
+        // SAFETY: the set is a place of ours. Only the sampling signal may end a sleep.
         unsafe {
-            state.tid.store(libc::gettid(), Relaxed);
             let mut set = std::mem::zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, signal::number());

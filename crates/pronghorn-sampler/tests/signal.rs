@@ -1,6 +1,7 @@
 //! The sampling signal on a thread of our own: choice, reuse, sending, and what is not accepted. One test, one process:
 //! dispositions and slots belong to the process.
 
+use pronghorn_sync::own_tid;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -42,8 +43,7 @@ fn only_a_signal_that_the_slot_waits_for_is_accepted() {
     assert_eq!(signal::install(handler), Some(number), "reused");
     assert!(signal::is_ours(handler));
 
-    // SAFETY: gettid has no preconditions.
-    let tid = unsafe { libc::gettid() };
+    let tid = own_tid();
     let guard = slot::registration();
     let (index, slot) = slot::take(tid).expect("a free slot");
     drop(guard);
@@ -97,10 +97,7 @@ fn only_a_signal_that_the_slot_waits_for_is_accepted() {
     assert!(signal::uses_fallback());
     await_counts(2, 7);
 
-    let other = std::thread::spawn(|| {
-        // SAFETY: gettid has no preconditions.
-        unsafe { libc::gettid() }
-    });
+    let other = std::thread::spawn(own_tid);
     let gone = other.join().expect("a thread that ends");
     slot.tid.store(gone, SeqCst);
     assert_eq!(signal::send(index, slot, handler), Sent::NoSuchThread);

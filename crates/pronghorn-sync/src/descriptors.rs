@@ -36,6 +36,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
+use crate::own_tid;
 use crate::{Alone, fork};
 
 /// Many more than there are at a time: one rotation has one file open, the end of the program another. What finds no place
@@ -132,8 +133,8 @@ impl Drop for Held {
 
 /// See invariant 2.
 fn section() -> Option<fork::Section> {
-    // SAFETY: neither has preconditions.
-    let is_main = unsafe { libc::gettid() == libc::getpid() };
+    // SAFETY: no preconditions.
+    let is_main = own_tid() == unsafe { libc::getpid() };
     (!is_main).then(fork::enter)
 }
 

@@ -157,8 +157,7 @@ mod armed {
 
     /// The calling thread, likewise.
     fn own_tid() -> u32 {
-        // SAFETY: gettid has no preconditions.
-        unsafe { libc::gettid() as u32 }
+        crate::own_tid().cast_unsigned()
     }
 
     fn state(process: u32, state: u64) -> u64 {

@@ -6,6 +6,7 @@
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
 //! - [`Wiped`]: a static in memory that no fork copies.
 //! - [`Mapping`], [`MappedVec`]: memory outside the allocator, which a child unmaps without looking into it.
+//! - [`own_tid`]: the calling thread.
 //! - `descriptors`: open files of our threads, which a child closes.
 //! - [`Alone`]: the proof that a reset has the process to itself.
 //! - [`failpoint!`]: a place at which a test can hold a thread; nothing in a normal build.
@@ -25,6 +26,7 @@ mod guarded;
 mod histogram;
 mod mapped_vec;
 pub mod mapping;
+mod own_tid;
 mod primitives;
 mod raw_lock;
 mod resettable;
@@ -37,6 +39,7 @@ pub use guarded::{Guard, Guarded, OwnedGuard};
 pub use histogram::Histogram;
 pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
+pub use own_tid::own_tid;
 pub use raw_lock::{RawLock, RawLockGuard};
 pub use resettable::Resettable;
 #[cfg(not(loom))]

@@ -53,7 +53,7 @@ pub(crate) unsafe extern "C" fn thread_cpu_nanos(
 /// `threadId()`: the calling thread's kernel id.
 pub(crate) unsafe extern "C" fn thread_id(env: *mut c_void, _info: *mut c_void) -> *mut c_void {
     // SAFETY: gettid has no preconditions.
-    from_number(Env(env), f64::from(unsafe { libc::gettid() }))
+    from_number(Env(env), unsafe { libc::syscall(libc::SYS_gettid) } as f64)
 }
 
 /// `errnoAfterBurn(value, ms)`: sets errno, computes for `ms` without calling anything, and returns errno: a signal

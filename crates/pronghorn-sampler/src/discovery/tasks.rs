@@ -92,6 +92,7 @@ pub(super) fn count() -> u64 {
 mod tests {
     use super::*;
     use pronghorn_sync::mapping::Kind;
+    use pronghorn_sync::own_tid;
 
     fn listed() -> Vec<i32> {
         let mut ids = MappedVec::new(Kind::Ticker);
@@ -152,8 +153,7 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let (end, wait) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
-            // SAFETY: gettid has no preconditions.
-            sender.send(unsafe { libc::gettid() }).unwrap();
+            sender.send(own_tid()).unwrap();
             let _ = wait.recv();
         });
         let tid = receiver.recv().unwrap();

@@ -31,16 +31,15 @@ pub(super) fn is_waiting(tid: i32, numbers: [i32; 2]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pronghorn_sync::own_tid;
 
     #[test]
     fn a_signal_that_its_thread_blocks_waits_and_then_does_not() {
         extern "C" fn nothing(_number: i32) {}
         let number = libc::SIGRTMIN() + 3;
         // SAFETY: the handler does nothing; the mask is this test's thread's own.
-        let tid = unsafe {
-            libc::signal(number, nothing as *const () as usize);
-            libc::gettid()
-        };
+        unsafe { libc::signal(number, nothing as *const () as usize) };
+        let tid = own_tid();
         let mask = |how| {
             // SAFETY: a place of ours.
             unsafe {

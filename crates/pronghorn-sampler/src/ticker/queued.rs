@@ -23,6 +23,7 @@ fn second_number(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pronghorn_sync::own_tid;
     use std::sync::atomic::Ordering::Relaxed;
 
     /// Keeps the calling thread on one processor.
@@ -40,8 +41,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_has_to_share_its_processor_waits_for_it() {
-        // SAFETY: neither has preconditions.
-        let (tid, processor) = unsafe { (libc::gettid(), libc::sched_getcpu()) };
+        // SAFETY: no preconditions.
+        let (tid, processor) = (own_tid(), unsafe { libc::sched_getcpu() });
         let processor = usize::try_from(processor).unwrap();
         stay_on(processor);
         let before = queued_ns(tid).unwrap();

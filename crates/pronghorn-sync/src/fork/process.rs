@@ -11,6 +11,7 @@ use std::sync::atomic::{
 };
 
 use super::gate::{Forks, Inside};
+use crate::own_tid;
 use crate::primitives::wait_step;
 use crate::{Histogram, Wiped, Zeroed};
 
@@ -298,11 +299,6 @@ fn now() -> u64 {
     // SAFETY: a place of ours; the clock exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-fn own_tid() -> i32 {
-    // SAFETY: gettid has no preconditions.
-    unsafe { libc::gettid() }
 }
 
 unsafe extern "C" fn on_prepare() {

@@ -1,5 +1,6 @@
 //! The handshake with real threads and real timers; V8 is played by a closure.
 
+use pronghorn_sync::own_tid;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
@@ -23,8 +24,9 @@ const PC: u64 = 0x4567;
 
 extern "C" fn on_signal(_: i32, info: *mut libc::siginfo_t, _: *mut c_void) {
     let began = clock::monotonic_ns();
-    // SAFETY: the kernel hands over a whole siginfo; gettid has no preconditions.
-    let (value, tid) = unsafe { ((*info).si_value().sival_ptr.addr(), libc::gettid()) };
+    // SAFETY: the kernel hands over a whole siginfo.
+    let value = unsafe { (*info).si_value().sival_ptr.addr() };
+    let tid = own_tid();
     let look = || match SAYS.load(Relaxed) {
         NO_ISOLATE => Err(Answer::Seen(Seen::NoIsolate)),
         _ => Ok((std::ptr::without_provenance_mut(ISOLATE), PC)),
@@ -59,8 +61,7 @@ impl Other {
         let end = std::sync::Arc::new(AtomicBool::new(false));
         let seen = std::sync::Arc::clone(&end);
         let thread = std::thread::spawn(move || {
-            // SAFETY: gettid has no preconditions.
-            sender.send(unsafe { libc::gettid() }).unwrap();
+            sender.send(own_tid()).unwrap();
             while !seen.load(Relaxed) {
                 if !burns {
                     std::thread::sleep(Duration::from_millis(20));

@@ -229,8 +229,7 @@ fn the_handlers_count_the_forks_of_the_parent_and_mark_the_thread_meanwhile() {
             all(&[before[0], before[1], handlers_time().count() == 0])
         });
         let raw = in_child(Kind::Raw, || all(&[handlers_time().count() == 0]));
-        // SAFETY: gettid has no preconditions.
-        let own = unsafe { libc::gettid() };
+        let own = own_tid();
         all(&[
             child == 0,
             raw == 0,
