@@ -1,6 +1,6 @@
 // The packages, installed from their tarballs as users install them, profile from every door on every Node.
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { build } from 'esbuild';
@@ -83,6 +83,28 @@ for (const major of majors) {
         showsBurn(readProfile(output).samples, bundle);
       });
     }
+
+    it(`it profiles under Node's permission model, with what docs/install.md says it needs (Node ${major})`, async () => {
+      const output = profileOf(`permission.${major}`);
+      mkdirSync(output);
+      const permission = major === 20 ? '--experimental-permission' : '--permission';
+      const reads = ['node_modules/pronghorn/*', 'node_modules/pronghorn-linux-x64-gnu/*', 'esm.mjs', 'burn.mjs'];
+      const program = reads.slice(2).map((name) => `--allow-fs-read=${join(folder, name)}`);
+      const packages = reads.slice(0, 2).map((name) => `--allow-fs-read=${join(folder, name)}`);
+      const file = join(output, 'esm.pb.gz');
+      await runs(major, [permission, '--allow-addons', ...program, ...packages, `--allow-fs-read=${output}/*`, `--allow-fs-write=${output}/*`, 'esm.mjs', file]);
+      showsBurn(readProfile(file).samples, 'burn.mjs');
+      // Without the native half, or leave to load it: the import is none that throws.
+      const missing = ['--input-type=module', '-e', "import { start } from 'pronghorn'; try { start() } catch ({ code, message }) { console.log(code, message) }"];
+      for (const [flags, reason] of [
+        [[...packages], /--allow-addons/],
+        [['--allow-addons', packages[0]], /--allow-fs-read/],
+      ]) {
+        const { stdout } = await runs(major, [permission, ...flags, ...missing]);
+        assert.match(stdout, /^ERR_PRONGHORN_UNSUPPORTED_RUNTIME /);
+        assert.match(stdout, reason);
+      }
+    });
 
     it(`it profiles a cluster (Node ${major})`, async () => {
       const output = profileOf(`cluster.${major}.pb.gz`);

@@ -1,18 +1,27 @@
 // An installation without a native half, as on a platform that has none: the program starts and does its work, and start() says what is missing.
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { run, runOk } from './helpers/child.mjs';
 import { majors, nodePath, root } from './helpers/nodes.mjs';
 import { installed, installedWithoutNative } from './helpers/packages.mjs';
+import { has, readProfile } from './helpers/pprof.mjs';
+import { scratch } from './helpers/scratch.mjs';
 
 const program = 'says-what-is-missing.mjs';
 let without;
 let complete;
+/** A profile. */
+let saved;
 
 before(async () => {
   [without, complete] = [await installedWithoutNative(), await installed()];
+  // By the complete one.
+  const out = scratch();
+  const work = 'function workOfTheProgram() { for (const end = performance.now() + 300; performance.now() < end; ); } workOfTheProgram()';
+  await runOk(nodePath(majors[0]), ['--import', 'pronghorn/register', '-e', work], { cwd: complete, env: { PRONGHORN_OUTPUT_DIR: out } });
+  saved = join(out, readdirSync(out)[0]);
   for (const folder of [without, complete]) cpSync(join(root, '__test__/installed-apps', program), join(folder, program));
 });
 
@@ -56,8 +65,15 @@ for (const major of majors) {
     });
 
     it(`the command shows profiles, which takes no native half (Node ${major})`, async () => {
-      const { stdout } = await runOk(nodePath(major), ['node_modules/.bin/pronghorn', '--version'], { cwd: without });
-      assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+      const command = (...args) => runOk(nodePath(major), ['node_modules/.bin/pronghorn', ...args], { cwd: without });
+      assert.match((await command('--version')).stdout, /^\d+\.\d+\.\d+\n$/);
+      assert.match((await command('top', saved)).stdout, /workOfTheProgram/);
+      const out = join(scratch(), 'merged.pb.gz');
+      await command('merge', saved, saved, '-o', out);
+      assert.ok(readProfile(out).samples.some(has('workOfTheProgram')));
+      const page = join(scratch(), 'flame.html');
+      await command('flame', saved, '-o', page);
+      assert.match(readFileSync(page, 'utf8'), /^<!doctype html>/i);
     });
   });
 }

@@ -39,7 +39,18 @@ const MUSL_LINKER = '/lib/ld-musl-x86_64.so.1';
 
 /** The C library of this process. Where there is the dynamic linker of one alone, it is that one's; else the program is asked, which takes ten times as long. */
 export function libcOfProcess(): Libc {
-  return existsSync(GLIBC_LINKER) && !existsSync(MUSL_LINKER) ? 'gnu' : libcOf('/proc/self/exe');
+  try {
+    return existsSync(GLIBC_LINKER) && !existsSync(MUSL_LINKER) ? 'gnu' : libcOf('/proc/self/exe');
+  } catch {
+    // Node's permission model: even looking whether a file is there throws.
+    return libcOfReport();
+  }
+}
+
+/** The same without reading any file. */
+function libcOfReport(): Libc {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime === undefined ? 'musl' : 'gnu';
 }
 
 /**
