@@ -1,6 +1,7 @@
 // The package as it is published, but for a native half with failpoints and accessors: what the tests hold threads and look inside with.
 import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { BINARY } from './binary.mjs';
 import { build, place } from './fixture.mjs';
 import { root } from './nodes.mjs';
 
@@ -33,6 +34,6 @@ async function assemble(profile, name) {
   renameSync(fresh, join(folder, 'dist'));
   rmSync(old, { recursive: true, force: true });
   place(join(root, 'package.json'), name, 'package.json');
-  place(library, name, 'pronghorn.linux-x64-gnu.node');
+  place(library, name, BINARY);
   return folder;
 }

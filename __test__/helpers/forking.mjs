@@ -7,6 +7,7 @@ import { appendFileSync, existsSync, readFileSync, readdirSync, writeFileSync } 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { BINARY } from './binary.mjs';
 import { readProfile, total } from './pprof.mjs';
 
 const require = createRequire(import.meta.url);
@@ -32,7 +33,7 @@ export const pronghorn = await import(pathToFileURL(join(settings.package, 'dist
 process.dlopen = dlopen;
 
 /** The native half itself; loads it. */
-export const native = () => require(join(settings.package, 'pronghorn.linux-x64-gnu.node'));
+export const native = () => require(join(settings.package, BINARY));
 
 /** A module of the package by itself: another copy of it, as far as the process is concerned. */
 export const lib = (name) => import(pathToFileURL(join(settings.package, `build/lib/${name}.js`)));

@@ -3,12 +3,13 @@ import { subscribe } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { BINARY } from '../helpers/binary.mjs';
 import { childOnly, digest, forker, inChild, native, parentOnly, pronghorn as one, scenarios, settings, turn, untilSampled } from '../helpers/forking.mjs';
 
 const importTwo = () => import(pathToFileURL(join(settings.copy, 'dist/index.js')));
 /** The second copy joins the first one's chain when it is imported. */
 const two = settings.scenario === 'twoAsleep' ? undefined : await importTwo();
-const natives = { one: native, two: () => createRequire(import.meta.url)(join(settings.copy, 'pronghorn.linux-x64-gnu.node')) };
+const natives = { one: native, two: () => createRequire(import.meta.url)(join(settings.copy, BINARY)) };
 const options = { intervalMicros: 1_000 };
 
 /** Whether each binary is still in the state in which the fork has left it. */

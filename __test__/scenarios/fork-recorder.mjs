@@ -2,8 +2,9 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import { BINARY } from '../helpers/binary.mjs';
 
-const native = createRequire(import.meta.url)(join(workerData.package, 'pronghorn.linux-x64-gnu.node'));
+const native = createRequire(import.meta.url)(join(workerData.package, BINARY));
 // Where all threads take part by themselves this changes nothing.
 const joined = native.joinThread('recorder');
 

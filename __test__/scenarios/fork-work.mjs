@@ -1,6 +1,7 @@
 // The thread that makes profiles: which threads there are, what happens where there can be none, and an environment that ends before its answer is there.
 import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { BINARY } from '../helpers/binary.mjs';
 import { digest, forker, lib, native, parentOnly, pronghorn, scenarios, settings } from '../helpers/forking.mjs';
 
 const { start, stop } = pronghorn;
@@ -104,7 +105,7 @@ await scenarios({
     const profiler = start({ intervalMicros: 1_000 });
     burn(profiler);
     const { data } = await profiler.rotate();
-    const path = `${settings.package}/pronghorn.linux-x64-gnu.node`;
+    const path = `${settings.package}/${BINARY}`;
     const codes = [];
     for (let time = 0; time < settings.times; time++) {
       const exits = time % 2 === 0;

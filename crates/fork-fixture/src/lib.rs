@@ -31,6 +31,7 @@ pub unsafe extern "C" fn napi_register_module_v1(
     env: *mut c_void,
     exports: *mut c_void,
 ) -> *mut c_void {
+    recipe::find();
     let (env, object) = (Env(env), Value(exports));
     let functions: &[(&str, napi::Callback)] = &[
         ("fork", recipe::fork),

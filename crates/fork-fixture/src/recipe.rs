@@ -7,6 +7,7 @@ use crate::dont_fork::{self, errno};
 use crate::napi::{Env, Value, arguments, from_number, number};
 use crate::values;
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 /// The child gets V8's pages.
 pub(crate) const PAGES: u32 = 1;
@@ -53,8 +54,24 @@ impl Kind {
 unsafe extern "C" {
     fn uv_loop_fork(event_loop: *mut c_void) -> c_int;
     fn uv_loop_alive(event_loop: *const c_void) -> c_int;
-    // glibc 2.34, POSIX.1-2024.
-    fn _Fork() -> libc::pid_t;
+}
+
+type Fork = unsafe extern "C" fn() -> libc::pid_t;
+
+/// `_Fork`, of glibc 2.34 and later (POSIX.1-2024). Null where there is none: the system call takes its place, which runs no handlers either.
+static BARE: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Looks for what not every libc has, once.
+pub(crate) fn find() {
+    // SAFETY: the name ends with a NUL.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) };
+    BARE.store(found, Relaxed);
+}
+
+fn bare() -> Option<Fork> {
+    let found = BARE.load(Relaxed);
+    // SAFETY: if it is there it is this function; null is `None`.
+    unsafe { core::mem::transmute::<*mut c_void, Option<Fork>>(found) }
 }
 
 /// Forks: 0 in the child, its pid in the parent, or a negative errno. Keeps errno. Async-signal-safe.
@@ -69,10 +86,10 @@ pub(crate) fn fork_here(kind: Kind, parts: u32) -> c_int {
     }
     // SAFETY: the child shares nothing with another thread that would mind: that is what the tests are about.
     let pid = unsafe {
-        match kind {
-            Kind::Fork => libc::fork(),
-            Kind::Bare => _Fork(),
-            Kind::Clone => {
+        match (kind, bare()) {
+            (Kind::Fork, _) => libc::fork(),
+            (Kind::Bare, Some(fork)) => fork(),
+            (Kind::Bare, None) | (Kind::Clone, _) => {
                 let none = 0_usize;
                 libc::syscall(
                     libc::SYS_clone,
