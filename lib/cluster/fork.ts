@@ -16,7 +16,7 @@ let abandons = new Set<() => void>();
 /**
  * Registers what a child has to give up.
  *
- * @param abandon must not throw, write or wait; runs at most once
+ * @param abandon must not write or wait, and has no reason to throw; runs at most once
  * @returns a function that takes it back
  */
 export function onFork(abandon: () => void): () => void {
@@ -31,7 +31,16 @@ export const clusterComponent = {
     const all = abandons;
     abandons = new Set();
     (process as unknown as WithAgent)[AGENT]?.abandon();
-    for (const abandon of all) abandon();
+    // Each is given up, whatever becomes of the others: a second attempt would find the list empty.
+    const failures: unknown[] = [];
+    for (const abandon of all) {
+      try {
+        abandon();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   },
   resetAfterFork(): void {
     // A child has no session; all that was one went with its hooks. What is registered by now is the child's own.

@@ -45,11 +45,11 @@ export class LastWill {
     }
   }
 
-  /** Gives the file up. */
+  /** Gives the file up, in a child of a fork, too. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    closeSync(this.#fd);
+    closeLastWill(this.#fd, this.address);
   }
 }
 
@@ -70,7 +70,7 @@ export function openLastWill(address: LastWillAddress | undefined): number | und
   return undefined;
 }
 
-/** Gives the worker's end up. The application may have closed all descriptors that it did not know, and have opened its own under this number. */
+/** Gives an end up. The application may have closed all descriptors that it did not know, and have opened its own under this number. */
 export function closeLastWill(fd: number, address: LastWillAddress): void {
   if (isOpenAs(fd, address)) closeSync(fd);
 }
