@@ -1,5 +1,5 @@
 // When a fork is noticed: before the child's loop first polls; and how long ago it was, by the child's word.
-import { subscribe } from 'node:diagnostics_channel';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
 import { asChild, childOnly, digest, forkNow, inChild, native, never, outcome, parentOnly, pronghorn, scenarios, settings, untilSampled } from '../helpers/forking.mjs';
 
@@ -49,6 +49,31 @@ await scenarios({
         near.destroy();
         outcome(pid).then(resolve, reject);
       }, 1);
+    });
+    far.destroy();
+    await profiler.stop();
+    return child.value;
+  },
+
+  // The same, where a listener forks that is called right before the parent's loop polls.
+  async inListener() {
+    const profiler = start({ ...options, stallThresholdMs: 100, stallOutput: `${settings.out}/stalls.log` });
+    untilSampled(() => profiler.stats().samples, parentOnly);
+    const { near, far } = await pair();
+    const child = await new Promise((resolve, reject) => {
+      const onStall = () => {
+        unsubscribe('pronghorn:stall', onStall);
+        far.write('ready');
+        const pid = forkNow({ kind });
+        if (pid === 0) {
+          void never(asChild(() => firstData(near, profiler)));
+          return;
+        }
+        near.destroy();
+        outcome(pid).then(resolve, reject);
+      };
+      subscribe('pronghorn:stall', onStall);
+      setTimeout(() => parentOnly(400), 1);
     });
     far.destroy();
     await profiler.stop();

@@ -27,6 +27,8 @@ use pronghorn_sync::fork;
 
 /// Idle time is recorded at the latest after so long, if the loop comes round.
 const IDLE_FLUSH_NS: u64 = 100_000_000;
+/// So many forks, each in a listener of the reset before it, are noticed before the same poll.
+const MOST_RESETS: u32 = 4;
 /// A reset that failed is tried again after this time, then after twice as long, and so on.
 const FIRST_RETRY_NS: u64 = 100_000_000;
 /// The longest such pause.
@@ -162,21 +164,29 @@ unsafe extern "C" fn before_poll(handle: *mut c_void) {
     // SAFETY: the handle's data is the slot, which lives for ever.
     let slot: &'static ThreadSlot = unsafe { &**handle.cast::<*const ThreadSlot>() };
     entered(Entry::Poll);
-    if fork::forked() {
+    if !fork::forked() {
+        if session::is_running() {
+            failure::guarded("the safe point before the poll", || safe_point(slot));
+        }
+        call(&AFTER_SAFE_POINT, slot);
+        if slot.account.poll_since() == 0 && session::is_running() {
+            // JavaScript ran in there.
+            failure::guarded("the safe point before the poll", || poll_again(slot));
+        }
+    }
+    // Whoever is told of something may fork, and so may a listener of the reset: the child is about to poll, too.
+    for _ in 0..MOST_RESETS {
+        if !fork::forked() {
+            break;
+        }
         tell_of_fork(slot);
-        return;
-    }
-    if session::is_running() {
-        failure::guarded("the safe point before the poll", || safe_point(slot));
-    }
-    call(&AFTER_SAFE_POINT, slot);
-    if slot.account.poll_since() == 0 && session::is_running() {
-        // JavaScript ran in there.
-        failure::guarded("the safe point before the poll", || poll_again(slot));
     }
 }
 
 fn poll_again(slot: &'static ThreadSlot) {
+    if fork::forked() {
+        return;
+    }
     if let Some(_busy) = slot.work_in_session() {
         let now = clock::monotonic_ns();
         stall::end_turn(slot, now);
