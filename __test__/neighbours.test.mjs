@@ -1,4 +1,4 @@
-// What programs and other tools do to the thread that is sampled, at the highest rate there is: it goes on as it would without us, at least
+// What programs and other tools do to the thread that is sampled each 100 µs: it goes on as it would without us, at least
 // 2,000 walks are taken for each second of CPU time, and hardly a stack is bad.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -17,12 +17,17 @@ async function neighbour(what, major, flags = []) {
   return { ...run, stats: run.profile.stats, samples };
 }
 
-/** Enough walks, and none of them worse than elsewhere. */
-function judge({ stats, samples }) {
+/**
+ * Enough walks, and none of them worse than elsewhere.
+ *
+ * @param {{ foreign?: boolean }} [options] isolates of others are entered on the thread, whose frames are not read
+ */
+function judge({ stats, samples }, { foreign = false } = {}) {
   const seconds = total(samples, 'cpu') / 1e9;
   const summary = `${stats.samples} walks in ${seconds.toFixed(2)} s of CPU time, ${stats.brokenWalks} broken, ${stats.refusedWalks} refused, ${stats.faults} faults, ${stats.droppedSamples} dropped`;
   assert.ok(stats.samples >= 2_000 * seconds, `${summary}\n${describeStacks(samples, 'count', 4)}`);
-  assert.ok(stats.brokenWalks + stats.refusedWalks + stats.droppedByRecorder <= BAD_LIMIT * stats.samples, summary);
+  if (foreign) assert.ok(stats.refusedWalks > 100, summary);
+  assert.ok(stats.brokenWalks + (foreign ? 0 : stats.refusedWalks) + stats.droppedByRecorder <= BAD_LIMIT * stats.samples, summary);
   // 25 stacks of 1,024 frames fill the buffer, in 3 ms at this rate; the time of one that does not fit goes to the next.
   assert.ok(stats.droppedSamples <= 0.1 * stats.samples, summary);
   assert.equal(total(samples, 'count'), stats.recorded);
@@ -44,10 +49,12 @@ for (const major of majors) {
       ['atomics', [], 'atomics', ({ waits }) => waits > 100],
       ['contexts', [], 'inContext', ({ contexts }) => contexts > 10],
       ['domains', [], 'burn', ({ caught }) => caught > 10],
+      // As its README asks for. It has binaries for these versions.
+      ...(major >= 24 ? [['isolates', ['--no-node-snapshot'], 'burn', ({ isolates }) => isolates > 10]] : []),
     ]) {
       it(`${[what, ...flags].join(' ')} (Node ${major})`, async (context) => {
         const run = await neighbour(what, major, flags);
-        context.diagnostic(judge(run));
+        context.diagnostic(judge(run, { foreign: what === 'isolates' }));
         assert.ok(check(run), JSON.stringify({ ...run, samples: undefined }));
         assert.ok(share(run.samples, 'count', has(name)) > 0.3, describeStacks(run.samples, 'count', 4));
       });

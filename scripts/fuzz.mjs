@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { spawnSync } from 'node:child_process';
 import { duration, root, run } from './steps.mjs';
 
-/** How far each target may go: bytes of an input, seconds of one, megabytes of memory. Reading 64 KiB takes none of them that long. */
+/** How far each target may go: bytes of an input, seconds of one, megabytes of memory. Reading as much takes none of them that long. */
 const limits = { seconds: 10, megabytes: 1024, bytes: 16_384 };
 
 const args = process.argv.slice(2);

@@ -72,7 +72,7 @@ function nodeCounts(output) {
   const total = (word) => Number(new RegExp(`^ℹ ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
   const skipped = total('skipped') + total('todo');
   const failed = total('fail') + total('cancelled');
-  return { passed: total('pass'), failed, ...(skipped > 0 ? { note: `${skipped} only in test:long` } : {}) };
+  return { passed: total('pass'), failed, ...(skipped > 0 ? { note: `${skipped} skipped: for test:long, or for what this machine lacks` } : {}) };
 }
 
 /** Whether the Node binaries of the tests are there in the versions that are asked for; fetching them takes longer than looking. */
@@ -105,7 +105,7 @@ function sayTally() {
  */
 const BESIDE = [
   /^__test__\/(lib|fuzz)\//,
-  /^__test__\/(exports|export-register|flame|flame-page|fork-export|licences|merge|otlp-encoding|otlp-export|panics|run-progress|servers)\.test\.mjs$/,
+  /^__test__\/(exports|export-register|flame|flame-page|fork-export|licences|merge|otlp-encoding|otlp-export|panics|run-progress|servers|source-maps)\.test\.mjs$/,
   /^__test__\/package-(binary|missing)\.test\.mjs$/,
   /^__test__\/(helpers|servers)\/\w+\.test\.mjs$/,
 ];
@@ -132,9 +132,14 @@ async function allNodeTests() {
   return results.slice(-2);
 }
 
-/** The files of the tests that have just failed, if they are few and each of them could be told. */
+/** What no second run excuses, in what the reporter says of the failures at its end. */
+const CRASH = /\bSIG(?:SEGV|BUS|ILL|FPE|ABRT|TRAP)\b|\bended with signal (?:4|5|6|7|8|11)\b|\bpanicked at\b/;
+const hasCrashed = ({ output }) => CRASH.test(output.slice(output.lastIndexOf('\n✖ failing tests:')));
+
+/** The files of the tests that have just failed, if they are few, each of them could be told, and nothing has crashed. */
 function filesToRepeat(steps) {
   const failures = steps.filter(({ failed }) => failed > 0);
+  if (failures.some(hasCrashed)) return [];
   if (failures.reduce((sum, { failed }) => sum + failed, 0) > 12) return [];
   const files = failures.map(({ output }) => [...output.matchAll(/^test at (\S+?\.test\.mjs):/gm)].map((match) => match[1]));
   return files.every((told) => told.length > 0) ? [...new Set(files.flat())] : [];
@@ -151,6 +156,10 @@ function build() {
 async function main() {
   if (!nodesAreThere()) {
     await step('Node binaries for the tests', () => run(npm.command, ['ci', '--prefix', '__test__/nodes'], { env: npm.env, quiet: true }));
+  }
+  // Without scripts: see its package.json.
+  if (!existsSync(new URL('__test__/isolated-vm/node_modules/isolated-vm', root))) {
+    await step('isolated-vm for the tests', () => run(npm.command, ['ci', '--ignore-scripts', '--prefix', '__test__/isolated-vm'], { env: npm.env, quiet: true }));
   }
   if (!chromiumIsThere()) await step('chromium for the tests', installChromium);
   const built = await step('build', build);

@@ -1,4 +1,4 @@
-// Programs that do to a thread what few programs do, under the fastest sampling there is: one function per kind. Each works for `ms`.
+// Programs that do to a thread what few programs do, under fast sampling: one function per kind. Each works for `ms`.
 import { createRequire } from 'node:module';
 import { start } from 'pronghorn';
 import { burn, keep, report, rest, settings, startOptions } from '../helpers/scenario.mjs';
@@ -51,6 +51,24 @@ const kinds = {
       contexts++;
     }
     return { contexts };
+  },
+
+  // Isolates of the application's own: entered on this thread, and run on others.
+  async isolates(end) {
+    const { Isolate } = createRequire(new URL('../isolated-vm/package.json', import.meta.url))('isolated-vm');
+    const source = '(() => { let s = 1; for (let i = 0; i < 2e6; i++) s = (s * 31 + i) | 0; return s; })()';
+    let isolates = 0;
+    while (until(end)) {
+      const isolate = new Isolate({ memoryLimit: 16 });
+      const context = isolate.createContextSync();
+      const script = isolate.compileScriptSync(source);
+      const result = script.runSync(context);
+      const elsewhere = script.run(context);
+      burn(30);
+      if ((await elsewhere) === result) isolates++;
+      isolate.dispose();
+    }
+    return { isolates };
   },
 
   // Errors that domains catch, also in callbacks.
