@@ -30,27 +30,27 @@ async function firstData(near, profiler) {
   return { atFork, atData, names: digest(profiler.stopSync()).names };
 }
 
+/** Forks when there is something to read on the connection, for the child. Settles with the child's end. */
+function forkWithData({ near, far }, profiler) {
+  // libuv writes at once if it can.
+  far.write('ready');
+  const pid = forkNow({ kind });
+  if (pid === 0) return never(asChild(() => firstData(near, profiler)));
+  // What there is to read is the child's.
+  near.destroy();
+  return outcome(pid);
+}
+
 await scenarios({
   // A socket has something to read when a timer's callback forks. The first thing that the child's loop polls is that socket.
   async beforeFirstPoll() {
     const profiler = start(options);
     untilSampled(() => profiler.stats().samples, parentOnly);
-    const { near, far } = await pair();
+    const ends = await pair();
     const child = await new Promise((resolve, reject) => {
-      setTimeout(() => {
-        // libuv writes at once if it can.
-        far.write('ready');
-        const pid = forkNow({ kind });
-        if (pid === 0) {
-          void never(asChild(() => firstData(near, profiler)));
-          return;
-        }
-        // What there is to read is the child's.
-        near.destroy();
-        outcome(pid).then(resolve, reject);
-      }, 1);
+      setTimeout(() => void forkWithData(ends, profiler).then(resolve, reject), 1);
     });
-    far.destroy();
+    ends.far.destroy();
     await profiler.stop();
     return child.value;
   },
@@ -59,23 +59,16 @@ await scenarios({
   async inListener() {
     const profiler = start({ ...options, stallThresholdMs: 100, stallOutput: `${settings.out}/stalls.log` });
     untilSampled(() => profiler.stats().samples, parentOnly);
-    const { near, far } = await pair();
+    const ends = await pair();
     const child = await new Promise((resolve, reject) => {
       const onStall = () => {
         unsubscribe('pronghorn:stall', onStall);
-        far.write('ready');
-        const pid = forkNow({ kind });
-        if (pid === 0) {
-          void never(asChild(() => firstData(near, profiler)));
-          return;
-        }
-        near.destroy();
-        outcome(pid).then(resolve, reject);
+        void forkWithData(ends, profiler).then(resolve, reject);
       };
       subscribe('pronghorn:stall', onStall);
       setTimeout(() => parentOnly(400), 1);
     });
-    far.destroy();
+    ends.far.destroy();
     await profiler.stop();
     return child.value;
   },
