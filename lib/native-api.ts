@@ -172,6 +172,8 @@ export interface Stats {
   /** CPU time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
   resolveMaxNanos: number;
+  /** CPU time of the hooks around garbage collections, which take the stack that caused one; resolving not included. */
+  collectionNanos: number;
   /** Passes that ran out of time with samples left, which the next ones resolve. */
   unfinishedResolves: number;
   /** CPU time of the ticker thread. */

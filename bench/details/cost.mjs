@@ -51,7 +51,7 @@ const { stats, data } = await profiler.stop();
 const depths = [...readProfile(data).samples()].map((sample) => sample.locationIds.length).sort((a, b) => a - b);
 
 const micros = (nanos) => nanos / 1_000;
-const ownNanos = stats.handlerTotalNanos + stats.resolveNanos + stats.tickerCpuNanos;
+const ownNanos = stats.handlerTotalNanos + stats.resolveNanos + stats.collectionNanos + stats.tickerCpuNanos;
 console.log(
   JSON.stringify({
     version: process.version,

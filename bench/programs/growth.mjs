@@ -30,7 +30,7 @@ const handlerOf = (stats, cpu) => ({
   handlerP50: stats.handlerP50Nanos / 1e3,
   handlerP99: stats.handlerP99Nanos / 1e3,
   resolveMax: stats.resolveMaxNanos / 1e6,
-  ownPerSample: (stats.handlerTotalNanos + stats.resolveNanos + stats.tickerCpuNanos) / stats.samples / 1e3,
+  ownPerSample: (stats.handlerTotalNanos + stats.resolveNanos + stats.collectionNanos + stats.tickerCpuNanos) / stats.samples / 1e3,
   samples: stats.samples,
 });
 

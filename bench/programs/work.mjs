@@ -43,6 +43,7 @@ await close?.();
 const own = stats && {
   handler: stats.handlerTotalNanos / 1e6,
   resolve: stats.resolveNanos / 1e6,
+  collections: stats.collectionNanos / 1e6,
   ticker: stats.tickerCpuNanos / 1e6,
   encode: (afterProfile.encodeCpuNanos + afterProfile.sourceMapNanos - stats.sourceMapNanos) / 1e6 + cpuOfProfile.thread,
 };

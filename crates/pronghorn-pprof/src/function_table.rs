@@ -1,9 +1,8 @@
 //! The functions of a profile, once each.
 
-use std::collections::HashMap;
-
 use crate::StringId;
 use crate::encoder::Message;
+use crate::fast_map::FastMap;
 
 /// A function as the format knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +28,7 @@ impl FunctionId {
 /// Numbers functions from 1; equal ones are one.
 #[derive(Debug, Default)]
 pub(crate) struct FunctionTable {
-    ids: HashMap<Function, FunctionId>,
+    ids: FastMap<Function, FunctionId>,
     functions: Vec<Function>,
 }
 

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod encoder;
+mod fast_map;
 mod function_table;
 pub mod gzip;
 mod label;
@@ -25,6 +26,7 @@ mod profile;
 mod string_table;
 
 pub use encoder::Message;
+pub use fast_map::{FastHash, FastMap};
 pub use function_table::{Function, FunctionId};
 pub use label::Label;
 pub use location_table::{Line, Location, LocationId};

@@ -1,8 +1,7 @@
 //! The locations of a profile: what a stack consists of.
 
-use std::collections::HashMap;
-
 use crate::encoder::Message;
+use crate::fast_map::FastMap;
 use crate::{FunctionId, MappingId};
 
 /// A line inside a function.
@@ -38,7 +37,7 @@ impl LocationId {
 /// Numbers locations from 1; equal ones are one.
 #[derive(Debug, Default)]
 pub(crate) struct LocationTable {
-    ids: HashMap<Location, LocationId>,
+    ids: FastMap<Location, LocationId>,
     locations: Vec<Location>,
 }
 

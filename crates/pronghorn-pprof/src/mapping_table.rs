@@ -1,9 +1,8 @@
 //! The mapped files of a profile.
 
-use std::collections::HashMap;
-
 use crate::StringId;
 use crate::encoder::Message;
+use crate::fast_map::FastMap;
 
 /// A range of addresses that a file is mapped to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +38,7 @@ impl MappingId {
 /// Numbers mappings from 1; equal ones are one. Readers take number 1 for the program's own file.
 #[derive(Debug, Default)]
 pub(crate) struct MappingTable {
-    ids: HashMap<Mapping, MappingId>,
+    ids: FastMap<Mapping, MappingId>,
     mappings: Vec<Mapping>,
 }
 

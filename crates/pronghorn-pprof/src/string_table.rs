@@ -1,7 +1,8 @@
 //! Every text of a profile, once each.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use crate::fast_map::FastMap;
 
 /// The number of a text in its profile's string table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +20,7 @@ impl StringId {
 /// Numbers texts from 0, the empty one.
 #[derive(Debug)]
 pub(crate) struct StringTable {
-    ids: HashMap<Arc<str>, StringId>,
+    ids: FastMap<Arc<str>, StringId>,
     strings: Vec<Arc<str>>,
 }
 
@@ -27,7 +28,7 @@ impl StringTable {
     pub(crate) fn new() -> Self {
         let empty: Arc<str> = Arc::from("");
         Self {
-            ids: HashMap::from([(Arc::clone(&empty), StringId::EMPTY)]),
+            ids: FastMap::from_iter([(Arc::clone(&empty), StringId::EMPTY)]),
             strings: vec![empty],
         }
     }

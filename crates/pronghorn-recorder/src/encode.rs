@@ -3,13 +3,12 @@
 //! Every frame number becomes a location once, that of its original if it has one; the stacks then only translate numbers. Runs off the main thread on data that
 //! nobody else can reach.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use pronghorn_pprof::{
-    Function as ProfileFunction, Label, Line, Location, LocationId, Mapping, MappingId, Profile,
-    StringId,
+    FastMap, Function as ProfileFunction, Label, Line, Location, LocationId, Mapping, MappingId,
+    Profile, StringId,
 };
 use pronghorn_sync::failpoint;
 
@@ -130,7 +129,7 @@ fn script_location(
 
 /// What the symbolizer knows, ready to be looked up by address.
 struct NativeNames {
-    answers: HashMap<u64, NativeLocation>,
+    answers: FastMap<u64, NativeLocation>,
     /// The id in the profile of each of the symbolizer's mappings; none for those that no address lies in.
     mappings: Vec<Option<MappingId>>,
 }
@@ -270,7 +269,7 @@ fn merged<'a>(
     stacks: impl Iterator<Item = StackEntry<'a>>,
     locations: &[LocationId],
 ) -> Vec<(Of, Arc<[LocationId]>, Values)> {
-    let mut places: HashMap<(Of, Arc<[LocationId]>), usize> = HashMap::new();
+    let mut places: FastMap<(Of, Arc<[LocationId]>), usize> = FastMap::default();
     let mut merged: Vec<(Of, Arc<[LocationId]>, Values)> = Vec::new();
     for entry in stacks {
         let of = Of::from(&entry);

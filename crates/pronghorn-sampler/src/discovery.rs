@@ -39,8 +39,9 @@ use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot};
 use crate::{clock, collector, failure, session, signal, spawn, statistics, ticker};
 
-/// The number of threads is not looked at more often than this: the look is by path, and at each tick was two fifths of the ticker's CPU time.
-const LOOK_NS: u64 = 50_000_000;
+/// The number of threads is not looked at more often than this: the look is by path, and at each tick was two fifths of the ticker's CPU time, each
+/// 50 ms still a sixth. Workers are announced by who makes them.
+const LOOK_NS: u64 = 100_000_000;
 /// The same while threads come or are about to: one that was announced may not be there yet, and where one is, there are others.
 const SOON_NS: u64 = 4_000_000;
 /// For so long.

@@ -18,7 +18,7 @@ use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome};
-use crate::{breaker, failure, labels, registers, thread};
+use crate::{breaker, clock, failure, labels, registers, statistics, thread};
 use pronghorn_sync::{failpoint, fork};
 
 /// Collections the hooks are for: scavenges, minor and major mark-sweeps (`GCType` in v8-callbacks.h, 1 to 4). The start of
@@ -92,6 +92,19 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
     let Some(_busy) = slot.work_in_session() else {
         return;
     };
+    let began = clock::own_cpu_ns();
+    take_cause(slot);
+    let passed = clock::own_cpu_ns().saturating_sub(began);
+    statistics::shared()
+        .collection_ns
+        .fetch_add(passed, Relaxed);
+    if full {
+        thread::with(slot, thread::JsThread::before_full_collection);
+    }
+}
+
+/// Takes the stack that causes the collection, and the labels in force.
+fn take_cause(slot: &ThreadSlot) {
     slot.gc_stack.clear();
     let may_read =
         pronghorn_v8::fault::is_ours() && !breaker::shared().is_open() && in_own_isolate(slot);
@@ -119,8 +132,5 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
             kind: RecordKind::Refused,
             ..RecordHeader::default()
         });
-    }
-    if full {
-        thread::with(slot, thread::JsThread::before_full_collection);
     }
 }

@@ -83,6 +83,8 @@ pub struct Shared {
     pub resolve_time: Histogram,
     /// Those that ran out of time with samples left.
     pub unfinished_resolves: AtomicU64,
+    /// CPU nanoseconds that the hooks around garbage collections took, resolving not included.
+    pub collection_ns: AtomicU64,
     /// Signals sent.
     pub signals_sent: AtomicU64,
     /// Signals that reached our handler and were not ours.
@@ -114,6 +116,7 @@ impl Shared {
             handler_time: Histogram::new(),
             resolve_time: Histogram::new(),
             unfinished_resolves: AtomicU64::new(0),
+            collection_ns: AtomicU64::new(0),
             signals_sent: AtomicU64::new(0),
             forged: AtomicU64::new(0),
             unqueued: AtomicU64::new(0),
@@ -133,6 +136,7 @@ impl Shared {
             handler_time: _,
             resolve_time: _,
             unfinished_resolves: _,
+            collection_ns: _,
             signals_sent: _,
             forged: _,
             unqueued: _,
@@ -160,6 +164,7 @@ impl Shared {
             forgotten_label_sets,
             lost_labels,
             unfinished_resolves,
+            collection_ns,
             stalls,
             stall_reports,
             lost_stall_reports,
@@ -176,6 +181,7 @@ impl Shared {
             forgotten_label_sets,
             lost_labels,
             unfinished_resolves,
+            collection_ns,
             stalls,
             stall_reports,
             lost_stall_reports,
@@ -303,6 +309,8 @@ pub struct SamplerStatistics {
     pub resolve_total_ns: u64,
     /// The longest pass of resolving, in nanoseconds.
     pub resolve_max_ns: u64,
+    /// Time that the hooks around garbage collections took, in nanoseconds, resolving not included.
+    pub collection_ns: u64,
     /// CPU time of the ticker, in nanoseconds.
     pub ticker_cpu_ns: u64,
     /// Sets of labels that had to make room for others.
@@ -348,6 +356,7 @@ pub fn snapshot() -> SamplerStatistics {
         handler_total_ns: shared.handler_time.sum_ns(),
         resolve_total_ns: shared.resolve_time.sum_ns(),
         resolve_max_ns: shared.resolve_time.max_ns(),
+        collection_ns: shared.collection_ns.load(Relaxed),
         ticker_cpu_ns: crate::ticker::cpu_ns(),
         forgotten_label_sets: shared.forgotten_label_sets.load(Relaxed),
         lost_labels: shared.lost_labels.load(Relaxed),
@@ -408,6 +417,7 @@ mod tests {
             &shared.forgotten_label_sets,
             &shared.lost_labels,
             &shared.unfinished_resolves,
+            &shared.collection_ns,
             &shared.stalls,
             &shared.stall_reports,
             &shared.lost_stall_reports,
@@ -425,6 +435,7 @@ mod tests {
             forgotten_label_sets,
             lost_labels,
             unfinished_resolves,
+            collection_ns,
             stalls,
             stall_reports,
             lost_stall_reports,
@@ -442,6 +453,7 @@ mod tests {
             forgotten_label_sets,
             lost_labels,
             unfinished_resolves,
+            collection_ns,
             stalls,
             stall_reports,
             lost_stall_reports,

@@ -7,8 +7,7 @@
 //! The table ends with the straight code. Slow paths lie behind it and would count to its last entry: they belong to the
 //! jump that leads there.
 
-use std::collections::HashMap;
-
+use crate::address_hash::AddressMap;
 use crate::code::Code;
 use crate::deopt_points::{self, Place, Points};
 use crate::layout::Layout;
@@ -39,7 +38,7 @@ pub(crate) struct Site {
 #[derive(Debug, Default)]
 pub(crate) struct CallSites {
     // By id of an inlined call: builtins it goes through, then its caller. Empty if two places disagree.
-    callers: HashMap<u32, Vec<Place>>,
+    callers: AddressMap<u32, Vec<Place>>,
     // By rising pc.
     sites: Vec<Site>,
     // Where the position table ends.
@@ -68,7 +67,15 @@ impl CallSites {
             slow: slow_paths(&jumps, last),
             ..Self::default()
         };
-        for call in deopt_points::calls(memory, code)? {
+        let mut chains = Chains {
+            memory,
+            layout,
+            code,
+            physical,
+            table: &table,
+            known: AddressMap::default(),
+        };
+        for call in deopt_points::calls(memory, code)?.iter() {
             let Some(places) = points.at_call(memory, layout, &call) else {
                 continue;
             };
@@ -76,20 +83,18 @@ impl CallSites {
                 continue;
             }
             let pc = found.origin(call.returns_to.saturating_sub(1));
-            if let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc) {
-                found.learn(pc, by_table, &chain, &places);
+            if let Some((chain, by_table)) = chains.at(pc) {
+                found.learn(pc, by_table, chain, &places);
             }
         }
-        let exits: HashMap<u64, u64> = (0..points.count)
-            .filter_map(|point| Some((points.exit(memory, layout, point)?, point)))
-            .collect();
+        let exits = points.by_exit(memory, layout);
         for (at, target) in jumps {
             let pc = found.origin(at);
             if let Some(&point) = exits.get(&target)
-                && let Some((chain, by_table)) = chain(memory, layout, code, physical, &table, pc)
+                && let Some((chain, by_table)) = chains.at(pc)
                 && let Some(places) = points.places(memory, layout, point)
             {
-                found.learn(pc, by_table, &chain, &places);
+                found.learn(pc, by_table, chain, &places);
             }
         }
         found.sites.sort_by_key(|site| site.pc);
@@ -183,20 +188,31 @@ fn positions<M: Memory>(memory: &M, layout: &Layout, code: &Code) -> Option<Vec<
     entries(&bytes, layout.unexported.encoding).collect()
 }
 
-/// The functions at a pc offset by the position table, and the innermost one's script offset.
-fn chain<M: Memory>(
-    memory: &M,
-    layout: &Layout,
-    code: &Code,
+/// Which functions were inlined at a pc, by the position table.
+struct Chains<'a, M: Memory> {
+    memory: &'a M,
+    layout: &'a Layout,
+    code: &'a Code,
     physical: u64,
-    table: &[(i64, u64)],
-    pc: u64,
-) -> Option<(Vec<Inlined>, u32)> {
-    let pc = i64::try_from(pc).ok()?;
-    let index = table.partition_point(|&(at, _)| at <= pc).checked_sub(1)?;
-    let position = Position::from_word(table.get(index)?.1)?;
-    let chain = optimized::chain(memory, layout, code, position, physical).ok()?;
-    Some((chain, position.offset))
+    table: &'a [(i64, u64)],
+    /// By the inlined call: a piece of code has fewer of them than places. The innermost function's offset is that of the first place.
+    known: AddressMap<Option<u32>, Option<Vec<Inlined>>>,
+}
+
+impl<M: Memory> Chains<'_, M> {
+    /// The functions at a pc offset, but for the innermost one's script offset, and that.
+    fn at(&mut self, pc: u64) -> Option<(&[Inlined], u32)> {
+        let pc = i64::try_from(pc).ok()?;
+        let index = self
+            .table
+            .partition_point(|&(at, _)| at <= pc)
+            .checked_sub(1)?;
+        let position = Position::from_word(self.table.get(index)?.1)?;
+        let chain = self.known.entry(position.inlining).or_insert_with(|| {
+            optimized::chain(self.memory, self.layout, self.code, position, self.physical).ok()
+        });
+        Some((chain.as_deref()?, position.offset))
+    }
 }
 
 /// All jumps with an operand of 32 bits. What only looks like one leads nowhere in particular: an operand that hits the

@@ -5,6 +5,7 @@
 //! the safepoint table leads from a call's return address to the point that the call would deoptimize to, and the point's
 //! translation names all functions there, with the bytecode offset of each.
 
+use crate::address_hash::AddressMap;
 use crate::code::Code;
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -39,8 +40,42 @@ pub(crate) struct Call {
     exit: u64,
 }
 
-/// The calls of Maglev's `code` that have a deoptimization point.
-pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Vec<Call>> {
+/// The calls of one Code, as they stand in its safepoint table.
+pub(crate) struct Calls {
+    bytes: Vec<u8>,
+    entry: usize,
+    pc_size: usize,
+    point_size: usize,
+}
+
+impl Calls {
+    /// Those that have a deoptimization point, by rising pc.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Call> {
+        let (pc_size, point_size) = (self.pc_size, self.point_size);
+        self.bytes
+            .chunks_exact(self.entry)
+            .filter_map(move |bytes| {
+                Some(Call {
+                    returns_to: number(bytes.get(..pc_size)?),
+                    // Both are stored plus one; 0 is none.
+                    point: number(bytes.get(pc_size..pc_size + point_size)?).checked_sub(1)?,
+                    exit: number(bytes.get(pc_size + point_size..2 * pc_size + point_size)?)
+                        .checked_sub(1)?,
+                })
+            })
+    }
+}
+
+/// A little-endian number of a few bytes.
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
+/// The calls of Maglev's `code`.
+pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Calls> {
     let table = code.start + u64::from(code.size);
     let count = memory.u32(table + 4)?;
     let sizes = memory.u32(table + 8)?;
@@ -55,22 +90,12 @@ pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Vec<Call>> {
     if !memory.copy(table + HEADER, &mut bytes) {
         return None;
     }
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .fold(0u64, |value, &byte| value << 8 | u64::from(byte))
-    };
-    let call = |bytes: &[u8]| {
-        Some(Call {
-            returns_to: number(bytes.get(..pc_size)?),
-            // Both are stored plus one; 0 is none.
-            point: number(bytes.get(pc_size..pc_size + point_size)?).checked_sub(1)?,
-            exit: number(bytes.get(pc_size + point_size..2 * pc_size + point_size)?)
-                .checked_sub(1)?,
-        })
-    };
-    Some(bytes.chunks_exact(entry).filter_map(call).collect())
+    Some(Calls {
+        bytes,
+        entry,
+        pc_size,
+        point_size,
+    })
 }
 
 /// The functions at the call in `code`, made from the function `own`, that returns to a pc offset: the innermost first.
@@ -82,7 +107,7 @@ pub(crate) fn at_return<M: Memory>(
     returns_to: u64,
 ) -> Option<Vec<Place>> {
     let call = calls(memory, code)?
-        .into_iter()
+        .iter()
         .find(|call| call.returns_to == returns_to)?;
     Points::of(memory, layout, code)?
         .at_call(memory, layout, &call)
@@ -96,9 +121,14 @@ pub(crate) struct Points {
     /// Index of the first point's words.
     first: u64,
     /// How many there are.
-    pub(crate) count: u64,
-    translations: Vec<u8>,
+    count: u64,
+    /// Where the translations lie, and how many bytes they are.
+    translations: (u64, usize),
 }
+
+/// Bytes of the translations that are read around the beginning of one: in front of it, where what it refers to lies, and behind. Most need no more of
+/// what may be a hundred times as much.
+const AROUND: (usize, usize) = (2048, 512);
 
 impl Points {
     /// Reads the deoptimization data of `code`.
@@ -110,17 +140,13 @@ impl Points {
         let first = layout.compiled.inlining_positions + 4;
         let count = length.checked_sub(first)? / WORDS;
         let translations = field(memory, data, layout.array_data)?;
-        let (address, size) = bytes_of(memory, layout, translations)?;
-        let mut bytes = vec![0; size];
-        if count > MOST_POINTS || !memory.copy(address, &mut bytes) {
-            return None;
-        }
-        Some(Self {
+        let translations = bytes_of(memory, layout, translations)?;
+        (count <= MOST_POINTS).then_some(Self {
             operations,
             data,
             first,
             count,
-            translations: bytes,
+            translations,
         })
     }
 
@@ -137,8 +163,28 @@ impl Points {
         .ok()
     }
 
+    /// The points by the pc offsets of their exits.
+    pub(crate) fn by_exit<M: Memory>(&self, memory: &M, layout: &Layout) -> AddressMap<u64, u64> {
+        let mut words = vec![0; (self.count * WORDS * 8) as usize];
+        if !memory.copy(self.address_of(layout, self.first), &mut words) {
+            return AddressMap::default();
+        }
+        let points = words.chunks_exact((WORDS * 8) as usize).zip(0..);
+        points
+            .filter_map(|(words, point)| {
+                let exit = smi(u64::from_le_bytes(*words.last_chunk()?))?;
+                Some((u64::try_from(exit).ok()?, point))
+            })
+            .collect()
+    }
+
+    /// Where a word of the deoptimization data lies.
+    const fn address_of(&self, layout: &Layout, index: u64) -> u64 {
+        self.data - 1 + layout.array_data + index * 8
+    }
+
     /// The pc offset of a point's exit.
-    pub(crate) fn exit<M: Memory>(&self, memory: &M, layout: &Layout, point: u64) -> Option<u64> {
+    fn exit<M: Memory>(&self, memory: &M, layout: &Layout, point: u64) -> Option<u64> {
         self.word(memory, layout, point, 2)
     }
 
@@ -155,6 +201,30 @@ impl Points {
         self.places(memory, layout, call.point)
     }
 
+    /// The translation at `start`, the outermost function first.
+    fn frames<M: Memory>(&self, memory: &M, start: usize) -> Option<Vec<Frame>> {
+        let size = self.translations.1;
+        let (before, behind) = AROUND;
+        let low = start.saturating_sub(before);
+        let around = self.frames_in(memory, low, start.saturating_add(behind).min(size), start);
+        around.or_else(|| self.frames_in(memory, 0, size, start))
+    }
+
+    /// The same from a part of the translations.
+    fn frames_in<M: Memory>(
+        &self,
+        memory: &M,
+        low: usize,
+        high: usize,
+        start: usize,
+    ) -> Option<Vec<Frame>> {
+        let mut bytes = vec![0; high.checked_sub(low)?];
+        if !memory.copy(self.translations.0 + low as u64, &mut bytes) {
+            return None;
+        }
+        self.operations.frames(&bytes, start - low)
+    }
+
     /// The functions at a point, the innermost first.
     pub(crate) fn places<M: Memory>(
         &self,
@@ -163,7 +233,7 @@ impl Points {
         point: u64,
     ) -> Option<Vec<Place>> {
         let start = usize::try_from(self.word(memory, layout, point, 1)?).ok()?;
-        let frames = self.operations.frames(&self.translations, start)?;
+        let frames = self.frames(memory, start)?;
         let array = |index: u64| field(memory, self.data, layout.array_data + index * 8);
         let literals = array(layout.compiled.literals)?;
         // They stand right in front of the others.
