@@ -124,16 +124,7 @@ pub(crate) fn reset_after_fork(alone: &Alone) {
 pub fn encode_otlp(pprof: &[u8], options: OtlpOptions) -> Result<u32> {
     guarded(|| {
         let work = Encoding::begin(pprof, options)?;
-        let number = BODIES.get().begin();
-        work.give(Line::Bodies, move |work, _on| {
-            let result = work.run();
-            if work.process().is_here() {
-                BODIES.get().put(number, result);
-            } else {
-                std::mem::forget(result);
-            }
-        });
-        Ok(number)
+        Ok(work.give(Line::Bodies, || BODIES.get(), |work, _on| (work.run(), ())))
     })
     .map_err(Into::into)
 }

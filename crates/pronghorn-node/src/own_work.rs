@@ -9,6 +9,7 @@ use std::mem::ManuallyDrop;
 
 use crate::error::Failure;
 use crate::fork::OwnProcess;
+use crate::outcomes::Outcomes;
 use crate::work_thread::{self, Line, On};
 
 /// One kind of work.
@@ -38,21 +39,33 @@ impl<W: Work> OwnWork<W> {
         &mut self.work
     }
 
-    /// Whose it is.
-    pub(crate) fn process(&self) -> OwnProcess {
-        self.process
-    }
-
     /// Does it, on whatever thread this is.
     pub(crate) fn run(&mut self) -> Result<W::Done, Failure> {
         self.process.check()?;
         self.work.run(self.process)
     }
 
-    /// Has it done on the thread of `line`, by `run`, which says what has come of it to whoever asks.
-    pub(crate) fn give(mut self, line: Line, run: impl FnOnce(&mut Self, On) + Send + 'static) {
+    /// Has it done on the thread of `line`, by `run`, and puts what comes of it into `outcomes`: by the number that is returned it is found there. What `run`
+    /// holds on to is let go of only then.
+    pub(crate) fn give<H>(
+        mut self,
+        line: Line,
+        outcomes: fn() -> &'static Outcomes<W::Done>,
+        run: impl FnOnce(&mut Self, On) -> (Result<W::Done, Failure>, H) + Send + 'static,
+    ) -> u32 {
         let process = self.process;
-        work_thread::give(line, process, Box::new(move |on| run(&mut self, on)));
+        let number = outcomes().begin();
+        let job = move |on| {
+            let (result, held) = run(&mut self, on);
+            if process.is_here() {
+                outcomes().put(number, result);
+                drop(held);
+            } else {
+                std::mem::forget((result, held));
+            }
+        };
+        work_thread::give(line, process, Box::new(job));
+        number
     }
 }
 

@@ -250,8 +250,9 @@ impl Flushed {
 impl OwnWork<Flush> {
     /// For the thread that makes profiles. The number by which [`finished_profile`] finds what comes of it, from the moment when the next rotation may begin.
     pub(crate) fn give_rotation(self) -> u32 {
-        let number = STATE.get().outcomes.begin();
-        self.give(Line::Profiles, move |flush, on| {
+        let outcomes = || &STATE.get().outcomes;
+        self.give(Line::Profiles, outcomes, |flush, on| {
+            // Whoever waits for the end of this rotation looks for its profile then.
             let claim = flush.work().claim.take();
             let result = guarded(|| {
                 if on == On::CallingThread {
@@ -261,15 +262,8 @@ impl OwnWork<Flush> {
                 }
                 flush.run()
             });
-            if flush.process().is_here() {
-                STATE.get().outcomes.put(number, result);
-                // Only now: whoever waits for the end of this rotation looks for its profile then.
-                drop(claim);
-            } else {
-                std::mem::forget((claim, result));
-            }
-        });
-        number
+            (result, claim)
+        })
     }
 }
 
