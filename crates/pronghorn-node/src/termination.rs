@@ -26,10 +26,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
 use std::time::Duration;
 
 use napi_derive::napi;
-use pronghorn_sampler::park::{Parking, Sleep};
 use pronghorn_sampler::{clock, failure, session};
 use pronghorn_sync::descriptors::Held;
-use pronghorn_sync::{Alone, Guarded, Resettable, failpoint, fork, own_tid};
+use pronghorn_sync::{Alone, Guarded, Parking, Resettable, Sleep, failpoint, fork, own_tid};
 
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::in_own_process;

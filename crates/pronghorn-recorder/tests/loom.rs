@@ -13,11 +13,12 @@
 
 use std::sync::Arc;
 
+use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::thread;
 use pronghorn_recorder::{
     Frame, Marker, NoSymbols, ProfileInfo, ProfileTime, Recorder, Sample, ThreadLabel, Values,
 };
-use pronghorn_sync::{Alone, Guarded};
+use pronghorn_sync::{Alone, Guarded, Parking, Sleep};
 
 /// Runs `body` once for every interleaving, on a stack of 1 MiB: on loom's own of 32 KiB the compressor does not fit.
 fn model(body: impl Fn() + Send + Sync + Copy + 'static) {
@@ -232,7 +233,6 @@ fn a_recorder_that_was_reset_records_and_flips_like_a_new_one() {
 /// The agreement between forks and native threads (`pronghorn_sync::fork::gate`), which the reset stands on.
 #[test]
 fn a_fork_that_was_told_that_nobody_is_inside_finds_nobody() {
-    use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use pronghorn_sync::fork::{Forks, Inside};
 
     loom::model(|| {
@@ -280,5 +280,60 @@ fn a_fork_that_gives_up_waiting_blocks_nobody_for_ever() {
         forks.release();
         native.join().expect("the native thread");
         assert!(!inside.any());
+    });
+}
+
+/// What the sleeper does, until it sees that there is work.
+fn sleep_until_there_is_work(parking: &Parking, work: &AtomicBool, asks_again: bool) {
+    loop {
+        parking.look();
+        if work.load(SeqCst) {
+            return;
+        }
+        parking.announce(Sleep::Parked);
+        let begun = parking.was_stirred() || (asks_again && work.load(SeqCst));
+        if begun {
+            parking.withdraw();
+        } else {
+            parking.wait(Sleep::Parked, None);
+        }
+    }
+}
+
+/// The ticker's parking (`pronghorn_sync::park`): loom fails if it can sleep for ever.
+#[test]
+fn one_who_parks_is_woken_by_whoever_has_work() {
+    loom::model(|| {
+        let both = Arc::new((Parking::new(), AtomicBool::new(false)));
+        let waker = {
+            let both = Arc::clone(&both);
+            thread::spawn(move || {
+                let (parking, work) = &*both;
+                work.store(true, SeqCst);
+                parking.wake();
+            })
+        };
+        let (parking, work) = &*both;
+        sleep_until_there_is_work(parking, work, true);
+        waker.join().expect("the waker");
+    });
+}
+
+/// A thread that runs publishes nothing but its CPU clock, at which the sleeper looks before it announces itself, and not again.
+#[test]
+fn one_who_parks_is_woken_by_a_thread_that_runs() {
+    loom::model(|| {
+        let both = Arc::new((Parking::new(), AtomicBool::new(false)));
+        let running = {
+            let both = Arc::clone(&both);
+            thread::spawn(move || {
+                let (parking, clock) = &*both;
+                clock.store(true, SeqCst);
+                parking.unpark(false);
+            })
+        };
+        let (parking, clock) = &*both;
+        sleep_until_there_is_work(parking, clock, false);
+        running.join().expect("the running thread");
     });
 }

@@ -34,7 +34,6 @@ pub mod labels;
 mod mapping;
 pub mod observed;
 mod own_stack;
-pub mod park;
 pub mod proof;
 mod protection_keys;
 pub mod registers;

@@ -40,12 +40,13 @@ mod watch;
 
 use crate::bare_thread::{self, Bare, Body};
 use crate::discovery::{self, Discovery};
-use crate::park::{Parking, Sleep};
 use crate::slot;
 use crate::stall::Watcher;
 use crate::{clock, failure, session, signal, statistics};
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
-use pronghorn_sync::{Alone, Guarded, MappedVec, Resettable, Wiped, failpoint, fork, own_tid};
+use pronghorn_sync::{
+    Alone, Guarded, MappedVec, Parking, Resettable, Sleep, Wiped, failpoint, fork, own_tid,
+};
 use std::sync::atomic::{
     AtomicBool, AtomicI32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},

@@ -6,6 +6,7 @@
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
 //! - [`Wiped`]: a static in memory that no fork copies.
 //! - [`Mapping`], [`MappedVec`]: memory outside the allocator, which a child unmaps without looking into it.
+//! - [`Parking`]: a word to sleep on, and to be woken from in a signal handler.
 //! - [`own_tid`]: the calling thread.
 //! - `descriptors`: open files of our threads, which a child closes.
 //! - [`Alone`]: the proof that a reset has the process to itself.
@@ -14,19 +15,22 @@
 //! This crate depends on libc alone and knows neither V8 nor signals nor profiles.
 //!
 //! Built with `--cfg loom` the atomics and cells are loom's, so that the models in pronghorn-recorder check this very code.
-//! `--cfg pronghorn_weakened` on top weakens one ordering on purpose; those models have to fail then.
+//! `--cfg pronghorn_weakened` on top weakens two orderings on purpose; those models have to fail then.
 
 mod alone;
+mod clock;
 #[cfg(not(loom))]
 pub mod descriptors;
 pub mod failpoint;
 pub mod fork;
+mod futex;
 mod guarded;
 #[cfg(not(loom))]
 mod histogram;
 mod mapped_vec;
 pub mod mapping;
 mod own_tid;
+mod park;
 mod primitives;
 mod raw_lock;
 mod resettable;
@@ -40,6 +44,7 @@ pub use histogram::Histogram;
 pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
 pub use own_tid::own_tid;
+pub use park::{Parking, Sleep};
 pub use raw_lock::{RawLock, RawLockGuard};
 pub use resettable::Resettable;
 #[cfg(not(loom))]

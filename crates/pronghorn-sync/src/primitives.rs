@@ -1,9 +1,9 @@
 //! The atomics and the cell that the rest of the crate is written with: std's, or loom's under `--cfg loom`.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
@@ -44,4 +44,12 @@ pub(crate) fn wait_step(step: u32) {
 #[cfg(loom)]
 pub(crate) fn wait_step(_step: u32) {
     loom::thread::yield_now();
+}
+
+/// Between a write and a read that are both sequentially consistent: nothing, they are in order. loom takes them for acquire and release and would swap them;
+/// it knows the order of fences.
+#[inline]
+pub(crate) fn sequenced() {
+    #[cfg(all(loom, not(pronghorn_weakened)))]
+    fence(Ordering::SeqCst);
 }

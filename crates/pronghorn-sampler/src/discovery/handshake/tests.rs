@@ -1,12 +1,11 @@
 //! The handshake with real threads and real timers; V8 is played by a closure.
 
-use pronghorn_sync::own_tid;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::park::{Parking, Sleep};
+use pronghorn_sync::{Parking, Sleep, own_tid};
 
 static ASKS: Asks = Asks::new();
 static PARKING: Parking = Parking::new();

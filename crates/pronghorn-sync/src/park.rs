@@ -7,15 +7,12 @@
 //! Threads: one sleeper, any number of wakers. Protocol: the sleeper says that it begins to look for work (`look`), looks, announces
 //! itself (`announce`), asks once more whether there is work or whether it was stirred meanwhile (`was_stirred`), and waits. A waker
 //! publishes its work first and then calls `wake` or `unpark`; an `unpark` that finds nobody asleep leaves word that it was there, since
-//! a thread's CPU timer publishes nothing else. All of it is sequentially consistent, so one of the two sees the other. After a fork the
-//! child has no sleeper; all is made anew with the thread.
-
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-
-use pronghorn_sync::Zeroed;
+//! a thread's CPU timer publishes nothing else. All of it is sequentially consistent, so one of the two sees the other; tests/loom.rs of pronghorn-recorder
+//! checks it. After a fork the child has no sleeper; all is made anew with the thread.
 
 use crate::clock::monotonic_ns;
+use crate::futex::Futex;
+use crate::primitives::{AtomicBool, Ordering::SeqCst, sequenced};
 
 const AWAKE: u32 = 0;
 const PARKED: u32 = Sleep::Parked as u32;
@@ -35,24 +32,39 @@ pub enum Sleep {
 
 /// See the module documentation. Zeroes are a valid one: nobody sleeps.
 pub struct Parking {
-    word: AtomicU32,
+    word: Futex,
     /// Somebody called `unpark` while nobody slept, since the last `look`.
     stirred: AtomicBool,
 }
 
 // SAFETY: two atomics, of which zeroes say that nobody sleeps.
-unsafe impl Zeroed for Parking {}
+#[cfg(not(loom))]
+unsafe impl crate::Zeroed for Parking {}
 
 impl Parking {
     /// Nobody sleeps.
+    #[cfg(not(loom))]
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "a const, for statics")]
     pub const fn new() -> Self {
         Self {
-            word: AtomicU32::new(AWAKE),
+            word: Futex::new(AWAKE),
+            stirred: AtomicBool::new(false),
+        }
+    }
+
+    /// Nobody sleeps. (loom's atomics cannot be made in a constant.)
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            word: Futex::new(AWAKE),
             stirred: AtomicBool::new(false),
         }
     }
 
     /// What a child starts with: nobody sleeps.
+    #[must_use]
     pub fn inherited(&self) -> Self {
         let Self {
             word: _,
@@ -64,61 +76,45 @@ impl Parking {
     /// The sleeper looks for work from here on: it sees what was there before.
     pub fn look(&self) {
         self.stirred.store(false, SeqCst);
+        sequenced();
     }
 
     /// Whether something began to run after the last `look` that the sleeper may have missed. Ask it between `announce` and `wait`.
+    #[must_use]
     pub fn was_stirred(&self) -> bool {
         self.stirred.load(SeqCst)
     }
 
     /// The sleeper is about to wait.
     pub fn announce(&self, sleep: Sleep) {
-        self.word.store(sleep as u32, SeqCst);
+        self.word.store(sleep as u32);
+        sequenced();
     }
 
     /// The sleeper will not wait after all.
     pub fn withdraw(&self) {
-        self.word.store(AWAKE, SeqCst);
+        self.word.store(AWAKE);
     }
 
     /// Waits until somebody wakes it or the monotonic clock reaches `until` (nanoseconds; `None`: for ever); a signal ends the
     /// sleep of one who is parked or rests. Returns at once if somebody woke it since it announced itself. True if it slept until `until`.
     pub fn wait(&self, sleep: Sleep, until: Option<u64>) -> bool {
         loop {
-            self.wait_once(sleep, until);
+            self.word.wait(sleep as u32, until);
             let is_over = until.is_some_and(|until| monotonic_ns() >= until);
-            if is_over || sleep != Sleep::Ticking || self.word.load(SeqCst) == AWAKE {
+            if is_over || sleep != Sleep::Ticking || self.word.load() == AWAKE {
                 self.withdraw();
                 return is_over;
             }
         }
     }
 
-    fn wait_once(&self, sleep: Sleep, until: Option<u64>) {
-        let deadline = until.map(|nanos| libc::timespec {
-            tv_sec: (nanos / 1_000_000_000) as i64,
-            tv_nsec: (nanos % 1_000_000_000) as i64,
-        });
-        let deadline = deadline.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: the word outlives the call, the deadline is null or valid; with the bitset form it is absolute and monotonic.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                self.word.as_ptr(),
-                libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
-                sleep as u32,
-                deadline,
-                ptr::null::<u32>(),
-                libc::FUTEX_BITSET_MATCH_ANY,
-            );
-        }
-    }
-
     /// Wakes the sleeper, however deep it sleeps; one load if it does not. Async-signal-safe.
     #[inline]
     pub fn wake(&self) {
-        if self.word.load(SeqCst) != AWAKE && self.word.swap(AWAKE, SeqCst) != AWAKE {
-            self.notify();
+        sequenced();
+        if self.word.load() != AWAKE && self.word.swap(AWAKE) != AWAKE {
+            self.word.wake();
         }
     }
 
@@ -126,11 +122,12 @@ impl Parking {
     /// looked again; one load if it waits for its next tick. Async-signal-safe.
     #[inline]
     pub fn unpark(&self, has_alarm: bool) {
-        match self.word.load(SeqCst) {
+        sequenced();
+        match self.word.load() {
             AWAKE => self.stir(),
             depth if depth == PARKED || (depth == RESTING && !has_alarm) => {
-                match self.word.compare_exchange(depth, AWAKE, SeqCst, SeqCst) {
-                    Ok(_) => self.notify(),
+                match self.word.change(depth, AWAKE) {
+                    Ok(()) => self.word.wake(),
                     // It has just woken by itself, and may have looked already.
                     Err(AWAKE) => self.stir(),
                     Err(_) => {}
@@ -144,34 +141,20 @@ impl Parking {
     #[cold]
     fn stir(&self) {
         self.stirred.store(true, SeqCst);
-        if self
-            .word
-            .compare_exchange(PARKED, AWAKE, SeqCst, SeqCst)
-            .is_ok()
-        {
-            self.notify();
+        sequenced();
+        if self.word.change(PARKED, AWAKE).is_ok() {
+            self.word.wake();
         }
     }
 
     /// Whether nobody sleeps, or is about to.
+    #[must_use]
     pub fn is_awake(&self) -> bool {
-        self.word.load(SeqCst) == AWAKE
-    }
-
-    fn notify(&self) {
-        // SAFETY: the word is valid; waking has no other effect.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                self.word.as_ptr(),
-                libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-                1u32,
-            );
-        }
+        self.word.load() == AWAKE
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
