@@ -26,6 +26,11 @@
 //! says whose turn it is: WAITING, ANSWERING, HELD and REQUESTED belong to the thread, CLAIMED to the ticker; the exchanges
 //! HELD → CLAIMED (ticker) and HELD → ANSWERING (the thread gives up) exclude each other. Only WAITING, REQUESTED and DONE are closed.
 //!
+//! # End
+//! A stop waits for threads that are at work on an answer, but one that has lost its processor may come back at any time, and would let its timer ask again.
+//! So a question that is not closed in time becomes ABANDONED, and its timer is deleted under the thread. Arming it then fails, since the kernel gives a number
+//! once to a process (until it has given two thousand million). The thread finds the state changed and makes it DONE, for the next session to close.
+//!
 //! # Orderings
 //! Every exchange of the state is acquire-release, so the isolate and the pc written before HELD are seen by whoever claims.
 //! `held` is sequentially consistent with the ticker's parking.
@@ -65,6 +70,11 @@ const REQUESTED: u32 = 5;
 const DONE: u32 = 6;
 /// The ticker saw that the thread is not in V8's code after all.
 const REFUSED: u32 = 7;
+/// The session ended while the thread was at work on its answer: the state is the thread's alone, and there is no timer.
+const ABANDONED: u32 = 8;
+
+/// In the place of a timer that is deleted.
+const NO_TIMER: i32 = -1;
 
 /// One thread that is asked.
 struct Ask {
@@ -72,7 +82,7 @@ struct Ask {
     tid: AtomicI32,
     /// Grows with each use, so that a late signal or interrupt of a former use is not taken for one of this.
     nonce: AtomicU32,
-    /// The timer, as timer_create(2) gave it.
+    /// The timer, as timer_create(2) gave it; `NO_TIMER` once it is deleted.
     timer: AtomicI32,
     isolate: AtomicPtr<c_void>,
     pc: AtomicPtr<()>,
@@ -118,11 +128,27 @@ impl Ask {
     fn close(&self, state: u32) -> bool {
         let closed = self.change(state, CLAIMED);
         if closed {
-            self.timer().delete();
+            self.delete_timer();
             self.tid.store(0, Relaxed);
             self.state.store(FREE, Release);
         }
         closed
+    }
+
+    fn delete_timer(&self) {
+        let timer = self.timer.swap(NO_TIMER, Relaxed);
+        if timer != NO_TIMER {
+            CpuTimer::from_raw(timer).delete();
+        }
+    }
+
+    /// The thread's own, in ANSWERING: what comes next. False if the question was abandoned meanwhile; it is DONE then.
+    fn pass_on(&self, next: u32) -> bool {
+        let passed = self.change(ANSWERING, next);
+        if !passed {
+            self.state.store(DONE, Release);
+        }
+        passed
     }
 
     /// The thread's own, in ANSWERING: counts the answer, and lets the timer ask again if it is to. True if that was given up although
@@ -139,9 +165,8 @@ impl Ask {
             Next::Again(nanos) => {
                 // Armed before the turn is given up: once WAITING, the ticker may delete the timer.
                 let armed = self.timer().arm(nanos);
-                self.state
-                    .store(if armed { WAITING } else { DONE }, Release);
-                !armed
+                let passed = self.pass_on(if armed { WAITING } else { DONE });
+                passed && !armed
             }
             Next::Never => {
                 self.state.store(DONE, Release);
@@ -233,6 +258,37 @@ impl Asks {
             all &= closed;
         }
         all
+    }
+
+    /// Ticker, at its end: nobody is asked any more when this returns. Threads that are at work on an answer are waited for until `until` (monotonic).
+    pub(super) fn end(&self, until: u64) {
+        while !self.close_if(|_| true) {
+            if clock::monotonic_ns() >= until {
+                return self.abandon();
+            }
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+    }
+
+    /// Ticker, at its end: deletes the timers of threads that are still at work on an answer.
+    fn abandon(&self) {
+        for ask in &self.table {
+            // The thread goes from one of these to the next, and ends where it can be closed.
+            while ![FREE, ABANDONED].contains(&ask.state.load(Acquire)) {
+                let abandoned = self.end_hold(ask, ABANDONED)
+                    || ask.change(ANSWERING, ABANDONED)
+                    || ask.change(REFUSED, ABANDONED);
+                if abandoned {
+                    ask.delete_timer();
+                    wake(&ask.state);
+                } else if [WAITING, REQUESTED, DONE]
+                    .iter()
+                    .any(|&state| ask.close(state))
+                {
+                    break;
+                }
+            }
+        }
     }
 
     /// Whether nobody is asked.
@@ -335,7 +391,10 @@ impl Asks {
         let until = clock::monotonic_ns() + HOLD_NS;
         // Counted before it is so: the ticker, which takes it back, must not come first.
         self.held.fetch_add(1, SeqCst);
-        ask.state.store(HELD, SeqCst);
+        if !ask.pass_on(HELD) {
+            self.held.fetch_sub(1, SeqCst);
+            return;
+        }
         wake_ticker();
         loop {
             match ask.state.load(Acquire) {
@@ -349,9 +408,11 @@ impl Asks {
                 }
                 CLAIMED => wait(&ask.state, CLAIMED, HOLD_NS),
                 REFUSED => {
-                    ask.state.store(ANSWERING, Relaxed);
-                    return self.count(ask.conclude(Seen::Elsewhere));
+                    if ask.change(REFUSED, ANSWERING) {
+                        return self.count(ask.conclude(Seen::Elsewhere));
+                    }
                 }
+                ABANDONED => return ask.state.store(DONE, Release),
                 _ => return,
             }
         }
