@@ -30,7 +30,7 @@
 //! It is a [`bare_thread`]: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
 //!
 //! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
-//! a fork waits for. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
+//! a fork waits for, and not while one is under way. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle. A handler of the host's that forks while the thread is made waits until that is over: signals
 //! are blocked.
@@ -327,10 +327,11 @@ impl Ticker {
         self.pace.crowd = running.saturating_sub(1) / self.processors;
         if running > 0 {
             if now.saturating_sub(self.images_at) > IMAGES_AFTER_NS {
-                self.images_at = now;
-                let _section = fork::enter();
+                let section = fork::enter();
                 failpoint!("ticker-images");
-                session::refresh_images();
+                if session::refresh_images_inside(&section) {
+                    self.images_at = now;
+                }
             }
             return match shortest_rest {
                 Some(rest) => (Sleep::Ticking, Some(self.next_tick(now, rest))),

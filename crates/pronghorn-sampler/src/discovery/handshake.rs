@@ -304,10 +304,11 @@ impl Asks {
     }
 
     /// Ticker: asks V8 for an interrupt on every thread that is held. `request` calls RequestInterrupt with the isolate and
-    /// the data for [`Asks::conclude`]; `is_v8` looks at the pc once more, with what is loaded now.
+    /// the data for [`Asks::conclude`]; `is_v8` looks at the pc once more, with what is loaded now, or says that it cannot while a fork is under way. Then
+    /// the thread stays held, for the next call or for as long as it waits.
     pub(super) fn serve(
         &self,
-        is_v8: impl Fn(u64) -> bool,
+        is_v8: impl Fn(&fork::Section, u64) -> Option<bool>,
         request: impl Fn(*mut c_void, *mut c_void),
     ) {
         for (index, ask) in self.table.iter().enumerate() {
@@ -315,9 +316,15 @@ impl Asks {
                 continue;
             }
             // Before the claim: entering may have to wait for a fork, and the held thread must not.
-            let _section = fork::enter();
+            let section = fork::enter();
             let pc = ask.pc.load(Relaxed);
-            let was_v8 = is_v8(pc.addr() as u64);
+            let Some(was_v8) = is_v8(&section, pc.addr() as u64) else {
+                continue;
+            };
+            // Once more: `request` takes a lock of V8's, which a late child would find taken for ever.
+            if fork::is_under_way() {
+                continue;
+            }
             if !self.end_hold(ask, CLAIMED) {
                 continue;
             }

@@ -135,7 +135,7 @@ fn a_thread_in_v8s_code_is_held_until_it_is_served_and_then_says_what_it_is() {
         }
         PARKING.withdraw();
         ASKS.serve(
-            |pc| pc == PC,
+            |_, pc| Some(pc == PC),
             |isolate, data| {
                 assert_eq!(isolate.addr(), ISOLATE);
                 asked.store(data.addr(), SeqCst);
@@ -174,7 +174,7 @@ fn a_thread_that_has_left_v8s_code_by_then_is_not_interrupted() {
     let other = Other::new(true);
     assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     until("refused and asked again", || {
-        ASKS.serve(|_| false, |_, _| panic!("interrupted"));
+        ASKS.serve(|_, _| Some(false), |_, _| panic!("interrupted"));
         ANSWERS.load(SeqCst) >= 2
     });
 }
