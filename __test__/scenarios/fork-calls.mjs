@@ -103,7 +103,7 @@ await scenarios({
     const results = [];
     let turns = 0;
     for (const when of ['before', 'after']) {
-      ownNativeHalf.start = (settings, _probe, ...rest) => original(settings, probes[when], ...rest);
+      ownNativeHalf.start = (given, _probe, ...rest) => original(given, probes[when], ...rest);
       for (const kind of kinds) {
         phase = turns++ % 2 === 0 ? 'prologue' : 'epilogue';
         let profiler;
