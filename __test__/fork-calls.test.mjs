@@ -10,7 +10,7 @@ const FORKED = 'ERR_PRONGHORN_FORKED';
 /** The call has made nothing its own: the chain is still to come. Then the child profiles itself. */
 function checkChild({ child }, what) {
   const { code: _code, ...rest } = child;
-  assert.deepEqual(rest, { forked: true, reset: { value: true }, after: false, names: ['childOnly'], own: true, sequence: 0 }, what);
+  assert.deepEqual(rest, { forked: true, tasks: [], reset: { value: true }, after: false, names: ['childOnly'], own: true, sequence: 0 }, what);
 }
 
 for (const major of majors) {
@@ -37,5 +37,18 @@ for (const major of majors) {
         assert.deepEqual(result.parent, ['parentOnly'], what);
       }
     });
+
+    for (const kind of ['fork', '_Fork', 'clone']) {
+      it(`by ${kind} where a call is about to make a thread: the child has none before it is reset (Node ${major})`, async () => {
+        const { report } = await runFork('calls', 'making', major, { kind }, { failpoints: true });
+        assert.equal(report.gaveUp, 0);
+        assert.deepEqual(report.results.map(({ name, end, made }) => [name, end, made]), [['pronghorn', 'done', true], ['pronghorn-end', 'done', true], ['pronghorn-maps', 'done', true]]);
+        for (const result of report.results) {
+          const what = JSON.stringify(result);
+          checkChild(result, what);
+          assert.equal(result.child.code, FORKED, what);
+        }
+      });
+    }
   });
 }

@@ -88,9 +88,11 @@ for (const major of majors) {
       ['ticker-registration', 'the registration of threads'],
       ['ticker-v8', 'its way into V8'],
       ['ticker-images', "its way into the dynamic linker"],
+      ['linker', "the dynamic linker's lock"],
       ['ticker-tasks', 'the folder of the threads'],
     ]) {
-      it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
+      // This one the main thread's JavaScript would have to let go, and it waits for that lock.
+      if (moment !== 'linker') it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
         const result = await run('fork', major, { moment, released: true });
         checkForks(result, 0.5 * COUNT, true);
       });
@@ -105,6 +107,13 @@ for (const major of majors) {
         });
       }
     }
+
+    it(`${COUNT} forks past their patience, inside of which the ticker may enter the dynamic linker: it leaves its lock alone (Node ${major})`, async () => {
+      const result = await run('fork', major, { moment: 'before the linker', kinds: ['fork'], forkHandlers: true });
+      for (const fork of result.report.results) checkLate(fork);
+      checkEnd(result, COUNT, true);
+      assert.equal(result.report.noted, 0, 'the ticker was inside the dynamic linker at a fork');
+    });
 
     it(`${COUNT} forks while the file is open that symbols are read from: no child keeps it (Node ${major})`, async () => {
       for (let done = 0; done < COUNT; done += HELD_COUNT) {

@@ -18,6 +18,12 @@ export const allocationFixturePath = () => {
   return built.get('allocation');
 };
 
+/** The path of crates/atfork-fixture, likewise. */
+export const atforkFixturePath = () => {
+  if (!built.has('atfork')) built.set('atfork', build('pronghorn-atfork-fixture'));
+  return built.get('atfork');
+};
+
 function addon(name, crate) {
   if (!built.has(name)) built.set(name, build(`pronghorn-${crate}`).then((library) => place(library, 'fixture-addon', `${name}.node`)));
   return built.get(name);

@@ -21,6 +21,9 @@ export const forker = require(settings.forkFixture);
 /** The addon that burns, blocks and sends signals. */
 export const fixture = require(settings.fixture);
 
+// Registered before the profiler's, the fixture's own handlers run behind them when a fork is prepared.
+if (settings.forkHandlers) forker.countForkHandlers();
+
 const { dlopen } = process;
 /** The object by which the package itself calls its native half, which it loads when it is imported. */
 export let ownNativeHalf;

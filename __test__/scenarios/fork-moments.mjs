@@ -2,10 +2,11 @@
 //
 // Each scenario forks `settings.count` times in one process. Every child runs JavaScript, is reset (by itself or by a call, in turns), burns, and proves
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
-import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
+import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled, WHOLE } from '../helpers/forking.mjs';
 import { recordingWorker, until, untilHeld } from '../helpers/held.mjs';
 import { readProfile } from '../helpers/pprof.mjs';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
 
@@ -152,6 +153,26 @@ async function whileTickerIsHeld(profiler, index) {
   return { child: await forkHere(profiler, index, { how: { kind: 'fork', parts: PREPARED | LOOP | DIES_WITH_PARENT } }) };
 }
 
+/**
+ * Forks while the ticker waits at `place`, which it may leave as `when` says (crates/fork-fixture/src/meeting.rs). This thread runs no JavaScript in between: it
+ * would wait for the linker's lock, as the ticker's.
+ */
+async function atMeeting(profiler, index, place, when) {
+  const kind = settings.kinds?.[0] ?? 'fork';
+  let pid;
+  for (let attempt = 0; attempt < 5 && (pid === undefined || pid === -constants.errno.ETIMEDOUT); attempt++) {
+    // One that this thread itself comes to, before the call, is spent.
+    api.failpointCall(place, forker.meetingFunctionAddress());
+    if (when === MEETING.inside) api.failpointCall('linker', forker.notingFunctionAddress());
+    pid = forker.forkAtMeeting(kind, WHOLE, when);
+  }
+  if (pid < 0) throw new Error(`no fork at ${place}: ${pid}`);
+  if (pid === 0) return never(asChild(() => prove(profiler, index, kind)));
+  return { child: await outcome(pid) };
+}
+
+const MEETING = { after: 0, inside: 1 };
+
 const LISTS_THREADS = new Set(['ticker-tasks', 'ticker-names']);
 
 const moments = {
@@ -171,6 +192,8 @@ const moments = {
   'ticker-images': whileTickerIsHeld,
   'ticker-tasks': whileTickerIsHeld,
   'ticker-names': whileTickerIsHeld,
+  linker: (profiler, index) => atMeeting(profiler, index, 'linker', MEETING.after),
+  'before the linker': (profiler, index) => atMeeting(profiler, index, 'ticker-images', MEETING.inside),
   async 'ticker-parking'(profiler, index) {
     api.failpointHold(moment);
     await until(() => api.failpointIsHeld(moment));
@@ -235,7 +258,7 @@ await scenarios({
     await worker?.terminate();
     const gaveUp = api.failpointGaveUp();
     const last = await profiler.stop();
-    return { results, gaveUp, last: digest(last), stats: last.stats };
+    return { results, gaveUp, noted: forker.notedInForks(), last: digest(last), stats: last.stats };
   },
 
   // The work thread reads symbols out of an image's file: it has that open until all children have ended.

@@ -1,5 +1,6 @@
-//! Fork handlers of somebody else's: they count how often libc runs handlers, and so which forks run any.
+//! Fork handlers of somebody else's: they count how often libc runs handlers, and so which forks run any. A fork that meets a thread (`meeting.rs`) goes on in them.
 
+use crate::meeting;
 use crate::napi::{Env, from_number};
 use crate::values::from_bits;
 use core::ffi::c_void;
@@ -13,14 +14,17 @@ static REGISTERED: OnceLock<i32> = OnceLock::new();
 
 unsafe extern "C" fn on_prepare() {
     PREPARED.fetch_add(1, Relaxed);
+    meeting::prepare();
 }
 
 unsafe extern "C" fn on_parent() {
     PARENT.fetch_add(1, Relaxed);
+    meeting::is_over();
 }
 
 unsafe extern "C" fn on_child() {
     CHILD.fetch_add(1, Relaxed);
+    meeting::is_over();
 }
 
 /// `countForkHandlers()`: registers the handlers, once per process. Returns 0, or an errno.

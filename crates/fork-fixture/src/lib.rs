@@ -12,6 +12,7 @@ mod children;
 mod deny;
 mod dont_fork;
 mod handlers;
+mod meeting;
 #[path = "../../test-fixture/src/napi.rs"]
 #[allow(dead_code, reason = "shared with test-fixture, which uses the rest")]
 mod napi;
@@ -43,6 +44,10 @@ pub unsafe extern "C" fn napi_register_module_v1(
         ("forkInGc", handlers::fork_in_gc),
         ("collectionHooks", handlers::collection_hooks),
         ("lastFork", handlers::last_fork),
+        ("forkAtMeeting", meeting::fork_at_meeting),
+        ("meetingFunctionAddress", meeting::meeting_function_address),
+        ("notingFunctionAddress", meeting::noting_function_address),
+        ("notedInForks", meeting::noted_in_forks),
         ("forkNativeOnly", children::fork_native_only),
         ("daemonize", children::daemonize),
         ("denyForks", deny::deny_forks),

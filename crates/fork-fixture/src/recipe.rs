@@ -140,6 +140,11 @@ pub(crate) unsafe extern "C" fn fork(env: *mut c_void, info: *mut c_void) -> *mu
     let Some((kind, parts)) = how(env, kind, parts) else {
         return from_number(env, f64::from(-libc::EINVAL));
     };
+    from_number(env, f64::from(fork_and_go_on(env, kind, parts)))
+}
+
+/// [`fork_here`], and the child's part of the recipe, in a call from JavaScript.
+pub(crate) fn fork_and_go_on(env: Env, kind: Kind, parts: u32) -> c_int {
     let pid = fork_here(kind, parts);
     if pid == 0 && parts & LOOP != 0 {
         let error = loop_fork_here(env);
@@ -148,7 +153,7 @@ pub(crate) unsafe extern "C" fn fork(env: *mut c_void, info: *mut c_void) -> *mu
             unsafe { libc::_exit(99) };
         }
     }
-    from_number(env, f64::from(pid))
+    pid
 }
 
 /// `preparePages()`: hands V8's pages over to the child of the fork that comes next. Returns 0, or a negative errno.

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{mem, ptr, slice};
 
+use pronghorn_sync::failpoint;
+
 use crate::build_id;
 use crate::images::{Image, Segment, VDSO};
 use crate::unwind::UnwindTable;
@@ -51,6 +53,7 @@ unsafe extern "C" fn visit_first(
 ) -> c_int {
     // SAFETY: dl_iterate_phdr passes a valid info and the pointer that `generation` gave it.
     unsafe { *data.cast::<u64>() = generation_of(&*info) };
+    failpoint!("linker");
     1
 }
 

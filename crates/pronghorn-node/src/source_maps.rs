@@ -8,7 +8,7 @@
 //! share `STATE`, whose lock nobody holds while a file is read or a map is parsed.
 //!
 //! Fork: the loader does not exist in the child. The maps are files that are the same there, so they are kept, if nobody was at work on the table at that
-//! instant; the queue is not. What the loader has open is closed in the child by `sync/descriptors.rs`.
+//! instant; the queue is not. The loader is made with signals blocked, and not in a child in which a rotation of its parent's goes on. What the loader has open is closed in the child by `sync/descriptors.rs`.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use napi_derive::napi;
 use pronghorn_recorder::{MappedScript, Original, Position};
-use pronghorn_sampler::{clock, failure, spawn};
+use pronghorn_sampler::spawn::{self, BlockedSignals};
+use pronghorn_sampler::{clock, failure};
 use pronghorn_source_map::{Broken, Cache, Map, Script, load};
 use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 
@@ -235,6 +236,12 @@ impl Maps {
                 url_length: script.url_length,
             })
             .collect();
+        failpoint!("making-thread");
+        let blocked = BlockedSignals::all();
+        // A handler of the host's may have forked just before: nothing is loaded there for a profile of the parent's.
+        if !self.process.is_here() {
+            return;
+        }
         let begins = with_shared(|shared| {
             for script in &self.scripts {
                 if shared.pending.insert(script.clone()) {
@@ -243,7 +250,9 @@ impl Maps {
             }
             !shared.queue.is_empty() && !std::mem::replace(&mut shared.loading, true)
         });
-        if begins && spawn::in_background("pronghorn-maps", STACK, load_all).is_err() {
+        let is_refused = begins && spawn::in_background("pronghorn-maps", STACK, load_all).is_err();
+        drop(blocked);
+        if is_refused {
             // Without a thread of its own it is done here, as far as there is time.
             load_until(self.deadline_ns);
         }

@@ -12,7 +12,8 @@
 //! Threads: `arm` and `disarm` on the main thread, the handler anywhere, the rest on the watcher, which sleeps on a
 //! futex until a signal comes. Everything is bounded: the process dies within a second even if it can give nothing.
 //!
-//! Fork: the handler is inherited and the watcher is not. In a child that has not been reset the handler gives the signal to
+//! Fork: the handler is inherited and the watcher is not. Signals are blocked while the watcher is made, and it is made only if this is still the process that was to
+//! be armed. In a child that has not been reset the handler gives the signal to
 //! what was there before it, so a daemon dies of SIGTERM as it should. The reset puts the handlers that were there before
 //! back and a fresh state in place; a start arms again, with a watcher and a file of the child's own. What the watcher has open is closed
 //! in the child; the file is the parent's.
@@ -26,12 +27,13 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
 use std::time::Duration;
 
 use napi_derive::napi;
+use pronghorn_sampler::spawn::{self, BlockedSignals};
 use pronghorn_sampler::{clock, failure, session};
 use pronghorn_sync::descriptors::Held;
 use pronghorn_sync::{Alone, Guarded, Parking, Resettable, Sleep, failpoint, fork, own_tid};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::fork::in_own_process;
+use crate::fork::{OwnProcess, in_own_process};
 use crate::{lifecycle, rotation};
 
 /// How long the JavaScript threads have to resolve what they have, and the main thread to come for a profile that is made.
@@ -110,7 +112,7 @@ pub struct TerminationOptions {
 #[napi]
 pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
     guarded(|| {
-        in_own_process()?;
+        let process = in_own_process()?;
         let path = PathBuf::from(&options.path);
         let existing = options.existing.unwrap_or(false);
         let existing = existing.then(|| fs::metadata(&path)).transpose();
@@ -127,7 +129,7 @@ pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
         if !armed {
             return Err(Failure::new(Code::Internal, "termination is armed already"));
         }
-        if let Err(failure) = watch() {
+        if let Err(failure) = watch(process) {
             STATE.get().target.lock().with(|place| *place = None);
             return Err(failure);
         }
@@ -251,13 +253,17 @@ fn pass_on(signal: i32) {
     }
 }
 
-/// Starts the watcher, once per process.
-fn watch() -> std::result::Result<(), Failure> {
+/// Starts the watcher, once per process; not in a child in which a call of its parent's goes on.
+fn watch(process: OwnProcess) -> std::result::Result<(), Failure> {
+    failpoint!("making-thread");
+    let _blocked = BlockedSignals::all();
+    // A handler of the host's may have forked just before.
+    process.check()?;
     let state = STATE.get();
     if state.watching.swap(true, SeqCst) {
         return Ok(());
     }
-    let spawned = pronghorn_sampler::spawn::without_signals("pronghorn-end", || {
+    let spawned = spawn::without_signals("pronghorn-end", || {
         while state.arrived.load(SeqCst) == 0 {
             state.parking.announce(Sleep::Parked);
             if state.arrived.load(SeqCst) != 0 {
@@ -268,7 +274,7 @@ fn watch() -> std::result::Result<(), Failure> {
         let signal = state.arrived.load(SeqCst);
         failpoint!("watcher");
         // Whatever the disk does, the process ends.
-        let _ = pronghorn_sampler::spawn::without_signals("pronghorn-end", move || {
+        let _ = spawn::without_signals("pronghorn-end", move || {
             std::thread::sleep(LONGEST_FLUSH);
             end_by(signal);
         });

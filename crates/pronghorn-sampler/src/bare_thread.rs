@@ -4,13 +4,14 @@
 //! arena is two mappings, and a lock that each fork takes; each spawn of the program would pay for it (docs/measurements.md). For the same reason it runs on a
 //! stack of ours (`own_stack.rs`).
 //!
-//! Threads: any may spawn. Fork: it does not exist in the child, where its handle is abandoned and its stack unmapped by a reset.
+//! Threads: any may spawn. Fork: it does not exist in the child, where its handle is abandoned and its stack unmapped by a reset. Before its reset a child
+//! makes none (`spawn.rs`).
 
 use std::ffi::{CStr, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 use crate::own_stack::OwnStack;
-use crate::spawn::{BlockedSignals, SMALL};
+use crate::spawn::{self, BlockedSignals, SMALL};
 
 /// What a [`spawn`] thread is and does.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ struct Stacked {
 /// Spawns a small thread. Errors carry the reason why the system refuses one.
 pub fn spawn(body: &'static Body) -> std::io::Result<Bare> {
     let _blocked = BlockedSignals::all();
+    spawn::check_process()?;
     let stack = ManuallyDrop::new(Box::new(Stacked {
         body,
         stack: OwnStack::new(SMALL).ok(),

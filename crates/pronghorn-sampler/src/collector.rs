@@ -155,14 +155,24 @@ fn try_start(options: &Options, name: &str, prove: &mut dyn FnMut()) -> Result<(
         // Before the ticker: its first signal must find a process that is its own.
         fork::acknowledge();
     }
-    ticker::start().map_err(|error| {
-        if limbo {
+    start_ticker().inspect_err(|error| {
+        // A child that a handler has made of this process meanwhile is in limbo anyway.
+        if limbo && !matches!(error, StartError::Forked) {
             fork::revoke();
         }
-        StartError::Failed(format!("the ticker thread could not start: {error}"))
     })?;
     interrupt_others();
     Ok(())
+}
+
+fn start_ticker() -> Result<(), StartError> {
+    ticker::start().map_err(|error| {
+        if fork::forked() {
+            // By a handler of the host's, just before the thread was made.
+            return StartError::Forked;
+        }
+        StartError::Failed(format!("the ticker thread could not start: {error}"))
+    })
 }
 
 /// Threads of an earlier session look what is to be done: take part in this one, or take their hooks off.
@@ -354,6 +364,5 @@ pub fn resume() -> Result<(), StartError> {
     if !is_running() {
         return Ok(());
     }
-    ticker::start()
-        .map_err(|error| StartError::Failed(format!("the ticker thread could not start: {error}")))
+    start_ticker()
 }

@@ -11,7 +11,7 @@
 //! threads, [`answer`] in the signal handler of whichever thread is asked. What they share is in `State`.
 //!
 //! Fork: the ticker, its timers and the threads it asked do not exist in the child; the reset puts a fresh state in place. The
-//! ticker opens a folder and calls the dynamic linker inside a [`fork::Section`].
+//! ticker opens a folder and calls the dynamic linker and V8 inside a [`fork::Section`], and takes a lock of theirs only if no fork is under way.
 
 mod handshake;
 mod names;
@@ -313,12 +313,16 @@ impl Discovery {
         if has_changed || now >= self.list_at {
             self.threads = threads;
             self.list_at = now + LIST_NS;
-            self.list(state);
+            if !self.list(state) {
+                // Once more, when the fork is over.
+                state.changed.store(true, SeqCst);
+            }
         }
     }
 
-    /// Looks at every thread that there is. Nothing is forgotten where memory runs out: those that are not seen are new the next time.
-    fn list(&mut self, state: &State) {
+    /// Looks at every thread that there is; false if a fork is under way. Nothing is forgotten where memory runs out: those that are not seen are new the next
+    /// time.
+    fn list(&mut self, state: &State) -> bool {
         let Self {
             known,
             seen,
@@ -327,10 +331,12 @@ impl Discovery {
         } = self;
         let before = state.names.next_number();
         {
-            let _section = fork::enter();
-            session::refresh_images();
+            let section = fork::enter();
+            if !session::refresh_images_inside(&section) {
+                return false;
+            }
             if tasks::list(living).is_err() {
-                return;
+                return true;
             }
         }
         state.names.retain(living, before);
@@ -372,6 +378,7 @@ impl Discovery {
         state.crowded.store(crowded, Relaxed);
         seen.sort_unstable_by_key(|&(tid, _)| tid);
         std::mem::swap(known, seen);
+        true
     }
 }
 
@@ -387,11 +394,8 @@ fn with_room<T>() -> MappedVec<T> {
 
 impl Drop for Discovery {
     fn drop(&mut self) {
-        // A thread that is being held gives up within two milliseconds. Past that its question is closed by the next session.
-        let until = clock::monotonic_ns() + CLOSE_NS;
-        while !ASKS.get().close_if(|_| true) && clock::monotonic_ns() < until {
-            std::thread::sleep(std::time::Duration::from_micros(100));
-        }
+        // A thread that is being held gives up within two milliseconds, if it has a processor.
+        ASKS.get().end(clock::monotonic_ns() + CLOSE_NS);
     }
 }
 
@@ -399,9 +403,8 @@ fn serve(state: &State) {
     let Ok(host) = host::get_found() else {
         return;
     };
-    let is_v8 = |pc| {
-        session::refresh_images();
-        is_v8_code(state, pc)
+    let is_v8 = |section: &fork::Section, pc| {
+        session::refresh_images_inside(section).then(|| is_v8_code(state, pc))
     };
     ASKS.get().serve(is_v8, |isolate, data| {
         // SAFETY: the isolate's thread is held in our handler, where it runs V8's code: the isolate is alive and stays so.

@@ -284,8 +284,8 @@ pub(crate) fn is_in_no_image(address: u64) -> bool {
 
 /// Looks again if an image was loaded or unloaded since. Old lists are kept: a handler may be reading one.
 ///
-/// Takes the dynamic linker's lock for a moment. A thread that a fork may leave behind (any but the main JavaScript thread)
-/// calls it inside a [`fork::Section`]: glibc 2.36 does not make that lock anew in the child.
+/// Takes the dynamic linker's lock for a moment, which glibc 2.36 does not make anew in a child: on the main JavaScript thread only. Others, which a fork may leave
+/// behind, call [`refresh_images_inside`] or [`refresh_images_beside`].
 pub fn refresh_images() {
     let known = images();
     // SAFETY: lists are never freed.
@@ -293,6 +293,23 @@ pub fn refresh_images() {
         let fresh = Box::leak(Box::new(ImageList::snapshot()));
         STATE.get().images.store(fresh, Release);
     }
+}
+
+/// The same on another thread, inside its section. Leaves the lock alone while a fork is under way, which waits for this thread or has given that up: its
+/// child would find the lock taken for ever. Then it returns false, and the thread comes back later.
+#[must_use]
+pub fn refresh_images_inside(_section: &fork::Section) -> bool {
+    if fork::is_under_way() {
+        return false;
+    }
+    refresh_images();
+    true
+}
+
+/// The same on another thread that can wait until no fork is under way; not inside a section.
+pub fn refresh_images_beside() {
+    // To enter is to wait for it.
+    while !refresh_images_inside(&fork::enter()) {}
 }
 
 /// In a forked process, step two: a closed gate and nothing of the parent's session but the recorder object, whose own reset comes

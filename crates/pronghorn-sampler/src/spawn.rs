@@ -2,12 +2,13 @@
 //!
 //! Threads: any may spawn; each stands in a table of their ids while it lives, which discovery reads on the ticker.
 //!
-//! Fork: none of them exists in the child; whoever keeps a handle abandons it, and the table is replaced.
+//! Fork: none of them exists in the child; whoever keeps a handle abandons it, and the table is replaced. Before its reset a child makes none: that is looked at
+//! ([`check_process`]) with signals blocked, since a handler of the host's may fork between any other look and the making.
 
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use pronghorn_sync::{Alone, Resettable, own_tid};
+use pronghorn_sync::{Alone, Resettable, fork, own_tid};
 
 use crate::background;
 
@@ -49,6 +50,17 @@ impl Drop for Own {
     }
 }
 
+/// Refuses to make a thread in a forked process that has not been reset: it would stand there before the reset, which takes it that nothing does. With
+/// signals blocked ([`BlockedSignals`]) the answer holds until they are not.
+pub(crate) fn check_process() -> std::io::Result<()> {
+    if fork::forked() {
+        return Err(std::io::Error::other(
+            "this process was forked off and the profiler has not been reset in it",
+        ));
+    }
+    Ok(())
+}
+
 /// Spawns a small thread.
 pub fn without_signals(
     name: &str,
@@ -75,6 +87,7 @@ fn with_stack(
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     let _blocked = BlockedSignals::all();
+    check_process()?;
     std::thread::Builder::new()
         .name(name.into())
         .stack_size(bytes)

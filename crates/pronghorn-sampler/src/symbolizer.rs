@@ -6,7 +6,6 @@ use std::error::Error;
 
 use pronghorn_native::{ImageList, Symbolizer as Symbols};
 use pronghorn_recorder::{MappingInfo, NativeLocation, Symbolizer};
-use pronghorn_sync::fork;
 
 use crate::event_loop;
 
@@ -37,10 +36,10 @@ impl Symbolizer for ImageSymbolizer {
         &mut self,
         addresses: &[u64],
     ) -> Result<Vec<NativeLocation>, Box<dyn Error + Send + Sync>> {
-        {
-            // On a JavaScript thread, when the program ends, none is needed, and a fork by a handler of its own would wait for itself.
-            let _section = event_loop::own_slot().is_none().then(fork::enter);
-            crate::session::refresh_images();
+        match event_loop::own_slot() {
+            // When the program ends. No section is needed, and a fork by a handler of its own would wait for itself.
+            Some(_) => crate::session::refresh_images(),
+            None => crate::session::refresh_images_beside(),
         }
         let images = crate::session::images();
         if images.is_null() {

@@ -30,9 +30,10 @@
 //! It is a [`bare_thread`]: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
 //!
 //! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
-//! a fork waits for. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
+//! a fork waits for, and not while one is under way. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
-//! a fresh state in place and abandons the thread's handle.
+//! a fresh state in place and abandons the thread's handle. A handler of the host's that forks while the thread is made waits until that is over: signals
+//! are blocked.
 
 mod alarm;
 mod queued;
@@ -41,6 +42,7 @@ mod watch;
 use crate::bare_thread::{self, Bare, Body};
 use crate::discovery::{self, Discovery};
 use crate::slot;
+use crate::spawn::{BlockedSignals, check_process};
 use crate::stall::Watcher;
 use crate::{clock, failure, session, signal, statistics};
 use pronghorn_sync::mapping::{Kind, unmap_inherited};
@@ -104,8 +106,12 @@ extern "C" fn tick() {
     failure::guarded("the ticker", || Ticker::new(session::interval_ns()).run());
 }
 
-/// Starts the thread, for the session that is set up. Errors carry the reason why the system refuses a thread.
+/// Starts the thread, for the session that is set up; not in a child of a fork in the middle of that. Errors carry the reason why the system refuses a thread.
 pub fn start() -> std::io::Result<()> {
+    failpoint!("making-thread");
+    let _blocked = BlockedSignals::all();
+    // A handler of the host's may have forked just before.
+    check_process()?;
     let state = STATE.get();
     state.handle.lock().with(|handle| {
         if handle.is_some() {
@@ -322,10 +328,11 @@ impl Ticker {
         self.pace.crowd = running.saturating_sub(1) / self.processors;
         if running > 0 {
             if now.saturating_sub(self.images_at) > IMAGES_AFTER_NS {
-                self.images_at = now;
-                let _section = fork::enter();
+                let section = fork::enter();
                 failpoint!("ticker-images");
-                session::refresh_images();
+                if session::refresh_images_inside(&section) {
+                    self.images_at = now;
+                }
             }
             return match shortest_rest {
                 Some(rest) => (Sleep::Ticking, Some(self.next_tick(now, rest))),

@@ -14,7 +14,7 @@
 //! place where a thread of the parent's is held at that moment: that thread does not exist in the child.
 
 /// Every place, as it is named in the code.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 21] = [
     // Both slots of the recorder are open.
     "mid-flip",
     // The inactive slot has its fresh data and is not open yet.
@@ -35,6 +35,8 @@ pub const NAMES: [&str; 19] = [
     "ticker-v8",
     // The ticker is about to ask the dynamic linker what is loaded, inside its section.
     "ticker-images",
+    // A thread is inside the dynamic linker and holds its lock.
+    "linker",
     // The ticker has the folder of the process's threads open, inside its section.
     "ticker-tasks",
     // The ticker holds the names of worker threads, which a child replaces: inside no section.
@@ -45,6 +47,8 @@ pub const NAMES: [&str; 19] = [
     "rotation",
     // The work thread holds the symbolizer.
     "symbolizer",
+    // A thread of ours is about to be made, for as long as signals come: a handler of the host's may fork here.
+    "making-thread",
     // The loader of source maps is about to load one.
     "loading-map",
     // A thread that looks for symbols has an image's file open.

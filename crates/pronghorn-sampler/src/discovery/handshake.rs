@@ -26,6 +26,11 @@
 //! says whose turn it is: WAITING, ANSWERING, HELD and REQUESTED belong to the thread, CLAIMED to the ticker; the exchanges
 //! HELD → CLAIMED (ticker) and HELD → ANSWERING (the thread gives up) exclude each other. Only WAITING, REQUESTED and DONE are closed.
 //!
+//! # End
+//! A stop waits for threads that are at work on an answer, but one that has lost its processor may come back at any time, and would let its timer ask again.
+//! So a question that is not closed in time becomes ABANDONED, and its timer is deleted under the thread. Arming it then fails, since the kernel gives a number
+//! once to a process (until it has given two thousand million). The thread finds the state changed and makes it DONE, for the next session to close.
+//!
 //! # Orderings
 //! Every exchange of the state is acquire-release, so the isolate and the pc written before HELD are seen by whoever claims.
 //! `held` is sequentially consistent with the ticker's parking.
@@ -37,119 +42,27 @@
 //! # Fork
 //! Timers do not exist in the child, nor does any thread that was asked. The reset puts an empty table in place.
 
+mod ask;
+
 use std::ffi::c_void;
 use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
 use pronghorn_sync::fork;
 
-use super::policy::{self, Next, Seen, Tries};
+use self::ask::{
+    ABANDONED, ANSWERING, Ask, BASE, CLAIMED, DONE, FREE, HELD, REFUSED, REQUESTED, WAITING,
+};
+use super::policy::{self, Seen};
 use crate::clock;
 use crate::cpu_timer::CpuTimer;
 
 /// Threads that are asked at a time; others wait for their turn.
 const ASKS: usize = 512;
-/// Where the values of our timers begin; those of the sampling signal carry a slot's index below it.
-const BASE: usize = 0x8000;
 /// How long a thread is held for the ticker.
 const HOLD_NS: u64 = 2_000_000;
-
-const FREE: u32 = 0;
-const WAITING: u32 = 1;
-const ANSWERING: u32 = 2;
-const HELD: u32 = 3;
-const CLAIMED: u32 = 4;
-const REQUESTED: u32 = 5;
-const DONE: u32 = 6;
-/// The ticker saw that the thread is not in V8's code after all.
-const REFUSED: u32 = 7;
-
-/// One thread that is asked.
-struct Ask {
-    state: AtomicU32,
-    tid: AtomicI32,
-    /// Grows with each use, so that a late signal or interrupt of a former use is not taken for one of this.
-    nonce: AtomicU32,
-    /// The timer, as timer_create(2) gave it.
-    timer: AtomicI32,
-    isolate: AtomicPtr<c_void>,
-    pc: AtomicPtr<()>,
-    without: AtomicU32,
-    with: AtomicU32,
-    /// Whether it has been counted as a thread without a slot.
-    counted: AtomicBool,
-    /// Whether a parent has named it as a worker of its own: it runs JavaScript.
-    is_worker: AtomicBool,
-}
-
-impl Ask {
-    const fn new() -> Self {
-        Self {
-            state: AtomicU32::new(FREE),
-            tid: AtomicI32::new(0),
-            nonce: AtomicU32::new(0),
-            timer: AtomicI32::new(0),
-            isolate: AtomicPtr::new(std::ptr::null_mut()),
-            pc: AtomicPtr::new(std::ptr::null_mut()),
-            without: AtomicU32::new(0),
-            with: AtomicU32::new(0),
-            counted: AtomicBool::new(false),
-            is_worker: AtomicBool::new(false),
-        }
-    }
-
-    fn change(&self, from: u32, to: u32) -> bool {
-        self.state
-            .compare_exchange(from, to, AcqRel, Relaxed)
-            .is_ok()
-    }
-
-    fn value(&self, index: usize) -> usize {
-        ((self.nonce.load(Relaxed) as usize) << 16) | (BASE + index)
-    }
-
-    fn timer(&self) -> CpuTimer {
-        CpuTimer::from_raw(self.timer.load(Relaxed))
-    }
-
-    /// Ticker: lets go of a question that is in `state`, unless its thread has just changed that.
-    fn close(&self, state: u32) -> bool {
-        let closed = self.change(state, CLAIMED);
-        if closed {
-            self.timer().delete();
-            self.tid.store(0, Relaxed);
-            self.state.store(FREE, Release);
-        }
-        closed
-    }
-
-    /// The thread's own, in ANSWERING: counts the answer, and lets the timer ask again if it is to. True if that was given up although
-    /// the thread may run JavaScript.
-    fn conclude(&self, seen: Seen) -> bool {
-        let tries = Tries {
-            without: self.without.load(Relaxed),
-            with: self.with.load(Relaxed),
-        };
-        let (tries, next) = policy::next(seen, tries, self.is_worker.load(Relaxed));
-        self.without.store(tries.without, Relaxed);
-        self.with.store(tries.with, Relaxed);
-        match next {
-            Next::Again(nanos) => {
-                // Armed before the turn is given up: once WAITING, the ticker may delete the timer.
-                let armed = self.timer().arm(nanos);
-                self.state
-                    .store(if armed { WAITING } else { DONE }, Release);
-                !armed
-            }
-            Next::Never => {
-                self.state.store(DONE, Release);
-                seen == Seen::Elsewhere || seen == Seen::Late
-            }
-        }
-    }
-}
 
 /// The table of questions.
 pub(super) struct Asks {
@@ -235,6 +148,37 @@ impl Asks {
         all
     }
 
+    /// Ticker, at its end: nobody is asked any more when this returns. Threads that are at work on an answer are waited for until `until` (monotonic).
+    pub(super) fn end(&self, until: u64) {
+        while !self.close_if(|_| true) {
+            if clock::monotonic_ns() >= until {
+                return self.abandon();
+            }
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+    }
+
+    /// Ticker, at its end: deletes the timers of threads that are still at work on an answer.
+    fn abandon(&self) {
+        for ask in &self.table {
+            // The thread goes from one of these to the next, and ends where it can be closed.
+            while ![FREE, ABANDONED].contains(&ask.state.load(Acquire)) {
+                let abandoned = self.end_hold(ask, ABANDONED)
+                    || ask.change(ANSWERING, ABANDONED)
+                    || ask.change(REFUSED, ABANDONED);
+                if abandoned {
+                    ask.delete_timer();
+                    wake(&ask.state);
+                } else if [WAITING, REQUESTED, DONE]
+                    .iter()
+                    .any(|&state| ask.close(state))
+                {
+                    break;
+                }
+            }
+        }
+    }
+
     /// Whether nobody is asked.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
@@ -248,10 +192,11 @@ impl Asks {
     }
 
     /// Ticker: asks V8 for an interrupt on every thread that is held. `request` calls RequestInterrupt with the isolate and
-    /// the data for [`Asks::conclude`]; `is_v8` looks at the pc once more, with what is loaded now.
+    /// the data for [`Asks::conclude`]; `is_v8` looks at the pc once more, with what is loaded now, or says that it cannot while a fork is under way. Then
+    /// the thread stays held, for the next call or for as long as it waits.
     pub(super) fn serve(
         &self,
-        is_v8: impl Fn(u64) -> bool,
+        is_v8: impl Fn(&fork::Section, u64) -> Option<bool>,
         request: impl Fn(*mut c_void, *mut c_void),
     ) {
         for (index, ask) in self.table.iter().enumerate() {
@@ -259,9 +204,15 @@ impl Asks {
                 continue;
             }
             // Before the claim: entering may have to wait for a fork, and the held thread must not.
-            let _section = fork::enter();
+            let section = fork::enter();
             let pc = ask.pc.load(Relaxed);
-            let was_v8 = is_v8(pc.addr() as u64);
+            let Some(was_v8) = is_v8(&section, pc.addr() as u64) else {
+                continue;
+            };
+            // Once more: `request` takes a lock of V8's, which a late child would find taken for ever.
+            if fork::is_under_way() {
+                continue;
+            }
             if !self.end_hold(ask, CLAIMED) {
                 continue;
             }
@@ -335,7 +286,10 @@ impl Asks {
         let until = clock::monotonic_ns() + HOLD_NS;
         // Counted before it is so: the ticker, which takes it back, must not come first.
         self.held.fetch_add(1, SeqCst);
-        ask.state.store(HELD, SeqCst);
+        if !ask.pass_on(HELD) {
+            self.held.fetch_sub(1, SeqCst);
+            return;
+        }
         wake_ticker();
         loop {
             match ask.state.load(Acquire) {
@@ -349,9 +303,11 @@ impl Asks {
                 }
                 CLAIMED => wait(&ask.state, CLAIMED, HOLD_NS),
                 REFUSED => {
-                    ask.state.store(ANSWERING, Relaxed);
-                    return self.count(ask.conclude(Seen::Elsewhere));
+                    if ask.change(REFUSED, ANSWERING) {
+                        return self.count(ask.conclude(Seen::Elsewhere));
+                    }
                 }
+                ABANDONED => return ask.state.store(DONE, Release),
                 _ => return,
             }
         }

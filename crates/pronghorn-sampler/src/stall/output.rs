@@ -51,10 +51,7 @@ pub(super) fn hand_over(report: Report) {
 
 fn write(mut report: Report) {
     let state = STATE.get();
-    {
-        let _section = fork::enter();
-        session::refresh_images();
-    }
+    session::refresh_images_beside();
     // SAFETY: null, or a list, and those are never freed.
     if let Some(images) = unsafe { session::images().as_ref() } {
         name_native(&mut report, images);

@@ -1,7 +1,7 @@
 //! The handshake with real threads and real timers; V8 is played by a closure.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -18,6 +18,8 @@ static LONGEST_NS: AtomicU64 = AtomicU64::new(0);
 
 const NO_ISOLATE: u32 = 0;
 const V8_CODE: u32 = 1;
+/// It loses its processor first, for as long as `SAYS` is this.
+const LATE: u32 = 2;
 const ISOLATE: usize = 0x1230;
 const PC: u64 = 0x4567;
 
@@ -26,13 +28,22 @@ extern "C" fn on_signal(_: i32, info: *mut libc::siginfo_t, _: *mut c_void) {
     // SAFETY: the kernel hands over a whole siginfo.
     let value = unsafe { (*info).si_value().sival_ptr.addr() };
     let tid = own_tid();
-    let look = || match SAYS.load(Relaxed) {
+    let look = || match says_in_time() {
         NO_ISOLATE => Err(Answer::Seen(Seen::NoIsolate)),
         _ => Ok((std::ptr::without_provenance_mut(ISOLATE), PC)),
     };
     ASKS.answer(value, tid, look, || PARKING.wake());
     ANSWERS.fetch_add(1, SeqCst);
     LONGEST_NS.fetch_max(clock::monotonic_ns() - began, Relaxed);
+}
+
+fn says_in_time() -> u32 {
+    loop {
+        match SAYS.load(Relaxed) {
+            LATE => std::hint::spin_loop(),
+            says => return says,
+        }
+    }
 }
 
 fn signal() -> i32 {
@@ -90,6 +101,7 @@ fn begin(says: u32) -> std::sync::MutexGuard<'static, ()> {
     SAYS.store(says, Relaxed);
     ANSWERS.store(0, SeqCst);
     LONGEST_NS.store(0, Relaxed);
+    ASKS.begin();
     turn
 }
 
@@ -122,7 +134,7 @@ fn a_thread_in_v8s_code_is_held_until_it_is_served_and_then_says_what_it_is() {
         }
         PARKING.withdraw();
         ASKS.serve(
-            |pc| pc == PC,
+            |_, pc| Some(pc == PC),
             |isolate, data| {
                 assert_eq!(isolate.addr(), ISOLATE);
                 asked.store(data.addr(), SeqCst);
@@ -161,7 +173,7 @@ fn a_thread_that_has_left_v8s_code_by_then_is_not_interrupted() {
     let other = Other::new(true);
     assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
     until("refused and asked again", || {
-        ASKS.serve(|_| false, |_, _| panic!("interrupted"));
+        ASKS.serve(|_, _| Some(false), |_, _| panic!("interrupted"));
         ANSWERS.load(SeqCst) >= 2
     });
 }
@@ -223,4 +235,36 @@ fn a_late_signal_of_a_former_use_means_nothing() {
     ASKS.answer(former, other.tid, || panic!("asked"), || ());
     ASKS.answer(0xffff_ffff, other.tid, || panic!("asked"), || ());
     assert_eq!(state_of(other.tid), WAITING);
+}
+
+#[test]
+fn a_thread_that_comes_back_after_the_end_is_not_asked_again() {
+    for says in [NO_ISOLATE, V8_CODE] {
+        let _turn = begin(LATE);
+        let other = Other::new(true);
+        assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
+        until("it answers", || state_of(other.tid) == ANSWERING);
+        ASKS.end(clock::monotonic_ns() + 1_000_000);
+        SAYS.store(says, Relaxed);
+        until("it has answered", || ANSWERS.load(SeqCst) == 1);
+        let before = clock::cpu_ns_of(other.tid).unwrap();
+        until("it goes on burning", || {
+            clock::cpu_ns_of(other.tid).unwrap() > before + 300_000_000
+        });
+        assert_eq!(ANSWERS.load(SeqCst), 1);
+        // There is room for the next session's.
+        assert_eq!(state_of(other.tid), DONE);
+        ASKS.close_if(|_| false);
+        assert!(ASKS.is_empty());
+        assert_eq!(ASKS.given_up(), 0);
+    }
+}
+
+#[test]
+fn the_end_closes_what_nobody_is_at_work_on() {
+    let _turn = begin(NO_ISOLATE);
+    let other = Other::new(false);
+    assert_eq!(ASKS.open(other.tid, signal(), false), Opened::Yes);
+    ASKS.end(0);
+    assert!(ASKS.is_empty());
 }
