@@ -20,6 +20,11 @@ for (const major of majors) {
         assert.deepEqual(report, { atFork: true, atData: ['ready', false, 1], names: ['childOnly'] });
       });
 
+      it(`so it is where a listener forks that a child's own reset calls: ${kind} (Node ${major})`, async () => {
+        const { report } = await runFork('detection', 'inReset', major, { kind });
+        assert.deepEqual(report, { heard: [], names: ['childOnly'], grandchild: { atFork: true, atData: ['ready', false, 1], names: ['childOnly'] } });
+      });
+
       it(`the reset says how long nothing was sampled: ${kind} (Node ${major})`, async () => {
         const { report } = await runFork('detection', 'unprofiled', major, { kind });
         assert.equal(report.length, 4);
