@@ -22,10 +22,12 @@ async function pair() {
 
 /** In the child, called by the timer's callback. */
 async function firstData(near, profiler) {
-  const atFork = forkState().forked;
+  const { forked: atFork, late } = forkState();
   let resets = 0;
   subscribe('pronghorn:fork:reset', ({ pid }) => (resets += pid === forker.getpid() ? 1 : 100));
   const atData = await new Promise((resolve) => near.once('data', (bytes) => resolve([String(bytes), forkState().forked, resets])));
+  // Nothing is started in it.
+  if (late) return { late, atFork, atData };
   untilSampled(() => profiler.stats().samples, childOnly);
   return { atFork, atData, names: digest(profiler.stopSync()).names };
 }
@@ -43,6 +45,7 @@ function forkWithData({ near, far }, profiler) {
 
 /** In the child, which has not been reset yet. */
 async function forksInStart(ends, profiler) {
+  if (forkState().late) return { late: true };
   const heard = [];
   subscribe('pronghorn:error', ({ error }) => heard.push(error.message));
   const grandchild = await new Promise((resolve, reject) => {
