@@ -9,6 +9,15 @@ import { has, readProfile } from './helpers/pprof.mjs';
 import { scratch } from './helpers/scratch.mjs';
 
 const EAGAIN = -11;
+const SIGSYS = 31;
+
+/** Locks of ours, by the failpoint at which a thread holds one. */
+const LOCKS = {
+  'recorder-lock': "the recorder's lock",
+  'ticker-registration': 'the registration of threads',
+  'ticker-names': 'the names of worker threads',
+  symbolizer: 'the symbolizer',
+};
 
 for (const major of majors) {
   describe(`other forks, Node ${major}`, { concurrency: 2 }, () => {
@@ -29,14 +38,31 @@ for (const major of majors) {
       assert.ok(report.cpu >= 300e6 * 0.97, `${report.cpu / 1e6} ms of cpu time in the profile`);
     });
 
-    it(`a child that stays native lives to its end, and nobody signals it (Node ${major})`, async () => {
+    it(`a child that stays native writes nothing, sends and gets no signal, waits for no lock, and lives to its end (Node ${major})`, async () => {
       const { report } = await runFork('others', 'nativeOnly', major, { count: long ? 100 : 10 });
+      assert.equal(report.statuses.length, long ? 300 : 30);
       assert.ok(
         report.statuses.every((status) => status === 0),
         `${report.statuses}`,
       );
       assert.deepEqual(report.names, ['parentOnly']);
       assert.equal(report.stats.forgedSignals, 0);
+    });
+
+    for (const [moment, words] of Object.entries(LOCKS)) {
+      it(`a child that stays native does the same where another thread holds ${words} (Node ${major})`, async () => {
+        const count = long ? 40 : 4;
+        const { report } = await runFork('others', 'nativeOnlyHeld', major, { count, moment }, { failpoints: true });
+        assert.deepEqual(report.held, Array(count).fill(true), 'the lock was held until the last child had ended');
+        assert.equal(report.gaveUp, 0);
+        assert.deepEqual(report.statuses, Array(3 * count).fill(0));
+        assert.equal(report.stats.forgedSignals, 0);
+      });
+    }
+
+    it(`a native child that writes, sends or waits is seen to do so (Node ${major})`, async () => {
+      const { report } = await runFork('others', 'nativeOnlyBreaches', major);
+      assert.deepEqual(report, [['watched', 0], ...['writes', 'sends', 'waits'].map((watch) => [watch, `ended with signal ${SIGSYS}`])]);
     });
 
     it(`a child that stays native dies of the signal that ends it, and writes no profile (Node ${major})`, async () => {

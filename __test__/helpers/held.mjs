@@ -16,6 +16,22 @@ export function untilHeld(name, ms = 10_000) {
   }
 }
 
+let sink = 0;
+
+/** Deep stacks, which fill the buffer soon: the ticker then asks for it to be resolved. */
+function deep(depth, done) {
+  if (depth > 0) return (deep(depth - 1, done) + 1) | 0;
+  while (!done()) for (let index = 0; index < 2_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
+  return sink;
+}
+
+/** Keeps this thread busy, natively uninterrupted by nothing, until the ticker is held. */
+export function untilTickerHeld(name) {
+  const end = performance.now() + 5_000;
+  deep(400, () => native().failpointIsHeld(name) || performance.now() > end);
+  if (!native().failpointIsHeld(name)) throw new Error(`the ticker did not come to ${name}`);
+}
+
 /** Lets the loop turn until a condition holds; returns whether it does. */
 export async function until(condition, ms = 2_000) {
   const end = performance.now() + ms;

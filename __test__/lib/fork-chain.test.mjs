@@ -404,6 +404,62 @@ test('a listener that calls into the API from an announcement finds what there i
   ]);
 });
 
+/** Calls `act` in the next listener of a channel. */
+function once(name, act) {
+  const listener = () => {
+    unsubscribe(name, listener);
+    act();
+  };
+  subscribe(name, listener);
+}
+
+for (const channel of ['pronghorn:start', 'pronghorn:fork:reset']) {
+  test(`a listener of ${channel} that forks in the middle of a reset: the rest of it is the parent's, and the child has one of its own`, async (t) => {
+    const { native, start, heard } = setup(t);
+    const profiler = start();
+    native.fork();
+    once(channel, () => native.fork());
+    heard.length = 0;
+    native.poll();
+    assert.equal(native.forkState().forked, false);
+    assert.deepEqual(names(native), [...NATIVE_RESET, 'start']);
+    const resets = heard.filter((each) => each.name === 'fork:reset').map(({ pid, parentPid, restarted }) => ({ pid, parentPid, restarted }));
+    // The test's own listener is there before the one that forks, and hears what the parent hears.
+    const ofParent = channel === 'pronghorn:fork:reset' ? [{ pid: 4_001, parentPid: 4_000, restarted: true }] : [];
+    assert.deepEqual(resets, [...ofParent, { pid: 4_002, parentPid: 4_001, restarted: true }]);
+    assert.equal(profiler.resetAfterFork(), false);
+    assert.equal((await profiler.rotate()).processId, 4_002);
+  });
+}
+
+test('the child of a listener that calls into the API there and then is reset by that call, and by no other', (t) => {
+  const { native, start, heard } = setup(t);
+  const profiler = start();
+  native.fork();
+  const called = [];
+  once('pronghorn:start', () => {
+    called.push(profiler.resetAfterFork());
+    native.fork();
+    called.push(profiler.resetAfterFork(), profiler.resetAfterFork(), profiler.stats().samples);
+  });
+  heard.length = 0;
+  native.poll();
+  assert.deepEqual(called, [false, true, false, 3]);
+  assert.deepEqual(names(native).filter((name) => name === 'start'), ['start']);
+  assert.deepEqual(heard.filter((each) => each.name === 'fork:reset').map(({ pid }) => pid), [4_002]);
+});
+
+test('a reset that has failed in the parent of a listener’s child has not failed in the child', (t) => {
+  const { native, start, heard } = setup(t);
+  const profiler = start({ [TEST_OPTIONS]: { failResetStep: { step: 'reset: recorder', times: 1 } } });
+  native.fork();
+  once('pronghorn:error', () => native.fork());
+  heard.length = 0;
+  assert.equal(profiler.resetAfterFork(), true);
+  assert.deepEqual(heard.filter((each) => each.name === 'fork:reset').map(({ pid, restarted }) => ({ pid, restarted })), [{ pid: 4_002, restarted: true }]);
+  assert.equal(profiler.failure, undefined);
+});
+
 test('several copies of the package run one chain, each with its own part', async (t) => {
   const { native, start } = setup(t);
   const { createApi: copied } = await import('../../build/lib/api.js?copy');

@@ -1,7 +1,7 @@
 // When a fork is noticed: before the child's loop first polls; and how long ago it was, by the child's word.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
-import { asChild, childOnly, digest, forkNow, inChild, native, never, outcome, parentOnly, pronghorn, scenarios, settings, untilSampled } from '../helpers/forking.mjs';
+import { asChild, childOnly, digest, forker, forkNow, inChild, native, never, outcome, parentOnly, pronghorn, scenarios, settings, untilSampled } from '../helpers/forking.mjs';
 
 const { start, resetAfterFork } = pronghorn;
 const { kind } = settings;
@@ -22,10 +22,12 @@ async function pair() {
 
 /** In the child, called by the timer's callback. */
 async function firstData(near, profiler) {
-  const atFork = forkState().forked;
+  const { forked: atFork, late } = forkState();
   let resets = 0;
-  subscribe('pronghorn:fork:reset', () => resets++);
+  subscribe('pronghorn:fork:reset', ({ pid }) => (resets += pid === forker.getpid() ? 1 : 100));
   const atData = await new Promise((resolve) => near.once('data', (bytes) => resolve([String(bytes), forkState().forked, resets])));
+  // Nothing is started in it.
+  if (late) return { late, atFork, atData };
   untilSampled(() => profiler.stats().samples, childOnly);
   return { atFork, atData, names: digest(profiler.stopSync()).names };
 }
@@ -39,6 +41,22 @@ function forkWithData({ near, far }, profiler) {
   // What there is to read is the child's.
   near.destroy();
   return outcome(pid);
+}
+
+/** In the child, which has not been reset yet. */
+async function forksInStart(ends, profiler) {
+  if (forkState().late) return { late: true };
+  const heard = [];
+  subscribe('pronghorn:error', ({ error }) => heard.push(error.message));
+  const grandchild = await new Promise((resolve, reject) => {
+    const onStart = () => {
+      unsubscribe('pronghorn:start', onStart);
+      void forkWithData(ends, profiler).then(resolve, reject);
+    };
+    subscribe('pronghorn:start', onStart);
+  });
+  untilSampled(() => profiler.stats().samples, childOnly);
+  return { heard, names: digest(await profiler.stop()).names, grandchild: grandchild.value };
 }
 
 await scenarios({
@@ -71,6 +89,21 @@ await scenarios({
     ends.far.destroy();
     await profiler.stop();
     return child.value;
+  },
+
+  // A listener forks that the child's own reset calls, when it has started the profiler there and is not over yet.
+  async inReset() {
+    const profiler = start(options);
+    untilSampled(() => profiler.stats().samples, parentOnly);
+    const ends = await pair();
+    const pid = forkNow({ kind });
+    if (pid === 0) return never(asChild(() => forksInStart(ends, profiler)));
+    // What there is to read is the grandchild's.
+    ends.near.destroy();
+    const { value } = await outcome(pid);
+    ends.far.destroy();
+    await profiler.stop();
+    return value;
   },
 
   // The reset says how long the child ran without a profile. The fork lies between two looks at the clock, and the reset between two others.

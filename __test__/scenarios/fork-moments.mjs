@@ -3,7 +3,7 @@
 // Each scenario forks `settings.count` times in one process. Every child runs JavaScript, is reset (by itself or by a call, in turns), burns, and proves
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
 import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled, WHOLE } from '../helpers/forking.mjs';
-import { recordingWorker, until, untilHeld } from '../helpers/held.mjs';
+import { recordingWorker, until, untilHeld, untilTickerHeld } from '../helpers/held.mjs';
 import { readProfile } from '../helpers/pprof.mjs';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -109,20 +109,6 @@ function provokeCollection() {
   const list = [];
   for (let index = 0; index < 20_000; index++) list.push({ index, text: `${index}` });
   sink += list.length;
-}
-
-/** Deep stacks, which fill the buffer soon: the ticker then asks for it to be resolved. */
-function deep(depth, done) {
-  if (depth > 0) return (deep(depth - 1, done) + 1) | 0;
-  while (!done()) for (let index = 0; index < 2_000; index++) sink = (Math.imul(sink, 69069) + index) | 0;
-  return sink;
-}
-
-/** Keeps this thread busy, natively uninterrupted by nothing, until the ticker is held. */
-function untilTickerHeld(name) {
-  const end = performance.now() + 5_000;
-  deep(400, () => api.failpointIsHeld(name) || performance.now() > end);
-  if (!api.failpointIsHeld(name)) throw new Error(`the ticker did not come to ${name}`);
 }
 
 /** A rotation whose thread is held at the moment's failpoint. */

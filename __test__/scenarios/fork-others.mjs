@@ -6,12 +6,20 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { asChild, childOnly, DIES_WITH_PARENT, digest, emit, forker, inChild, LOOP, native, never, outcome, PAGES, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled } from '../helpers/forking.mjs';
-import { until } from '../helpers/held.mjs';
+import { recordingWorker, until, untilHeld, untilTickerHeld } from '../helpers/held.mjs';
 
 const { start, stop, resetAfterFork } = pronghorn;
 const options = { intervalMicros: 1_000 };
 setFlagsFromString('--expose-gc');
 const sampled = (profiler, burn = parentOnly) => untilSampled(() => profiler.stats().samples, burn);
+
+/**
+ * Three children of each kind of fork, which the kernel ends if they write, send a signal or wait for a lock. In turns our signal is raised in them, and they fork
+ * natively themselves.
+ */
+function nativeChildren(index, signal) {
+  return ['fork', '_Fork', 'clone'].map((kind) => forker.forkNativeOnly(kind, 40, index % 2 === 0 ? signal : 0, index % 4 < 2 ? 0 : 1, 'watched'));
+}
 
 await scenarios({
   // The system refuses every fork: the parent goes on as if nothing had been tried.
@@ -43,12 +51,52 @@ await scenarios({
     sampled(profiler);
     const statuses = [];
     for (let index = 0; index < settings.count; index++) {
-      const pids = ['fork', '_Fork', 'clone'].map((kind) => forker.forkNativeOnly(kind, 40, index % 2 === 0 ? signal : 0, index % 4 < 2 ? 0 : 1));
+      const pids = nativeChildren(index, signal);
       sampled(profiler);
       for (const pid of pids) statuses.push((await outcome(pid)).status);
     }
     const profile = await profiler.stop();
     return { statuses, ...digest(profile), stats: profile.stats };
+  },
+
+  // The same, where another thread holds a lock of ours from before the forks until all children have ended.
+  async nativeOnlyHeld() {
+    const { moment, count } = settings;
+    const isOfTicker = moment.startsWith('ticker-');
+    const profiler = start({ ...options, ...(isOfTicker && { [TEST_OPTIONS]: { intervalNanos: 100_000 } }) });
+    const { signal } = profiler.capabilities;
+    sampled(profiler);
+    const worker = moment === 'recorder-lock' ? await recordingWorker() : undefined;
+    const statuses = [];
+    const held = [];
+    for (let index = 0; index < count; index++) {
+      native().failpointHold(moment);
+      const rotation = moment === 'symbolizer' ? profiler.rotate() : undefined;
+      // A parent that has made a worker makes the ticker list the threads at once.
+      if (moment === 'ticker-names') native().nameThread(forker.gettid(), 'main');
+      if (isOfTicker) untilTickerHeld(moment);
+      else untilHeld(moment);
+      for (const pid of nativeChildren(index, signal)) statuses.push((await outcome(pid)).status);
+      held.push(native().failpointIsHeld(moment));
+      native().failpointRelease(moment);
+      await rotation;
+      sampled(profiler);
+    }
+    await worker?.terminate();
+    const gaveUp = native().failpointGaveUp();
+    const profile = await profiler.stop();
+    return { statuses, held, gaveUp, stats: profile.stats };
+  },
+
+  // What watches the children above: each of these does a thing for which it is to end.
+  async nativeOnlyBreaches() {
+    start(options);
+    const ends = [];
+    for (const watch of ['watched', 'writes', 'sends', 'waits']) {
+      const pid = forker.forkNativeOnly('fork', 10, 0, 0, watch);
+      ends.push([watch, await outcome(pid).then(({ status }) => status, (error) => /ended with (.*)|hangs/.exec(error.message)[0])]);
+    }
+    return ends;
   },
 
   // Children that stay native, and are ended by a signal for which the parent has a last profile to write.

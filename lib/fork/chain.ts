@@ -26,15 +26,18 @@ const debug = debuglog('pronghorn');
 
 /** What the chain itself remembers. */
 interface State {
-  /** An attempt, or its announcement, is under way: whoever calls into the API from there finds what there is. */
-  running: boolean;
+  /**
+   * The process in which an attempt, or its announcement, is under way: whoever calls into the API from there finds what there is. A child that a listener
+   * forks off in the middle of it has an attempt of its own.
+   */
+  running: number | undefined;
   /** Why the last attempt failed. */
   failure: PronghornError | undefined;
   /** Whether a fork on a worker thread has been announced. */
   announced: boolean;
 }
 
-const fresh = (): State => ({ running: false, failure: undefined, announced: false });
+const fresh = (): State => ({ running: undefined, failure: undefined, announced: false });
 
 /** Runs the components. Get it from `forkChain()`. */
 export class ForkChain {
@@ -110,7 +113,8 @@ export class ForkChain {
   }
 
   /**
-   * Resets this process if it has been forked off and has not been reset. Everything that the API offers calls this first.
+   * Resets this process if it has been forked off and has not been reset. Everything that the API offers calls this first. A listener that is told of something
+   * meanwhile may fork: what its child has inherited of this call is given up there, and the child is reset from the beginning.
    *
    * @returns whether it did
    * @throws PronghornError ERR_PRONGHORN_FORKED if a step failed, with its error as the cause: the profiler is off, and the next call tries again.
@@ -122,17 +126,25 @@ export class ForkChain {
     if (fork.worker || (fork.forkingThread && !isMainThread)) throw this.#forkedInWorker(fork);
     // A worker thread that was started in the child before the main thread has reset it.
     if (!isMainThread) throw new PronghornError('ERR_PRONGHORN_FORKED', 'the main thread of this forked process has not reset the profiler yet');
-    if (this.#state.running) {
+    if (this.#state.running === fork.pid) {
       if (this.#state.failure !== undefined) throw this.#state.failure;
       return false;
     }
-    this.#state.running = true;
+    this.#state.running = fork.pid;
     try {
       this.#attempt(fork);
-      return true;
+    } catch (error) {
+      if (this.#isIn(fork)) throw error;
     } finally {
-      this.#state.running = false;
+      this.#state.running = undefined;
     }
+    if (!this.#isIn(fork)) this.resetAfterFork();
+    return true;
+  }
+
+  /** Whether this is still the process that `fork` has made. */
+  #isIn(fork: ForkState): boolean {
+    return this.#native.forkState().pid === fork.pid;
   }
 
   #attempt(fork: ForkState): void {
@@ -160,7 +172,9 @@ export class ForkChain {
   }
 
   #succeeded(fork: ForkState, reading: ClockReading, verdict: Verdict): void {
-    this.#state = { ...fresh(), running: true };
+    // The native halves have to be reset first in a child that the start's listeners have forked off, and would refuse to be acknowledged.
+    if (!this.#isIn(fork)) return;
+    this.#state = { ...fresh(), running: fork.pid };
     this.#refusal ??= verdict.refusal;
     // Nothing is left of them where nothing was started.
     for (const error of this.#natives.acknowledgeOthers()) publishError({ error: fromNative(error) });
@@ -178,6 +192,8 @@ export class ForkChain {
 
   /** Leaves everything off, says so, and throws. */
   #failed(fork: ForkState, reading: ClockReading | undefined, cause: unknown): never {
+    // Nothing has failed in a child of this process: its own attempt has yet to begin.
+    if (!this.#isIn(fork)) throw cause;
     for (const component of this.#all()) {
       try {
         component.hooksOff();
@@ -195,6 +211,8 @@ export class ForkChain {
   }
 
   #publish(fork: ForkState, reading: ClockReading | undefined, restarted: boolean, reason: string | undefined): void {
+    // A listener of what was published before this may have forked.
+    if (!this.#isIn(fork)) return;
     const now = reading?.monotonicNanos ?? this.#native.readClock().monotonicNanos;
     publishReset({
       generation: fork.generation,

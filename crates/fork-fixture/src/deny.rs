@@ -1,4 +1,5 @@
-//! Forks that fail, and threads that cannot be made. A limit on processes does not bind root, so a filter of system calls refuses them.
+//! Forks that fail, threads that cannot be made, and children that may do nothing to anybody. A limit on processes does not bind root, so a filter of system
+//! calls refuses them.
 
 use crate::dont_fork::errno;
 use crate::napi::{Env, from_number};
@@ -58,6 +59,39 @@ pub(crate) unsafe extern "C" fn deny_threads(env: *mut c_void, _info: *mut c_voi
         step(RETURN, libc::SECCOMP_RET_ALLOW),
     ];
     from_number(Env(env), f64::from(install(&filter)))
+}
+
+/// What sends a signal or has one sent, and what waits for a lock that somebody holds. tkill(2) is left to whoever wants to raise a signal.
+pub(crate) const SIGNALS_AND_LOCKS: [c_long; 7] = [
+    libc::SYS_kill,
+    libc::SYS_tgkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_timer_create,
+    libc::SYS_timer_settime,
+    libc::SYS_futex,
+];
+
+/// What writes to a descriptor.
+pub(crate) const WRITES: [c_long; 7] = [
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_pwrite64,
+    libc::SYS_pwritev,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendfile,
+];
+
+/// From now on the first of these calls ends this process, and each that it forks off, with SIGSYS. Returns 0, or a negative errno. Async-signal-safe.
+pub(crate) fn end_at<const COUNT: usize>(calls: &[c_long; COUNT]) -> c_int {
+    let mut filter = [step(RETURN, libc::SECCOMP_RET_KILL_PROCESS); 16];
+    filter[0] = step(LOAD_WORD, NUMBER);
+    for (index, number) in calls.iter().enumerate() {
+        filter[1 + index] = branch(JUMP_IF_EQUAL, call(*number), (COUNT - index) as u8, 0);
+    }
+    filter[COUNT + 1] = step(RETURN, libc::SECCOMP_RET_ALLOW);
+    install(&filter[..COUNT + 3])
 }
 
 /// Returns 0, or a negative errno.
