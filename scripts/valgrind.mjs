@@ -31,8 +31,8 @@ const KNOWN = [
   /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}\(pronghorn-v8\/src\/async_store\.rs:\d+\)/,
   // The same in the object of a worker, for the one that has its name.
   /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}\(pronghorn-sampler\/src\/discovery\/worker_object\.rs:\d+\)/,
-  // A signal may come while a frame is being built: what is looked for in it may not be written yet.
-  /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}bytecode_handler\S* \(pronghorn-v8\/src\/frame\.rs:\d+\)/,
+  // A signal may come while a frame is being built, or where a register has another use already: what is looked for there may not be written yet.
+  /^Conditional jump or move depends on uninitialised value\(s\)(\n\s+(at|by) 0x\w+: [^\n]*){0,3}(bytecode_handler|pronghorn_v8::frame::handler_offset)\S* \(pronghorn-v8\/src\/frame\.rs:\d+\)/,
 ];
 
 /**
