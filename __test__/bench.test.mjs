@@ -20,7 +20,7 @@ describe('bench', () => {
     const { stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
     const text = readFileSync(output, 'utf8');
     assert.doesNotMatch(text, /failed/, stderr);
-    assert.match(text, /^\| rotation at 100 Hz and 2,000 functions .* \| [✓✗] \d+\.\d+ ms \(\d+\.\d+\) +\|$/m);
+    assert.match(text, /^\| rotation at 100 Hz and 2,000 functions .* \| [✓✗] \d+\.\d+ ms of \d+ \(\d+\.\d+; \d+\.\d+\) +\|$/m);
     // The program alone and pronghorn have a figure each, and peers none.
     assert.match(text, /^\| allocation: CPU time, ms +\| \d+ +\| [\d,]+ +\| [\d,]+ +\| — +\| — +\| — +\| [+−]\d/m);
     assert.match(text, /^\| idle server, wake-ups a second +\| \d+ +\| [\d.]+ +\| [\d.]+ +\| — /m);

@@ -25,10 +25,10 @@ for (const major of majors) {
     assert.deepEqual({ droppedSamples, droppedByRecorder }, { droppedSamples: 0, droppedByRecorder: 0 });
     assert.ok(samples > 100 && readProfile(run.file).samples.some(has('each')), `${samples} samples`);
     context.diagnostic(`handlers of ${forks} forks: p50 ${forkHandlersP50Nanos} ns, p99 ${forkHandlersP99Nanos} ns, ${lateForks} late`);
-    // The goal, 2 µs. Half of all forks would have to be disturbed for noise to lift it: it was 0.7 to 1.2 µs in 34 runs, some of them beside 20 processes that compute.
-    assert.ok(forkHandlersP50Nanos < 2_000, `${forkHandlersP50Nanos} ns`);
+    // Twice the goal, which is 2 µs: it was 0.7 to 1.2 µs in 34 runs, some of them beside 20 processes that compute, and other machines' clocks cost more.
+    assert.ok(forkHandlersP50Nanos < 4_000, `${forkHandlersP50Nanos} ns`);
     // Not the goal, 20 µs, though it was 1 to 4 µs in those runs: a dozen forks decide it. Where something takes the processor away from the ticker while a fork waits
-    // for it, that one takes up to a millisecond, and it has come to 213 µs right after a build. So this is how long a fork waits at most.
-    assert.ok(forkHandlersP99Nanos < 1_000_000, `${forkHandlersP99Nanos} ns`);
+    // for it, that one takes up to a millisecond, and it has come to 213 µs right after a build.
+    assert.ok(forkHandlersP99Nanos < 500_000, `${forkHandlersP99Nanos} ns`);
   });
 }

@@ -172,7 +172,7 @@ export interface Stats {
   /** CPU time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
   resolveMaxNanos: number;
-  /** CPU time of the hooks around garbage collections, which take the stack that caused one; resolving not included. */
+  /** CPU time in which the stacks that cause garbage collections were taken, before each of them. */
   collectionNanos: number;
   /** Passes that ran out of time with samples left, which the next ones resolve. */
   unfinishedResolves: number;

@@ -51,7 +51,6 @@ export const TEST_OPTIONS = Symbol.for('pronghorn.testOptions');
 export const PAGES = 1;
 export const LOOP = 2;
 export const DIES_WITH_PARENT = 4;
-export const PREPARED = 8;
 export const WHOLE = PAGES | LOOP | DIES_WITH_PARENT;
 
 /** The process that the test started. */

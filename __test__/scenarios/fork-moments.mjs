@@ -2,7 +2,7 @@
 //
 // Each scenario forks `settings.count` times in one process. Every child runs JavaScript, is reset (by itself or by a call, in turns), burns, and proves
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
-import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, LOOP, native, never, outcome, PAGES, PREPARED, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled, WHOLE } from '../helpers/forking.mjs';
+import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, native, never, outcome, PAGES, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled, WHOLE } from '../helpers/forking.mjs';
 import { recordingWorker, until, untilHeld, untilTickerHeld } from '../helpers/held.mjs';
 import { readProfile } from '../helpers/pprof.mjs';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -122,21 +122,19 @@ async function duringRotation(profiler, index) {
 }
 
 async function whileTickerIsHeld(profiler, index) {
-  // Between preparePages() and the fork V8 must not map another page, which the child would not get.
-  if (settings.released) globalThis.gc();
-  api.failpointHold(moment);
-  // A parent that has made a worker makes the ticker list the threads at once; by itself it does so once a second.
-  if (LISTS_THREADS.has(moment)) api.nameThread(forker.gettid(), 'main');
-  untilTickerHeld(moment);
-  if (!settings.released) {
-    const child = await forkHere(profiler, index, { hold: moment, how: { kind: settings.kinds?.[0] ?? 'fork' } });
-    api.failpointRelease(moment);
-    return { child };
-  }
   // It leaves its place when the fork begins, which waits for it.
-  forker.preparePages();
+  if (settings.released) return atMeeting(profiler, index, moment, MEETING.asItBegins);
+  api.failpointHold(moment);
+  listThreads();
+  untilTickerHeld(moment);
+  const child = await forkHere(profiler, index, { hold: moment, how: { kind: settings.kinds?.[0] ?? 'fork' } });
   api.failpointRelease(moment);
-  return { child: await forkHere(profiler, index, { how: { kind: 'fork', parts: PREPARED | LOOP | DIES_WITH_PARENT } }) };
+  return { child };
+}
+
+/** A parent that has made a worker makes the ticker list the threads at once; by itself it does so once a second. */
+function listThreads() {
+  if (LISTS_THREADS.has(moment)) api.nameThread(forker.gettid(), 'main');
 }
 
 /**
@@ -150,6 +148,7 @@ async function atMeeting(profiler, index, place, when) {
     // One that this thread itself comes to, before the call, is spent.
     api.failpointCall(place, forker.meetingFunctionAddress());
     if (when === MEETING.inside) api.failpointCall('linker', forker.notingFunctionAddress());
+    listThreads();
     pid = forker.forkAtMeeting(kind, WHOLE, when);
   }
   if (pid < 0) throw new Error(`no fork at ${place}: ${pid}`);
@@ -157,7 +156,7 @@ async function atMeeting(profiler, index, place, when) {
   return { child: await outcome(pid) };
 }
 
-const MEETING = { after: 0, inside: 1 };
+const MEETING = { after: 0, inside: 1, asItBegins: 2 };
 
 const LISTS_THREADS = new Set(['ticker-tasks', 'ticker-names']);
 

@@ -1,8 +1,17 @@
 // What a process holds, by what the kernel and V8 say.
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** V8's heap is made of pages of so many bytes, a mapping each, and grows and shrinks by a hundred of them at a time, profiled or not. */
-const HEAP_PAGE = 262_144;
+/** V8's heap is made of pages of so many bytes, at multiples of as many, and grows and shrinks by a hundred of them at a time, profiled or not. */
+const HEAP_PAGE = 0x4_0000;
+
+/** Lines of /proc/self/maps but for those that look like such a page. */
+function mappings() {
+  const isPage = (line) => {
+    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) rw-p 0+ 00:00 0 *$/.exec(line) ?? [];
+    return from !== undefined && parseInt(from, 16) % HEAP_PAGE === 0 && parseInt(to, 16) - parseInt(from, 16) <= HEAP_PAGE;
+  };
+  return readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => !isPage(line)).length;
+}
 
 /**
  * Memory is told apart: what JavaScript objects take (`heapKb`), and what is written outside of V8's heap (`nativeKb`), where all of the native half is.
@@ -19,6 +28,6 @@ export function held() {
     privateKb,
     descriptors: readdirSync('/proc/self/fd').length,
     threads: readdirSync('/proc/self/task').length,
-    mappings: readFileSync('/proc/self/maps', 'utf8').split('\n').length - Math.floor(heapTotal / HEAP_PAGE),
+    mappings: mappings(),
   };
 }

@@ -49,7 +49,7 @@ function ownPaths(title, results, majors) {
     const part = (key) => percent(median(runs.map(({ own, cpuMs }) => own[key] / cpuMs)), 3);
     const slice = (key) => `${Math.max(...runs.map(({ longestSlices }) => longestSlices[key])).toFixed(2)} ms`;
     return [
-      `${title}, Node ${major}: handler ${part('handler')}, resolving ${part('resolve')}, hooks around collections ${part('collections')}, ticker ${part('ticker')}, stopping and encoding one profile ${part('encode')} of the CPU time; longest slices: resolving ${slice('resolve')}, handler ${slice('handler')}, rotation ${slice('rotation')}.`,
+      `${title}, Node ${major}: handler ${part('handler')}, resolving ${part('resolve')}, stacks before collections ${part('collections')}, ticker ${part('ticker')}, stopping and encoding one profile ${part('encode')} of the CPU time; longest slices: resolving ${slice('resolve')}, handler ${slice('handler')}, rotation ${slice('rotation')}.`,
     ];
   });
 }

@@ -179,12 +179,15 @@ export class ForkChain {
     // Nothing is left of them where nothing was started.
     for (const error of this.#natives.acknowledgeOthers()) publishError({ error: fromNative(error) });
     for (const component of verdict.restart ? this.#all() : []) {
+      // As with a listener of the start, so with one of these errors.
+      if (!this.#isIn(fork)) return;
       try {
         component.started?.();
       } catch (error) {
         publishError({ error: fromNative(error) });
       }
     }
+    if (!this.#isIn(fork)) return;
     debug('pid %d, generation %d: %s', fork.pid, fork.generation, verdict.restart ? 'profiling' : `off because ${verdict.reason}`);
     if (verdict.refusal !== undefined) publishError({ error: verdict.refusal });
     this.#publish(fork, reading, verdict.restart, verdict.reason);

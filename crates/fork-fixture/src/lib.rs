@@ -36,7 +36,6 @@ pub unsafe extern "C" fn napi_register_module_v1(
     let (env, object) = (Env(env), Value(exports));
     let functions: &[(&str, napi::Callback)] = &[
         ("fork", recipe::fork),
-        ("preparePages", recipe::prepare_pages),
         ("loopFork", recipe::loop_fork),
         ("loopIsAlive", recipe::loop_is_alive),
         ("armFork", handlers::arm_fork),

@@ -22,9 +22,10 @@ const WAITS: u32 = 1;
 /// It may leave.
 const LEAVES: u32 = 2;
 
-/// When the thread at the place may leave: once the fork is over, or inside of it.
+/// When the thread at the place may leave: once the fork is over, inside of it, or right as it begins, when V8's pages are there for the child.
 const AFTER: u32 = 0;
 const INSIDE: u32 = 1;
+const AS_IT_BEGINS: u32 = 2;
 
 /// How long the thread that forks waits for another to come.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -71,6 +72,13 @@ fn is_main() -> bool {
     unsafe { libc::syscall(libc::SYS_gettid) == i64::from(libc::getpid()) }
 }
 
+/// Nothing lies between this and the fork.
+pub(crate) fn begins() {
+    if WHEN.load(Relaxed) == AS_IT_BEGINS {
+        MEETING.store(LEAVES, Release);
+    }
+}
+
 /// The prepare handler's part. It runs behind those of everybody who registers later.
 pub(crate) fn prepare() {
     if WHEN.load(Relaxed) == INSIDE {
@@ -111,7 +119,7 @@ pub(crate) unsafe extern "C" fn noted_in_forks(
 }
 
 /// `forkAtMeeting(kind, parts, when)`: computes until a thread waits at the place, then forks as `fork()` does. `when` the thread may leave: 0 once the fork is over, 1
-/// in a prepare handler that was registered (`countForkHandlers()`) before the profiler's. -ETIMEDOUT if nobody came.
+/// in a prepare handler that was registered (`countForkHandlers()`) before the profiler's, 2 as the fork begins. -ETIMEDOUT if nobody came.
 pub(crate) unsafe extern "C" fn fork_at_meeting(
     env: *mut c_void,
     info: *mut c_void,

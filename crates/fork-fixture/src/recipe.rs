@@ -4,6 +4,7 @@
 //! in the child allocates, so there it is left for the first JavaScript that runs (`loopFork()`).
 
 use crate::dont_fork::{self, errno};
+use crate::meeting;
 use crate::napi::{Env, Value, arguments, from_number, number};
 use crate::values;
 use core::ffi::{c_int, c_void};
@@ -15,9 +16,6 @@ pub(crate) const PAGES: u32 = 1;
 pub(crate) const LOOP: u32 = 2;
 /// The child dies with the thread that forked it.
 pub(crate) const DIES_WITH_PARENT: u32 = 4;
-
-/// The child gets V8's pages, and `preparePages()` has seen to that: nothing slow lies between the call and the fork.
-pub(crate) const PREPARED: u32 = 8;
 
 /// What is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +82,7 @@ pub(crate) fn fork_here(kind: Kind, parts: u32) -> c_int {
             return -error;
         }
     }
+    meeting::begins();
     // SAFETY: the child shares nothing with another thread that would mind: that is what the tests are about.
     let pid = unsafe {
         match (kind, bare()) {
@@ -108,7 +107,7 @@ pub(crate) fn fork_here(kind: Kind, parts: u32) -> c_int {
             // SAFETY: no preconditions.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         }
-    } else if parts & (PAGES | PREPARED) != 0 {
+    } else if parts & PAGES != 0 {
         dont_fork::redo();
     }
     // SAFETY: the place is the calling thread's own.
@@ -133,7 +132,7 @@ pub(crate) fn how(env: Env, kind: Value, parts: Value) -> Option<(Kind, u32)> {
 }
 
 /// `fork(kind, parts)`: returns 0 in the child, the child's pid in the parent, or a negative errno. `parts` is a sum of 1 (V8's pages), 2
-/// (`uv_loop_fork`), 4 (the child dies with its parent) and 8 (V8's pages, prepared).
+/// (`uv_loop_fork`) and 4 (the child dies with its parent).
 pub(crate) unsafe extern "C" fn fork(env: *mut c_void, info: *mut c_void) -> *mut c_void {
     let env = Env(env);
     let [kind, parts] = arguments::<2>(env, info);
@@ -154,11 +153,6 @@ pub(crate) fn fork_and_go_on(env: Env, kind: Kind, parts: u32) -> c_int {
         }
     }
     pid
-}
-
-/// `preparePages()`: hands V8's pages over to the child of the fork that comes next. Returns 0, or a negative errno.
-pub(crate) unsafe extern "C" fn prepare_pages(env: *mut c_void, _info: *mut c_void) -> *mut c_void {
-    from_number(Env(env), f64::from(-dont_fork::undo()))
 }
 
 /// `loopFork()`: `uv_loop_fork` on this environment's loop. Returns 0, or libuv's error.

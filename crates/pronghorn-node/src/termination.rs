@@ -130,7 +130,10 @@ pub fn arm_termination(options: TerminationOptions) -> Result<Vec<i32>> {
             return Err(Failure::new(Code::Internal, "termination is armed already"));
         }
         if let Err(failure) = watch(process) {
-            STATE.get().target.lock().with(|place| *place = None);
+            // In a child the lock may be that of a thread which is not there.
+            if process.is_here() {
+                STATE.get().target.lock().with(|place| *place = None);
+            }
             return Err(failure);
         }
         let signals = options.signals.iter().copied();

@@ -83,7 +83,7 @@ pub struct Shared {
     pub resolve_time: Histogram,
     /// Those that ran out of time with samples left.
     pub unfinished_resolves: AtomicU64,
-    /// CPU nanoseconds that the hooks around garbage collections took, resolving not included.
+    /// CPU nanoseconds in which the stacks that cause garbage collections were taken.
     pub collection_ns: AtomicU64,
     /// Signals sent.
     pub signals_sent: AtomicU64,
@@ -309,7 +309,7 @@ pub struct SamplerStatistics {
     pub resolve_total_ns: u64,
     /// The longest pass of resolving, in nanoseconds.
     pub resolve_max_ns: u64,
-    /// Time that the hooks around garbage collections took, in nanoseconds, resolving not included.
+    /// Time in which the stacks that cause garbage collections were taken, in nanoseconds.
     pub collection_ns: u64,
     /// CPU time of the ticker, in nanoseconds.
     pub ticker_cpu_ns: u64,

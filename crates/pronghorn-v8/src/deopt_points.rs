@@ -5,6 +5,8 @@
 //! the safepoint table leads from a call's return address to the point that the call would deoptimize to, and the point's
 //! translation names all functions there, with the bytecode offset of each.
 
+use std::cell::OnceCell;
+
 use crate::address_hash::AddressMap;
 use crate::code::Code;
 use crate::layout::Layout;
@@ -124,6 +126,8 @@ pub(crate) struct Points {
     count: u64,
     /// Where the translations lie, and how many bytes they are.
     translations: (u64, usize),
+    /// All of them, once a part was not enough; nothing if they cannot be read.
+    whole: OnceCell<Option<Vec<u8>>>,
 }
 
 /// Bytes of the translations that are read around the beginning of one: in front of it, where what it refers to lies, and behind. Most need no more of
@@ -147,6 +151,7 @@ impl Points {
             first,
             count,
             translations,
+            whole: OnceCell::new(),
         })
     }
 
@@ -203,26 +208,25 @@ impl Points {
 
     /// The translation at `start`, the outermost function first.
     fn frames<M: Memory>(&self, memory: &M, start: usize) -> Option<Vec<Frame>> {
-        let size = self.translations.1;
-        let (before, behind) = AROUND;
-        let low = start.saturating_sub(before);
-        let around = self.frames_in(memory, low, start.saturating_add(behind).min(size), start);
-        around.or_else(|| self.frames_in(memory, 0, size, start))
-    }
-
-    /// The same from a part of the translations.
-    fn frames_in<M: Memory>(
-        &self,
-        memory: &M,
-        low: usize,
-        high: usize,
-        start: usize,
-    ) -> Option<Vec<Frame>> {
-        let mut bytes = vec![0; high.checked_sub(low)?];
-        if !memory.copy(self.translations.0 + low as u64, &mut bytes) {
+        let (address, size) = self.translations;
+        if start >= size {
             return None;
         }
-        self.operations.frames(&bytes, start - low)
+        if self.whole.get().is_none() {
+            let (before, behind) = AROUND;
+            let low = start.saturating_sub(before);
+            let part = copied(
+                memory,
+                address + low as u64,
+                (start + behind).min(size) - low,
+            )?;
+            let found = self.operations.frames(&part, start - low);
+            if found.is_some() || part.len() == size {
+                return found;
+            }
+        }
+        let whole = self.whole.get_or_init(|| copied(memory, address, size));
+        self.operations.frames(whole.as_ref()?, start)
     }
 
     /// The functions at a point, the innermost first.
@@ -268,6 +272,11 @@ impl Points {
         places.reverse();
         Some(places)
     }
+}
+
+fn copied<M: Memory>(memory: &M, address: u64, size: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; size];
+    memory.copy(address, &mut bytes).then_some(bytes)
 }
 
 /// Element of a FixedArray-like array.

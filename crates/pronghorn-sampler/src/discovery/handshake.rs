@@ -165,7 +165,9 @@ impl Asks {
             while ![FREE, ABANDONED].contains(&ask.state.load(Acquire)) {
                 let abandoned = self.end_hold(ask, ABANDONED)
                     || ask.change(ANSWERING, ABANDONED)
-                    || ask.change(REFUSED, ABANDONED);
+                    || ask.change(REFUSED, ABANDONED)
+                    // Only a ticker that failed in the middle leaves it so.
+                    || ask.change(CLAIMED, ABANDONED);
                 if abandoned {
                     ask.delete_timer();
                     wake(&ask.state);

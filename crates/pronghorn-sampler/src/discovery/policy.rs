@@ -47,9 +47,11 @@ pub(super) const FIRST_NS: u64 = 1_000_000;
 const FULL_NS: u64 = 1_000_000_000;
 /// What an isolate that is none of Node's counts.
 const FOREIGN: u32 = 16;
-/// Between two questions to a worker at most: it is asked for as long as it lives, about as often as it would be sampled. One that hashes or compresses nearly
-/// all the time is in V8's code at one question of hundreds.
+/// Between two questions to a worker that was in native code, at most: it is asked for as long as it lives, about as often as it would be sampled. One that hashes or
+/// compresses nearly all the time is in V8's code at one question of hundreds.
 const WORKER_NS: u64 = 8_000_000;
+/// Between two to one that has had all the others and said something else.
+const DULL_NS: u64 = 512_000_000;
 
 /// Counts an answer and decides what follows. `is_worker`: the thread is known to be a worker of Node's.
 pub(super) fn next(seen: Seen, tries: Tries, is_worker: bool) -> (Tries, Next) {
@@ -66,18 +68,26 @@ pub(super) fn next(seen: Seen, tries: Tries, is_worker: bool) -> (Tries, Next) {
     // A worker is asked for ever.
     (without, with) = (without.min(MOST_WITHOUT), with.min(MOST_WITH));
     let tries = Tries { without, with };
-    if !is_worker && (without >= MOST_WITHOUT || with >= MOST_WITH) {
-        return (tries, Next::Never);
+    if without >= MOST_WITHOUT || with >= MOST_WITH {
+        let next = match seen {
+            _ if !is_worker => Next::Never,
+            Seen::Elsewhere => Next::Again(WORKER_NS),
+            _ => Next::Again(DULL_NS),
+        };
+        return (tries, next);
     }
     let nanos = match seen {
         Seen::NoIsolate => FIRST_NS << without,
         Seen::Late => FIRST_NS,
         // Eight times rarer after every sixteen.
         Seen::Elsewhere | Seen::NoEnvironment => FIRST_NS << (3 * (with / 16)),
-        Seen::NoSlot => return (tries, Next::Again(FULL_NS)),
+        Seen::NoSlot => FULL_NS,
     };
-    let most = if is_worker { WORKER_NS } else { u64::MAX };
-    (tries, Next::Again(nanos.min(most)))
+    let nanos = match seen {
+        Seen::Elsewhere if is_worker => nanos.min(WORKER_NS),
+        _ => nanos,
+    };
+    (tries, Next::Again(nanos))
 }
 
 #[cfg(test)]
@@ -161,7 +171,13 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_known_to_be_a_worker_is_asked_often_for_as_long_as_it_lives() {
-        for seen in [Seen::Elsewhere, Seen::NoIsolate] {
+        let all = [
+            (Seen::Elsewhere, WORKER_NS),
+            (Seen::NoIsolate, DULL_NS),
+            (Seen::Late, DULL_NS),
+            (Seen::NoEnvironment, DULL_NS),
+        ];
+        for (seen, most) in all {
             let mut tries = Tries::default();
             let mut nanos = 0;
             for _ in 0..1_000 {
@@ -170,10 +186,10 @@ mod tests {
                 let Next::Again(more) = next else {
                     panic!("given up after {tries:?}");
                 };
-                assert!(more <= WORKER_NS, "{more} after {tries:?}");
+                assert!(more <= most, "{more} after {tries:?}");
                 nanos = more;
             }
-            assert_eq!(nanos, WORKER_NS);
+            assert_eq!(nanos, most);
         }
     }
 }

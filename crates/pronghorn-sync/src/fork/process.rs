@@ -11,6 +11,7 @@ use std::sync::atomic::{
 };
 
 use super::gate::{Forks, Inside};
+use crate::clock::monotonic_ns;
 use crate::own_tid;
 use crate::primitives::wait_step;
 use crate::{Histogram, Wiped, Zeroed};
@@ -291,25 +292,15 @@ impl Drop for Section {
     }
 }
 
-fn now() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: a place of ours; the clock exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 unsafe extern "C" fn on_prepare() {
-    let began = now();
+    let began = monotonic_ns();
     let words = WORDS.get();
     // In limbo there is nobody to wait for: whoever is counted as inside was so in the parent, and makes this fork late as well.
     let limbo = forked();
     let clear = words.forks.hold(&INSIDE, || {
         // SAFETY: yielding has no preconditions.
         unsafe { libc::sched_yield() };
-        !limbo && now().saturating_sub(began) < PATIENCE_NS
+        !limbo && monotonic_ns().saturating_sub(began) < PATIENCE_NS
     });
     if !clear {
         words.late_forks.fetch_add(1, Relaxed);
@@ -326,11 +317,11 @@ unsafe extern "C" fn on_prepare() {
     }
     words
         .prepared_for
-        .store(now().saturating_sub(began), Relaxed);
+        .store(monotonic_ns().saturating_sub(began), Relaxed);
 }
 
 unsafe extern "C" fn on_parent() {
-    let began = now();
+    let began = monotonic_ns();
     let words = WORDS.get();
     words.forks.release();
     let tid = own_tid();
@@ -342,7 +333,7 @@ unsafe extern "C" fn on_parent() {
     if late {
         take_one(&GAVE_UP);
     }
-    let parent = now().saturating_sub(began);
+    let parent = monotonic_ns().saturating_sub(began);
     words
         .handlers_time
         .record(words.prepared_for.load(Relaxed) + parent);
@@ -357,7 +348,7 @@ fn take_one(counter: &AtomicU32) -> bool {
 
 unsafe extern "C" fn on_child() {
     GENERATION.store(GENERATION.load(Relaxed) + 1, Relaxed);
-    FORKED_AT.store(now(), Relaxed);
+    FORKED_AT.store(monotonic_ns(), Relaxed);
     if !WORDS.is_wiped() {
         WORDS.get().forks.clear();
     }

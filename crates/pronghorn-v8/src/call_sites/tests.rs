@@ -25,18 +25,24 @@ fn function(out: &mut Vec<u8>, literal: u8, offset: u8) {
 /// `outer` with `inner` inlined twice (ids 0 and 1) into it; the position table says script offset 30 for everything.
 /// A call at 0x120 in id 0 has outer at bytecode 5; a jump at 0x180 in id 1 has it at bytecode 9.
 fn scene(version: Version, exit_of_call: u64) -> Scene {
+    let mut translations = vec![14, 0, 4, 4];
+    function(&mut translations, 0, 5);
+    function(&mut translations, 1, 3);
+    let second = translations.len();
+    translations.extend_from_slice(&[14, 0, 4, 4]);
+    function(&mut translations, 0, 9);
+    function(&mut translations, 1, 4);
+    scene_of(version, exit_of_call, &translations, second)
+}
+
+/// The same with these translations, of which the jump's is the one at `second`.
+fn scene_of(version: Version, exit_of_call: u64, translations: &[u8], second: usize) -> Scene {
+    let second = second as i32;
     let mut heap = Heap::new(version);
     let layout = heap.layout;
     let (outer, inner) = (heap.shared(0, 0, 0), heap.shared(0, 0, 0));
     let bytecodes = [heap.bytecode(&[0; 16], 0), heap.bytecode(&[0; 16], 0)];
-    let mut translations = vec![14, 0, 4, 4];
-    function(&mut translations, 0, 5);
-    function(&mut translations, 1, 3);
-    let second = translations.len() as i32;
-    translations.extend_from_slice(&[14, 0, 4, 4]);
-    function(&mut translations, 0, 9);
-    function(&mut translations, 1, 4);
-    let translations = heap.bytes(&translations);
+    let translations = heap.bytes(translations);
 
     let literals = heap.array(&[outer, inner]);
     let own = heap.array(&bytecodes);
@@ -137,6 +143,28 @@ fn calls_and_jumps_tell_where_functions_were_inlined() {
         assert_eq!(sites.callers(0), Some(&[scene.at_outer(5)][..]));
         assert_eq!(sites.callers(1), Some(&[scene.at_outer(9)][..]));
         assert_eq!(sites.callers(2), None);
+    }
+}
+
+#[test]
+fn a_translation_may_refer_to_one_far_in_front_of_it() {
+    for between in [0, 700, 2_100] {
+        let mut translations = vec![14, 0, 4, 4];
+        function(&mut translations, 0, 5);
+        function(&mut translations, 1, 3);
+        translations.resize(translations.len() + between, 0xff);
+        let second = translations.len();
+        let distance = [second as u8 & 0x7f | 0x80, (second >> 7) as u8];
+        translations.extend_from_slice(&[14, distance[0], distance[1], 4, 4]);
+        function(&mut translations, 0, 9);
+        // Two operations as there: the inner function and its value.
+        translations.push(47);
+        let scene = scene_of(VERSIONS[3], LAZY, &translations, second);
+        let sites = scene.read().unwrap();
+        let found = sites.before(0x180, Some(1)).map(|site| site.place);
+        assert_eq!(found, Some(scene.at_inner(3)), "{between}");
+        assert_eq!(sites.callers(1), Some(&[scene.at_outer(9)][..]));
+        assert_eq!(sites.callers(0), Some(&[scene.at_outer(5)][..]));
     }
 }
 
