@@ -7,12 +7,16 @@
 //! itself, and the handler runs on the owner's own thread.
 //!
 //! Invariant: every nanosecond between `restart` and the last measurement is handed out exactly once, as the wall time of
-//! a sample, as wall time of the stack seen before it (`still_ns`), or as idle time. What a dropped sample would have
+//! a sample, as wall time of the stack seen before it (`still_ns`), or as idle time, but for what is kept (below). What a dropped sample would have
 //! carried stays in the account, since `last_*` moves only when a sample was stored.
+//!
+//! What is kept: the first sample behind a wait in the poll would carry what the thread has run since it came out of it, and the rest of what ran before the wait. The
+//! later in a callback it comes, the more: of callbacks of two intervals the first quarter would have an eighth of the time. So such a sample carries no more than
+//! an interval, as long as no more than two are kept; a later one behind a poll that has less gets it, and the last one of a session or a period gets all.
 //!
 //! After a fork the whole account belongs to the parent: `restart` puts a fresh one in its place.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The time that one sample carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +27,35 @@ pub struct Deltas {
     pub wall_ns: u64,
     /// Wall time that belongs to the stack of the previous sample: the thread was seen standing still in it.
     pub still_ns: u64,
+    /// CPU and wall time that are kept for a later sample.
+    pub kept: (u64, u64),
+}
+
+/// So many intervals are kept for a later sample at most.
+const MOST_KEPT: u64 = 2;
+
+/// How much of what has run up a sample may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// An interval of so many nanoseconds, behind a poll; all that has run since the last one otherwise.
+    Interval(u64),
+    /// All there is: nothing may come after it.
+    All,
+}
+
+impl Share {
+    /// What a sample carries of what was kept and what has run since, and what is kept then.
+    fn of(self, kept: u64, ran: u64, has_polled: bool) -> (u64, u64) {
+        match self {
+            Self::All => (kept + ran, 0),
+            Self::Interval(_) if !has_polled => (ran, kept),
+            Self::Interval(nanos) => {
+                let most = MOST_KEPT * nanos;
+                let left = (kept + ran).saturating_sub(nanos).min(most);
+                (kept + ran - left, left)
+            }
+        }
+    }
 }
 
 /// See the module documentation.
@@ -41,6 +74,11 @@ pub struct Account {
     left_poll_at: AtomicU64,
     /// All of its time in polls that are over, since `restart`.
     polled: AtomicU64,
+    /// Whether it has left its poll since its last sample.
+    has_polled: AtomicBool,
+    /// CPU and wall time that is kept for a later sample.
+    kept_cpu: AtomicU64,
+    kept_wall: AtomicU64,
 }
 
 impl Account {
@@ -55,12 +93,15 @@ impl Account {
             still_until: AtomicU64::new(0),
             left_poll_at: AtomicU64::new(0),
             polled: AtomicU64::new(0),
+            has_polled: AtomicBool::new(false),
+            kept_cpu: AtomicU64::new(0),
+            kept_wall: AtomicU64::new(0),
         }
     }
 
     /// Every word of it.
     #[cfg(test)]
-    pub(crate) fn words(&self) -> [u64; 8] {
+    pub(crate) fn words(&self) -> [u64; 11] {
         let Self {
             last_cpu,
             last_wall,
@@ -70,18 +111,24 @@ impl Account {
             still_until,
             left_poll_at,
             polled,
+            has_polled,
+            kept_cpu,
+            kept_wall,
         } = self;
+        let word = |word: &AtomicU64| word.load(Relaxed);
         [
-            last_cpu,
-            last_wall,
-            carried_wall,
-            poll_since,
-            idle,
-            still_until,
-            left_poll_at,
-            polled,
+            word(last_cpu),
+            word(last_wall),
+            word(carried_wall),
+            word(poll_since),
+            word(idle),
+            word(still_until),
+            word(left_poll_at),
+            word(polled),
+            u64::from(has_polled.load(Relaxed)),
+            word(kept_cpu),
+            word(kept_wall),
         ]
-        .map(|word| word.load(Relaxed))
     }
 
     /// Opens the account afresh: nothing before `now` (monotonic) and `cpu` (the thread's CPU clock) will be handed out.
@@ -94,6 +141,9 @@ impl Account {
         self.still_until.store(0, Relaxed);
         self.left_poll_at.store(0, Relaxed);
         self.polled.store(0, Relaxed);
+        self.has_polled.store(false, Relaxed);
+        self.kept_cpu.store(0, Relaxed);
+        self.kept_wall.store(0, Relaxed);
     }
 
     /// The owner is about to wait in its event loop's poll.
@@ -115,6 +165,7 @@ impl Account {
             return;
         }
         self.left_poll_at.store(now, Relaxed);
+        self.has_polled.store(true, Relaxed);
         self.add_idle(now.saturating_sub(since));
         let carried = self.carried_wall.load(Relaxed);
         self.last_wall.store(now.saturating_sub(carried), Relaxed);
@@ -185,7 +236,7 @@ impl Account {
 
     /// What a sample at `now` and `cpu` would carry. If the thread was thought to be in its poll, the part of that time in
     /// which it used no CPU becomes idle time first.
-    pub fn measure(&self, now: u64, cpu: u64) -> Deltas {
+    pub fn measure(&self, now: u64, cpu: u64, share: Share) -> Deltas {
         let cpu_ns = cpu.saturating_sub(self.last_cpu.load(Relaxed));
         let since = self.poll_since.swap(0, Relaxed);
         if since != 0 {
@@ -206,17 +257,26 @@ impl Account {
         } else {
             0
         };
+        let has_polled = since != 0 || self.has_polled.load(Relaxed);
+        let (cpu_ns, kept_cpu) = share.of(self.kept_cpu.load(Relaxed), cpu_ns, has_polled);
+        let wall = wall - still_ns;
+        let (wall_ns, kept_wall) = share.of(self.kept_wall.load(Relaxed), wall, has_polled);
         Deltas {
             cpu_ns,
-            wall_ns: wall - still_ns,
+            wall_ns,
             still_ns,
+            kept: (kept_cpu, kept_wall),
         }
     }
 
-    /// The sample measured at `now` and `cpu` has been stored: the next one starts here.
-    pub fn commit(&self, now: u64, cpu: u64) {
+    /// The sample measured at `now` and `cpu`, with those deltas, has been stored: the next one starts here.
+    pub fn commit(&self, now: u64, cpu: u64, deltas: &Deltas) {
         self.last_cpu.store(cpu, Relaxed);
         self.last_wall.store(now, Relaxed);
+        self.has_polled.store(false, Relaxed);
+        let (kept_cpu, kept_wall) = deltas.kept;
+        self.kept_cpu.store(kept_cpu, Relaxed);
+        self.kept_wall.store(kept_wall, Relaxed);
     }
 }
 
@@ -233,22 +293,23 @@ mod tests {
     #[test]
     fn a_running_thread_gets_the_time_since_its_previous_sample() {
         let account = account();
-        let deltas = account.measure(1_010, 508);
+        let deltas = account.measure(1_010, 508, Share::All);
         assert_eq!((deltas.wall_ns, deltas.cpu_ns, deltas.still_ns), (10, 8, 0));
-        account.commit(1_010, 508);
-        assert_eq!(account.measure(1_030, 520).wall_ns, 20);
+        account.commit(1_010, 508, &Deltas::default());
+        assert_eq!(account.measure(1_030, 520, Share::All).wall_ns, 20);
     }
 
     #[test]
     fn the_time_of_a_dropped_sample_goes_to_the_next() {
         let account = account();
-        account.measure(1_010, 508);
+        account.measure(1_010, 508, Share::All);
         assert_eq!(
-            account.measure(1_025, 515),
+            account.measure(1_025, 515, Share::All),
             Deltas {
                 cpu_ns: 15,
                 wall_ns: 25,
-                still_ns: 0
+                still_ns: 0,
+                kept: (0, 0),
             }
         );
     }
@@ -258,7 +319,7 @@ mod tests {
         let account = account();
         account.enter_poll(1_010);
         account.leave_poll(1_510);
-        assert_eq!(account.measure(1_520, 515).wall_ns, 20);
+        assert_eq!(account.measure(1_520, 515, Share::All).wall_ns, 20);
         assert_eq!(account.take_idle(), 500);
         assert_eq!(account.take_idle(), 0);
     }
@@ -285,7 +346,7 @@ mod tests {
         account.enter_poll(1_200);
         account.leave_poll(1_300);
         assert_eq!(account.take_idle(), 290);
-        assert_eq!(account.measure(1_300, 500).wall_ns, 10);
+        assert_eq!(account.measure(1_300, 500, Share::All).wall_ns, 10);
     }
 
     #[test]
@@ -296,14 +357,14 @@ mod tests {
         account.leave_poll(1_150);
         assert_eq!(account.take_idle(), 40);
         assert_eq!(account.take_idle_of_poller(1_200), 0);
-        assert_eq!(account.measure(1_160, 510).wall_ns, 20);
+        assert_eq!(account.measure(1_160, 510, Share::All).wall_ns, 20);
     }
 
     #[test]
     fn a_sample_inside_a_presumed_poll_splits_its_time_by_the_cpu_clock() {
         let account = account();
         account.enter_poll(1_010);
-        let deltas = account.measure(1_110, 540);
+        let deltas = account.measure(1_110, 540, Share::All);
         assert_eq!((deltas.cpu_ns, deltas.wall_ns), (40, 40));
         assert_eq!(account.take_idle(), 70);
     }
@@ -311,23 +372,92 @@ mod tests {
     #[test]
     fn time_standing_still_goes_to_the_previous_stack() {
         let account = account();
-        account.commit(1_000, 500);
+        account.commit(1_000, 500, &Deltas::default());
         account.note_still(1_600);
         assert_eq!(
-            account.measure(2_000, 505),
+            account.measure(2_000, 505, Share::All),
             Deltas {
                 cpu_ns: 5,
                 wall_ns: 203,
-                still_ns: 797
+                still_ns: 797,
+                kept: (0, 0),
             }
         );
-        account.commit(2_000, 505);
-        assert_eq!(account.measure(2_010, 506).still_ns, 0);
+        account.commit(2_000, 505, &Deltas::default());
+        assert_eq!(account.measure(2_010, 506, Share::All).still_ns, 0);
+    }
+
+    /// A callback of so many nanoseconds behind a poll, of which a sample is taken behind each of the parts; what they carry.
+    fn callback(account: &Account, parts: &[u64], share: Share) -> Vec<(u64, u64)> {
+        let [mut cpu, mut now, ..] = account.words();
+        account.enter_poll(now);
+        now += 1_000;
+        account.leave_poll(now);
+        let mut carried = Vec::new();
+        for part in parts {
+            (now, cpu) = (now + part, cpu + part);
+            let deltas = account.measure(now, cpu, share);
+            account.commit(now, cpu, &deltas);
+            carried.push((deltas.cpu_ns, deltas.wall_ns));
+        }
+        carried
+    }
+
+    #[test]
+    fn the_first_sample_behind_a_poll_carries_an_interval_and_keeps_two_at_most() {
+        let account = account();
+        let share = Share::Interval(100);
+        let alike = |all: &[u64]| all.iter().map(|&nanos| (nanos, nanos)).collect::<Vec<_>>();
+        assert_eq!(callback(&account, &[60, 100], share), alike(&[60, 100]));
+        // Late in its callback, with more than it may carry: the rest is for one that is early.
+        assert_eq!(callback(&account, &[150], share), alike(&[100]));
+        assert_eq!(callback(&account, &[70, 90], share), alike(&[100, 90]));
+        // Long native work is not kept back.
+        assert_eq!(callback(&account, &[900], share), alike(&[720]));
+        assert_eq!(callback(&account, &[30], Share::All), alike(&[230]));
+        assert_eq!(account.words()[9..], [0, 0]);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_thread_that_does_not_poll() {
+        let account = account();
+        let deltas = account.measure(1_900, 1_400, Share::Interval(100));
+        assert_eq!(
+            (deltas.cpu_ns, deltas.wall_ns, deltas.kept),
+            (900, 900, (0, 0))
+        );
+    }
+
+    #[test]
+    fn callbacks_are_seen_in_their_true_shares() {
+        // Two intervals long, with a tick in each interval, wherever it falls. What the ticks see of the first quarter.
+        let (interval, length) = (1_000, 2_000);
+        let account = account();
+        let (mut first, mut all, mut begin, mut cpu, mut last) = (0, 0, 10_000, 500, 500);
+        for round in 0..4_000u64 {
+            account.enter_poll(begin);
+            account.leave_poll(begin + 500);
+            let tick = (round * 617) % interval;
+            for at in [tick, tick + interval] {
+                let deltas = account.measure(begin + 500 + at, cpu + at, Share::Interval(interval));
+                account.commit(begin + 500 + at, cpu + at, &deltas);
+                all += deltas.cpu_ns;
+                first += if at < length / 4 { deltas.cpu_ns } else { 0 };
+                last = cpu + at;
+            }
+            (begin, cpu) = (begin + 500 + length, cpu + length);
+        }
+        let [kept, _] = account.words()[9..] else {
+            panic!("words")
+        };
+        assert_eq!(all + kept, last - 500, "nothing is lost");
+        let share = first as f64 / all as f64;
+        assert!((0.24..0.26).contains(&share), "{share}");
     }
 
     #[test]
     fn a_clock_that_runs_backwards_gives_nothing_negative() {
         let account = account();
-        assert_eq!(account.measure(900, 400), Deltas::default());
+        assert_eq!(account.measure(900, 400, Share::All), Deltas::default());
     }
 }

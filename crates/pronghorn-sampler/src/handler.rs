@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use pronghorn_native::unwind::Registers;
 use pronghorn_v8::LeafRegisters;
 
+use crate::account::Share;
 use crate::buffer::{RecordHeader, RecordKind, RecordWriter};
 use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, WalkContext};
@@ -80,7 +81,9 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
         leaf: Some(LeafRegisters::from_context(&context.uc_mcontext)),
     };
     slot.standing.note(context, may_walk);
-    take(slot, walk_context, &start, may_walk, began, began_cpu);
+    let share = Share::Interval(session::interval_ns());
+    let clocks = (began, began_cpu);
+    take(slot, walk_context, &start, may_walk, clocks, share);
     if stall::is_wanted() {
         stall::capture(slot, walk_context, &start, may_walk);
     }
@@ -99,19 +102,19 @@ pub struct Start {
     pub leaf: Option<LeafRegisters>,
 }
 
-/// Takes one sample of the calling thread, whose stack starts at `start`, at `now` (monotonic) and `cpu` (its CPU clock). The caller holds the
+/// Takes one sample of the calling thread, whose stack starts at `start`, at `now` (monotonic) and `cpu` (its CPU clock), of which it carries its `share`. The caller holds the
 /// slot's `busy`.
 pub fn take(
     slot: &ThreadSlot,
     context: &WalkContext,
     start: &Start,
     may_walk: bool,
-    now: u64,
-    cpu: u64,
+    (now, cpu): (u64, u64),
+    share: Share,
 ) {
     let counters = &slot.counters;
     let polled = slot.account.poll_since() != 0;
-    let deltas = slot.account.measure(now, cpu);
+    let deltas = slot.account.measure(now, cpu, share);
     let Some(mut writer) = slot.buffer.begin() else {
         SlotCounters::add(&counters.dropped);
         return;
@@ -167,7 +170,7 @@ pub fn take(
         wall_ns: deltas.wall_ns,
         still_ns: deltas.still_ns,
     });
-    slot.account.commit(now, cpu);
+    slot.account.commit(now, cpu, &deltas);
     if polled {
         if findings.has_v8_frames {
             stall::begin_turn(slot, now);

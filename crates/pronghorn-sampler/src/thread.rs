@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use pronghorn_recorder::{Frame, Marker, Recorder, Sample, ThreadLabel, Values};
 
+use crate::account::Share;
 use crate::event_loop::LoopHook;
 use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
@@ -266,12 +267,12 @@ fn take_here(slot: &ThreadSlot, context: &WalkContext) {
     let may_walk = !breaker::shared().is_open()
         && pronghorn_v8::fault::is_ours()
         && handler::in_own_isolate(slot);
-    let (now, cpu) = (clock::monotonic_ns(), clock::own_cpu_ns());
+    let clocks = (clock::monotonic_ns(), clock::own_cpu_ns());
     let here = handler::Start {
         registers: registers::here(),
         leaf: None,
     };
-    handler::take(slot, context, &here, may_walk, now, cpu);
+    handler::take(slot, context, &here, may_walk, clocks, Share::All);
 }
 
 impl JsThread {

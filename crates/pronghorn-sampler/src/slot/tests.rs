@@ -49,6 +49,9 @@ fn set() -> ThreadSlot {
     slot.label_key.store(std::ptr::dangling_mut(), Relaxed);
     slot.label_place.store(7, Relaxed);
     slot.account.restart(1, 1);
+    slot.account.commit(1, 1, &kept());
+    slot.account.enter_poll(1);
+    slot.account.leave_poll(2);
     slot.account.enter_poll(2);
     slot.account.return_idle(7);
     slot.account.note_still(3);
@@ -161,7 +164,7 @@ fn assert_at_rest(live: Live) {
     ] {
         assert_eq!(word.load(Relaxed), 0);
     }
-    assert_eq!(account.words(), [0; 8]);
+    assert_eq!(account.words(), [0; 11]);
     assert_eq!(standing.words(), [0]);
     for memory in [buffer, gc_stack] {
         assert!(memory.is_empty() && memory.begin().is_none());
@@ -237,4 +240,11 @@ fn a_fork_leaves_an_open_lock_and_the_slots_to_look_through() {
     assert_eq!(high_water.load(Relaxed), 7);
     assert_eq!(limit.load(Relaxed), SLOTS as u32);
     assert!(registration.try_lock());
+}
+
+fn kept() -> crate::account::Deltas {
+    crate::account::Deltas {
+        kept: (7, 7),
+        ..Default::default()
+    }
 }
