@@ -31,7 +31,7 @@ const AS_IT_BEGINS: u32 = 2;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How long the other stays if nobody lets it go.
 const LONGEST_STAY: Duration = Duration::from_secs(5);
-/// How long a fork gives the thread that leaves inside of it.
+/// How long a fork gives the thread that leaves as it begins, or inside of it.
 const CHANCE: Duration = Duration::from_millis(50);
 const STEP: Duration = Duration::from_micros(50);
 
@@ -56,7 +56,7 @@ extern "C" fn wait_here() {
     }
     MEETING.store(WAITS, Release);
     stay_while(|| MEETING.load(Acquire) != LEAVES, LONGEST_STAY);
-    MEETING.store(NOBODY, Relaxed);
+    MEETING.store(NOBODY, Release);
 }
 
 /// If a fork is under way: is counted, and stays until it is over.
@@ -72,10 +72,15 @@ fn is_main() -> bool {
     unsafe { libc::syscall(libc::SYS_gettid) == i64::from(libc::getpid()) }
 }
 
-/// Nothing lies between this and the fork.
+/// Nothing lies between this and the fork. Returns when the thread has a processor again, and is on its way from the place: a fork waits for it for a
+/// millisecond.
 pub(crate) fn begins() {
     if WHEN.load(Relaxed) == AS_IT_BEGINS {
         MEETING.store(LEAVES, Release);
+        let end = Instant::now() + CHANCE;
+        while MEETING.load(Acquire) == LEAVES && Instant::now() < end {
+            core::hint::spin_loop();
+        }
     }
 }
 
