@@ -7,21 +7,21 @@
 //! itself, and the handler runs on the owner's own thread.
 //!
 //! Invariant: every nanosecond between `restart` and the last measurement is handed out exactly once, as the wall time of
-//! a sample, as wall time of the stack seen before it (`still_ns`), or as idle time, but for what is kept (below). What a dropped sample would have
+//! a sample, as wall time of the stack seen before it (`still_ns`), or as idle time, but for what is kept for a later one (`account/share.rs`). What a dropped sample would have
 //! carried stays in the account, since `last_*` moves only when a sample was stored.
 //!
-//! What is kept: the first sample behind a wait in the poll would carry what the thread has run since it came out of it, and the rest of what ran before the wait. The
-//! later in a callback it comes, the more: of callbacks of two intervals the first quarter would have an eighth of the time. So such a sample carries no more than
-//! an interval, as long as no more than two are kept; a later one behind a poll that has less gets it, and the last one of a session or a period gets all.
-//!
 //! After a fork the whole account belongs to the parent: `restart` puts a fresh one in its place.
+
+mod share;
+
+pub use share::Share;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The time that one sample carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deltas {
-    /// CPU time since the previous sample of the thread.
+    /// CPU time of the thread.
     pub cpu_ns: u64,
     /// Wall time that belongs to this sample's own stack.
     pub wall_ns: u64,
@@ -29,33 +29,6 @@ pub struct Deltas {
     pub still_ns: u64,
     /// CPU and wall time that are kept for a later sample.
     pub kept: (u64, u64),
-}
-
-/// So many intervals are kept for a later sample at most.
-const MOST_KEPT: u64 = 2;
-
-/// How much of what has run up a sample may carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
-    /// An interval of so many nanoseconds, behind a poll; all that has run since the last one otherwise.
-    Interval(u64),
-    /// All there is: nothing may come after it.
-    All,
-}
-
-impl Share {
-    /// What a sample carries of what was kept and what has run since, and what is kept then.
-    fn of(self, kept: u64, ran: u64, has_polled: bool) -> (u64, u64) {
-        match self {
-            Self::All => (kept + ran, 0),
-            Self::Interval(_) if !has_polled => (ran, kept),
-            Self::Interval(nanos) => {
-                let most = MOST_KEPT * nanos;
-                let left = (kept + ran).saturating_sub(nanos).min(most);
-                (kept + ran - left, left)
-            }
-        }
-    }
 }
 
 /// See the module documentation.

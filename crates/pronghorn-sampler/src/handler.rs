@@ -102,8 +102,8 @@ pub struct Start {
     pub leaf: Option<LeafRegisters>,
 }
 
-/// Takes one sample of the calling thread, whose stack starts at `start`, at `now` (monotonic) and `cpu` (its CPU clock), of which it carries its `share`. The caller holds the
-/// slot's `busy`.
+/// Takes one sample of the calling thread, whose stack starts at `start`, at `now` (monotonic) and `cpu` (its CPU clock), and which carries its
+/// `share` of the time that has run up. The caller holds the slot's `busy`.
 pub fn take(
     slot: &ThreadSlot,
     context: &WalkContext,
