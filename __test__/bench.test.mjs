@@ -7,7 +7,8 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { metric } from '../bench/runner/metric.mjs';
 import { medianInterval, median, quantile, ratios } from '../bench/runner/statistics.mjs';
-import { majors, root } from './helpers/nodes.mjs';
+import { turnFixturePath } from './helpers/fixture.mjs';
+import { majors, nodePath, root } from './helpers/nodes.mjs';
 import { scratch } from './helpers/scratch.mjs';
 
 /** Of each kind of program one that is quick. */
@@ -31,6 +32,22 @@ describe('bench', () => {
     const failed = promisify(execFile)(process.execPath, ['bench/run.mjs', '--only', 'nonsense'], { cwd: root, timeout: 20_000 });
     await assert.rejects(failed, ({ code, stderr }) => code === 2 && stderr.includes('--only: nonsense is none of'));
   });
+});
+
+describe('the turns of the event loop', () => {
+  for (const major of majors) {
+    it(`Node ${major}: a turn is what keeps the thread, without what the loop waits`, { timeout: 30_000 }, async () => {
+      await turnFixturePath();
+      const { stdout } = await promisify(execFile)(nodePath(major), ['--expose-gc', '__test__/scenarios/turns.mjs'], { cwd: root, timeout: 20_000 });
+      const { idle, busy, called, collected } = JSON.parse(stdout);
+      assert.ok(idle.longest.wallMs < 200 && !idle.longest.collected, `a loop that has waited for 400 ms: ${JSON.stringify(idle)}`);
+      assert.ok(busy.longest.wallMs >= 20 && busy.longest.wallMs < 400, `20 ms in the middle of 400: ${JSON.stringify(busy)}`);
+      assert.ok(busy.call.wallMs < 20 && busy.turns >= 2, JSON.stringify(busy));
+      assert.ok(called.call.wallMs >= 20 && called.longest.wallMs >= called.call.wallMs, JSON.stringify(called));
+      for (const each of [busy, called]) assert.ok(each.longest.cpuMs > 0 && each.longest.cpuMs <= each.longest.wallMs * 1.5, JSON.stringify(each));
+      assert.ok(collected.longest.collected && !collected.call.collected, JSON.stringify(collected));
+    });
+  }
 });
 
 describe('statistics of the bench', () => {

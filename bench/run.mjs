@@ -1,6 +1,7 @@
 // `npm run bench`: pronghorn beside its peers, in one go. bench/README.md explains it; `npm run bench -- --help` lists the options.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { turnFixturePath } from '../__test__/helpers/fixture.mjs';
 import { measurements } from './measurements/index.mjs';
 import { measure } from './runner/child.mjs';
 import { duration } from './runner/format.mjs';
@@ -52,6 +53,7 @@ async function runCells(name, cells) {
 }
 
 const selected = wanted();
+await turnFixturePath();
 const machine = describeMachine(options.majors);
 const installProblem = options.offline ? undefined : installPeers();
 if (installProblem !== undefined) say(installProblem);

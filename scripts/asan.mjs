@@ -18,7 +18,7 @@ const env = {
 };
 
 /** The addons of the tests have no tests of their own, and are loaded by programs that are not sanitized. */
-const LEFT_OUT = ['pronghorn-test-fixture', 'pronghorn-fork-fixture', 'pronghorn-allocation-fixture', 'pronghorn-atfork-fixture'];
+const LEFT_OUT = ['pronghorn-test-fixture', 'pronghorn-fork-fixture', 'pronghorn-allocation-fixture', 'pronghorn-atfork-fixture', 'pronghorn-turn-fixture'];
 
 const asked = process.argv.slice(2);
 const which = asked.length > 0 ? asked.flatMap((crate) => ['-p', crate]) : ['--workspace', ...LEFT_OUT.flatMap((crate) => ['--exclude', crate])];

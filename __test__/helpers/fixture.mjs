@@ -12,6 +12,9 @@ export const fixturePath = () => addon('fixture', 'test-fixture');
 /** The path of crates/fork-fixture, which really forks. Built when needed. */
 export const forkFixturePath = () => addon('fork-fixture', 'fork-fixture');
 
+/** The path of crates/turn-fixture, which measures the turns of the event loop, for the benches. Built when needed. */
+export const turnFixturePath = () => addon('turn-fixture', 'turn-fixture');
+
 /** The path of crates/allocation-fixture, which LD_PRELOAD puts in front of libc. Built when needed. */
 export const allocationFixturePath = () => {
   if (!built.has('allocation')) built.set('allocation', build('pronghorn-allocation-fixture'));

@@ -7,7 +7,7 @@ export const names = ['functions'];
 /** How many a process makes, by the number of functions. */
 const ROTATIONS = { 2_000: 210, 20_000: 50, 50_000: 30 };
 const QUICK = { 2_000: 4 };
-/** Processes of the size that is judged: the third longest of 210 turns is one that V8 or the kernel has had its part in, as often as not. */
+/** Processes of the size that is judged: the third longest of 210 turns is easily one that V8 or the kernel has had its part in. */
 const ROUNDS = 3;
 const JUDGED = 2_000;
 const GOAL_MS = 1;

@@ -2,12 +2,15 @@
 import { importContender } from '../contenders/index.mjs';
 import { caller, loadFunctions } from '../workloads/functions.mjs';
 import { busy, finish, settings } from './process.mjs';
-import { pausesOf, turnBefore, watchCollections } from './turns.mjs';
+import { pausesOf, turnBefore } from './turns.mjs';
 
 const { contender, functions, rotations, busyMs = 30, intervalMicros = 10_000 } = settings;
+/** In the first second of such a program V8's threads, which compile its functions, take the main thread's processor some hundred times. */
+const WARM_MS = 2_000;
 const profiler = await (await importContender(contender)).load();
 const call = caller(loadFunctions(functions));
-const collectedIn = watchCollections();
+busy(WARM_MS, call);
+// What V8 has put off meanwhile.
 await turnBefore();
 profiler.start(intervalMicros);
 busy(100, call);
@@ -23,8 +26,4 @@ for (let count = 0; count < rotations; count++) {
 }
 const stats = profiler.stats?.();
 await profiler.stop();
-await turnBefore();
-for (const pause of pauses) {
-  for (const part of [pause.call, pause.longest]) part.collected = collectedIn(part);
-}
 finish({ pauses, bytes, slices: stats && { resolve: stats.resolveMaxNanos / 1e6, handler: stats.handlerMaxNanos / 1e6, rotation: stats.rotationMaxNanos / 1e6 } });

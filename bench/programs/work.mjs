@@ -2,7 +2,7 @@
 import { importContender } from '../contenders/index.mjs';
 import { importWorkload } from '../workloads/index.mjs';
 import { cpuMs, finish, settings } from './process.mjs';
-import { threadCpuMs } from './turns.mjs';
+import { threadCpuMs } from './thread-clock.mjs';
 
 const { contender, workload, intervalMicros = 10_000 } = settings;
 const profiler = await (await importContender(contender)).load();

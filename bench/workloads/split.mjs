@@ -1,6 +1,6 @@
 // Three functions that take turns, each with a helper that is inlined into it, and the thread's CPU clock beside each call: the shares are known as they
 // were in this very run. Each call takes a millisecond or more, since reading the clock is part of the program too, and in no share.
-import { threadCpuMs } from '../programs/turns.mjs';
+import { threadCpuMs } from '../programs/thread-clock.mjs';
 
 let sink = 1;
 
