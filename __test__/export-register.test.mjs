@@ -145,6 +145,22 @@ for (const major of majors) {
         }
       }));
 
+    it(`no secret stands in a process list, and what names one is refused as a flag (Node ${major})`, () =>
+      withServer([{}], async (server) => {
+        const source = `const { readFileSync } = await import('node:fs');
+for (const pid of [process.pid, process.ppid]) console.log(readFileSync(\`/proc/\${pid}/cmdline\`, 'utf8').replaceAll('\\0', ' '));`;
+        const { code, stdout, stderr } = await program(major, source, toServer(server), { flags: ['--service', 'x'] });
+        assert.deepEqual([code, server.requests.length], [0, 1], stderr);
+        const [own, parent] = stdout.split('\n');
+        assert.match(own, /app\.mjs/);
+        assert.match(parent, /cli\.js run --service x -- /);
+        assert.ok(!stdout.includes(SECRET), stdout);
+        assert.equal(server.requests[0].headers['x-key'], SECRET, 'and yet it was used');
+        const refused = spawnSync(nodePath(major), [join(root, 'dist/cli.js'), 'run', '--http-headers', `X-Key=${SECRET}`, '--', 'app.js'], { encoding: 'utf8' });
+        assert.equal(refused.status, 2);
+        assert.ok(!refused.stderr.includes(SECRET), refused.stderr);
+      }));
+
     it(`NODE_DEBUG tells of rotations, exports, retries and drops, each in a line (Node ${major})`, () =>
       withServer([{}, { status: 503, body: 'full' }, { status: 503 }, {}, { status: 400, body: 'no' }], async (server) => {
         const source = `const { start } = await import(${JSON.stringify(join(root, 'dist/index.js'))});

@@ -131,6 +131,17 @@ test('a component that is not in the list is found', () => {
   ]);
 });
 
+/** Locks of the standard library, and what has one inside: a child of a fork may find it held by a thread that is not there. */
+const STANDARD_LOCK = /\b(?:OnceLock|LazyLock|ReentrantLock)\b|\bOnce::new|\bsync::(?:\{[^}]*\b)?(?:Mutex|RwLock|Condvar|Barrier|Once)\b/;
+
+test('no lock of the standard library stands in the published half', () => {
+  for (const sample of ['static X: OnceLock<u8>', 'use std::sync::Mutex;', 'use std::sync::{Arc, RwLock};', 'static ONCE: Once = Once::new();']) assert.match(sample, STANDARD_LOCK);
+  for (const [source, text] of Object.entries(texts)) {
+    const published = text.split(/^\s*#\[cfg\((?:all\()?(?:test|loom)\b/m)[0];
+    assert.doesNotMatch(published, STANDARD_LOCK, source);
+  }
+});
+
 test('no source of ours uses a ThreadsafeFunction: its queue and its eventfd would be the parent’s in a child', () => {
   const root = fileURLToPath(new URL('../', import.meta.url));
   const typescript = [...readdirSync(`${root}lib`, { recursive: true }).filter((name) => /\.[cm]?ts$/.test(name)).map((name) => `lib/${name}`), 'index.ts', 'register.ts', 'cli.ts'].map((name) => root + name);

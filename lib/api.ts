@@ -2,7 +2,7 @@
  * start(), stop() and profile(): the functions of the package, over whichever native half they are given.
  */
 import { callerOf, type StartedBy } from './caller.js';
-import { AbortedError, AlreadyStartedError, InvalidOptionError, PronghornError } from './errors.js';
+import { AbortedError, AlreadyStartedError, InvalidOptionError, notStarted, PronghornError } from './errors.js';
 import { forkAware } from './fork/aware.js';
 import { CONTINUOUS_NAMES, type ContinuousOptions } from './export/options.js';
 import type { ResolvedContinuous } from './export/resolve.js';
@@ -13,7 +13,7 @@ import { exporting } from './on-demand.js';
 import { encodeOtlp } from './otlp-encoder.js';
 import { optionsKey, type ResolvedOptions, type SamplingOptions, type TestOptions, testOptions, validateOptions } from './options.js';
 import type { Profile } from './profile.js';
-import { notStarted, Profiler } from './profiler.js';
+import { Profiler } from './profiler.js';
 import { type Entry, type Owner, Registry } from './registry.js';
 import { say } from './stderr.js';
 import { LONGEST_TIMER } from './time.js';

@@ -133,3 +133,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'object' && value !== null) return 'an object';
   return Object.is(value, -0) ? '-0' : String(value);
 }
+
+/** The error of stop() and rotate() where nothing runs. */
+export function notStarted(): PronghornError {
+  return new PronghornError('ERR_PRONGHORN_NOT_STARTED', 'the profiler does not run; call start() first');
+}

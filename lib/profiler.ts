@@ -6,7 +6,7 @@ import { execIsHeard, publishExec, publishError, publishRotate, publishStart, pu
 import { nameOfStarter } from './caller.js';
 import { Collector } from './collector.js';
 import type { Continuous, Undelivered } from './continuous.js';
-import { fromNative, PronghornError } from './errors.js';
+import { fromNative, notStarted, PronghornError } from './errors.js';
 import type { ResolvedContinuous } from './export/resolve.js';
 import { ExecveGuard } from './execve.js';
 import { type ForkAware, forkAware } from './fork/aware.js';
@@ -497,9 +497,4 @@ export class Profiler {
 
 async function quietly(promise: Promise<unknown>): Promise<void> {
   await promise.catch(() => undefined);
-}
-
-/** The error of stop() and rotate() where nothing runs. */
-export function notStarted(): PronghornError {
-  return new PronghornError('ERR_PRONGHORN_NOT_STARTED', 'the profiler does not run; call start() first');
 }

@@ -52,8 +52,7 @@ function work() { // @fn work @call *>work
   }
 } // @end work
 
-// A frame named by V8 ("wasm-function[1]", script "wasm://…") is as good as the marker.
-const isWasm = (frame) => frame.name === '(wasm)' || frame.file.startsWith('wasm://');
+const isWasm = (frame) => frame.name === '(wasm)';
 
 export const truth = program(import.meta, {
   entry: work,

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { readProfile } from '../helpers/pprof.mjs';
-import { childOnly, digest, forker, forkNow, inChild, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
+import { childOnly, digest, forker, forkNow, inChild, inChildOnTime, lib, native, outcome, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS } from '../helpers/forking.mjs';
 
 const { start, stop, profile, resetAfterFork } = pronghorn;
 
@@ -272,11 +272,11 @@ await scenarios({
     const deeper = async (depth) => {
       await turn();
       childOnly(20);
-      const below = depth === 0 ? [] : (await inChild(() => deeper(depth - 1), { deadlineMs: 20_000 })).value;
+      const below = depth === 0 ? [] : (await inChildOnTime(() => deeper(depth - 1), { deadlineMs: 20_000 })).value;
       const last = await profiler.stop();
       return [{ ...origin(last), comments: digest(last).comments, pid: forker.getpid() }, ...below];
     };
-    const chain = (await inChild(() => deeper(2), { deadlineMs: 30_000 })).value;
+    const chain = (await inChildOnTime(() => deeper(2), { deadlineMs: 30_000 })).value;
     return [origin(await stop()), ...chain];
   },
 

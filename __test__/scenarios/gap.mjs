@@ -9,8 +9,11 @@ for (const name of ['first', 'second']) {
   burn(200);
   await rest(50);
   burn(50);
-  const wall = monotonic() - begin;
-  periods.push({ wall, ...keep(await profiler.stop(), name) });
+  const least = monotonic() - begin;
+  const last = profiler.stop();
+  // The processor may be somebody else's on the way: what passes until the sampling is off is of the period.
+  const most = monotonic() - begin;
+  periods.push({ least, most, ...keep(await last, name) });
   if (name === 'first') fixture.blockingNanosleep(2000);
 }
 report({ periods });

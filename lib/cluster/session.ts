@@ -1,5 +1,5 @@
 /**
- * Profiles a cluster from its primary: this process, every worker that has the agent (cluster-hook.ts), and those that are forked while it runs.
+ * Profiles a cluster from its primary: this process, every worker that has the agent (hook.ts), and those that are forked while it runs.
  *
  * A worker that does not answer is waited for as long as `workerTimeoutMs` says, once per result; it never delays the others' data beyond that. What it
  * delivers later is part of the next result.
@@ -10,13 +10,13 @@ import type { ClusterHook, Link } from './hook.js';
 import { ClusterMember, type Harvest } from './member.js';
 import { type ClusterProfile, composeClusterProfile, type Gathered } from './profile.js';
 import type { StartOrder } from './wire.js';
-import { fromNative, PronghornError, WorkerUnreachableError } from '../errors.js';
+import { fromNative, notStarted, PronghornError, WorkerUnreachableError } from '../errors.js';
 import { forkAware } from '../fork/aware.js';
 import { LastWill } from './last-will.js';
 import type { NativeApi } from '../native-api.js';
 import type { ResolvedOptions, TestOptions } from '../options.js';
 import type { Profile } from '../profile.js';
-import { notStarted, type Profiler } from '../profiler.js';
+import type { Profiler } from '../profiler.js';
 import { randomId } from '../random-id.js';
 import { realPid } from '../real-pid.js';
 

@@ -12,12 +12,12 @@ import { EXEC_CHANNEL, type ProfileMessage } from '../channels.js';
 import { onFork } from './fork.js';
 import { AnswerPipe } from './pipe.js';
 import { type AgentSetting, type Answer, type Command, FrameReader, type StartOrder, toWire } from './wire.js';
-import { PronghornError } from '../errors.js';
+import { notStarted, PronghornError } from '../errors.js';
 import { closeLastWill, type LastWillAddress, openLastWill } from './last-will.js';
 import type { NativeApi } from '../native-api.js';
 import { loadNative } from '../native.js';
 import type { Profile } from '../profile.js';
-import { notStarted, type Profiler } from '../profiler.js';
+import type { Profiler } from '../profiler.js';
 import { armTermination } from '../termination.js';
 
 /** How long the end of a worker waits for a primary that does not read. */

@@ -1,5 +1,5 @@
 /**
- * Columns of integers as bytes, small ones in few: the page's data. page/column-reader.ts reads them.
+ * Columns of integers as bytes, small ones in few: the page's data. page/document.ts reads them.
  */
 
 /** Appends integers. */

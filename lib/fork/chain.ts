@@ -7,7 +7,7 @@
  * one chain per JavaScript thread, shared by all copies of this package and with the native half of each in it, whichever runs; a child of a
  * fork has one JavaScript thread, the one that forked.
  *
- * The native half that is started acknowledges the fork as its very last step, and the others follow. An attempt that fails before that leaves
+ * The native half that is started acknowledges the fork as its last step but the ticker's start, which takes that back if it fails, and the others follow. An attempt that fails leaves
  * everything off, and the next call begins from the beginning. The registry's entry stays as the child inherited it until then, so every attempt comes to the same verdict.
  */
 import { debuglog } from 'node:util';
@@ -39,7 +39,7 @@ interface State {
 
 const fresh = (): State => ({ running: undefined, failure: undefined, announced: false });
 
-/** Runs the components. Get it from `forkChain()`. */
+/** Runs the components. Get it from `forkAware()`. */
 export class ForkChain {
   /** That of the copy which made the chain: for what is the same whichever is asked. */
   readonly #native: NativeApi;

@@ -3,7 +3,7 @@
  * are reset.
  *
  * Whoever keeps something that changes, or has a hook in the process, is a component: it implements ForkComponent, keeps what a fork resets
- * in one object that is replaced whole by its default, has a place in ORDER, and joins the chain (fork-chain.ts) while it has anything to reset.
+ * in one object that is replaced whole by its default, has a place in ORDER, and joins the chain (chain.ts) while it has anything to reset.
  */
 import type { PronghornError } from '../errors.js';
 import type { ClockReading, ForkState } from '../native-api.js';

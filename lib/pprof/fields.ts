@@ -1,7 +1,7 @@
 /**
  * Every field of a pprof message, as merging needs them: exact, and with each text as its number in the merged profile.
  *
- * The reader of `pronghorn top` (pprof-reader.ts) keeps what a table shows; this one keeps all there is. Strings may come last in a file, so a
+ * The reader of `pronghorn top` (reader.ts) keeps what a table shows; this one keeps all there is. Strings may come last in a file, so a
  * first pass notes where everything stands, and the tables are decoded one after the other from there.
  */
 import type { FunctionFields, Integer, LabelFields, Location, Mapping, StringTable } from './merge-tables.js';

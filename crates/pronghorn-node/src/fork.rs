@@ -4,7 +4,7 @@
 //! `resetBinding`, then `start`, or `acknowledgeFork` where nothing shall be started. Each step checks that those before it were
 //! done for this very fork; a step that fails leaves the process in limbo, and the whole chain can be run again.
 //!
-//! Threads: the JavaScript thread that forked. Until the last step nothing else of ours runs in the process.
+//! Threads: the JavaScript thread that forked. Until the last step nothing else of ours runs in the process, so its one word needs no ordering.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -16,7 +16,7 @@ use pronghorn_sampler::{collector, failure, reset};
 use pronghorn_sync::{Alone, descriptors, fork};
 
 use crate::error::{Code, Failure, Result, guarded};
-use crate::{claim, lifecycle, listener, otlp, rotation, source_maps, termination, work_thread};
+use crate::{claim, listener, otlp, rotation, sessions, source_maps, termination, work_thread};
 
 /// Steps that are complete, as bits below the process that they were done in.
 // Fork: kept; the process id tells of which it speaks.
@@ -269,7 +269,7 @@ pub fn reset_binding() -> Result<()> {
         claim::reset_after_fork(alone);
         work_thread::reset_after_fork(alone);
         otlp::reset_after_fork(alone);
-        lifecycle::reset_after_fork(alone);
+        sessions::reset_after_fork(alone);
         listener::reset_after_fork(alone);
         rotation::reset_after_fork(alone);
         source_maps::reset_after_fork(alone);

@@ -29,6 +29,7 @@ mod own_work;
 mod registry;
 mod retain;
 mod rotation;
+mod sessions;
 mod source_maps;
 mod stalls;
 mod statistics;

@@ -1,113 +1,35 @@
-//! Start, rotate, stop, and what they share: one profiler per process.
+//! Start, rotate, stop: one profiler per process.
 //!
-//! Threads: all entries run on JavaScript threads, the flush of a rotation on the thread for it (work_thread.rs). `STATE` holds what belongs
-//! to a running profiler; its locks are never held while samples are waited for or serialized.
+//! Threads: all entries run on JavaScript threads, the flush of a rotation on the thread for it (work_thread.rs). What belongs
+//! to a running profiler is in `sessions.rs`.
 //!
-//! Fork: every entry refuses to work in a forked process until it has been reset (`limbo` in fork.rs), so that it takes no lock and shows
-//! nothing of the parent's. The reset replaces `STATE`; the parent's sessions are abandoned. A rotation of the parent's that
-//! comes to its end in the child belongs to another generation and changes nothing.
+//! Fork: every entry refuses to work in a forked process until it has been reset (`in_own_process` and `check_start` in fork.rs), so that it takes no lock and shows
+//! nothing of the parent's. A rotation of the parent's that comes to its end in the child belongs to another generation and changes nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
 use napi::bindgen_prelude::{Env, FnArgs, Function, Unknown};
 use napi_derive::napi;
-use pronghorn_recorder::{ProfileInfo, Recorder};
 use pronghorn_sampler::clock::Reading;
 use pronghorn_sampler::settle::{Extent, FIRST_SLICE, SLICE};
 use pronghorn_sampler::slot::ThreadSlot;
 use pronghorn_sampler::{clock, collector, event_loop, failure, proof, session, settle, ticker};
-use pronghorn_sync::{Alone, Guarded, Resettable, fork};
+use pronghorn_sync::fork;
 
 use crate::claim::{self, Claim};
 use crate::error::{Code, Failure, Result, guarded};
 use crate::fork::{check_start, in_own_process, tell_of_fork};
 use crate::listener::{self, Listener};
 use crate::options::StartOptions;
-use crate::own_work::OwnWork;
 use crate::rotation::{Flush, Flushed, NativeProfile};
+use crate::sessions::{Ending, Session, take_ending, with_sessions};
 use crate::source_maps::{self, Patience};
 use crate::statistics::{CapabilitiesObject, Stats};
 use crate::work_thread;
 
 /// How long an entry that cannot wait for a promise waits for a rotation that is under way.
 pub(crate) const LONGEST_ROTATION_NS: u64 = 1_000_000_000;
-
-/// What a started profiler consists of here.
-pub(crate) struct Session {
-    pub(crate) recorder: Arc<Recorder>,
-    pub(crate) info: ProfileInfo,
-    pub(crate) start_ns: u64,
-    /// Rotations wait for source maps that long at most, in nanoseconds, if somebody has said so.
-    pub(crate) source_map_patience_ns: Option<f64>,
-    /// CPU time of the threads that made its profiles. A statistic, which nothing is decided by.
-    pub(crate) encode_cpu_ns: AtomicU64,
-}
-
-impl Session {
-    /// The counters of this moment.
-    pub(crate) fn stats(&self) -> Stats {
-        let encode_cpu_ns = self.encode_cpu_ns.load(Relaxed);
-        Stats::now(self.recorder.statistics(), self.start_ns, encode_cpu_ns)
-    }
-}
-
-/// The sessions of this process.
-struct Sessions {
-    current: Option<Arc<Session>>,
-    /// The last session, for `stats()` after a stop.
-    last: Option<Arc<Session>>,
-    /// A stop of which this thread still has samples to resolve.
-    ending: Option<Ending>,
-}
-
-/// Sampling is off and the session is over, but for the lines of samples that the calling thread keeps.
-struct Ending {
-    claim: Claim,
-    session: Arc<Session>,
-    /// When the last period ended.
-    end: Reading,
-}
-
-impl Ending {
-    fn flush(self, patience: Patience) -> OwnWork<Flush> {
-        Flush::last(self.claim, self.session, self.end, patience)
-    }
-}
-
-struct State {
-    sessions: Guarded<Sessions>,
-}
-
-impl State {
-    const fn new() -> Self {
-        Self {
-            sessions: Guarded::new(Sessions {
-                current: None,
-                last: None,
-                ending: None,
-            }),
-        }
-    }
-
-    /// What a child starts with: nothing runs, and nothing rotates.
-    fn inherited(&self) -> Self {
-        let Self { sessions: _ } = self;
-        Self::new()
-    }
-}
-
-static STATE: Resettable<State> = Resettable::new(State::new());
-
-fn with_sessions<R>(work: impl FnOnce(&mut Sessions) -> R) -> R {
-    STATE.get().sessions.lock().with(work)
-}
-
-/// In a forked process: what this file keeps.
-pub(crate) fn reset_after_fork(alone: &Alone) {
-    let fresh = STATE.get().inherited();
-    STATE.reset(alone, fresh);
-}
 
 /// What `probe` found.
 #[napi(object)]
@@ -265,10 +187,6 @@ pub fn stop(whole: bool) -> Result<Option<u32>> {
     .map_err(Into::into)
 }
 
-fn take_ending() -> Option<Ending> {
-    with_sessions(|sessions| sessions.ending.take())
-}
-
 /// The same on the calling thread, for the process's end. Waits for a rotation that is under way.
 #[napi]
 pub fn stop_sync() -> Result<NativeProfile> {
@@ -413,47 +331,4 @@ pub fn capabilities() -> Result<CapabilitiesObject> {
             .ok_or_else(not_started)
     })
     .map_err(Into::into)
-}
-
-#[cfg(test)]
-mod tests {
-    use pronghorn_recorder::ProfileTime;
-
-    use super::*;
-
-    #[test]
-    fn a_fork_leaves_nothing_of_what_was_set() {
-        let state = State::new();
-        let session = Arc::new(Session {
-            recorder: Recorder::new(ProfileTime::now()),
-            info: ProfileInfo::default(),
-            start_ns: 7,
-            source_map_patience_ns: None,
-            encode_cpu_ns: AtomicU64::new(0),
-        });
-        state.sessions.lock().with(|sessions| {
-            sessions.current = Some(Arc::clone(&session));
-            sessions.last = Some(Arc::clone(&session));
-            let claim = Claim::new(in_own_process().unwrap()).unwrap();
-            let end = Reading::now();
-            sessions.ending = Some(Ending {
-                claim,
-                session,
-                end,
-            });
-        });
-        // Held by a thread that is gone.
-        std::mem::forget(state.sessions.lock());
-
-        let State { sessions } = state.inherited();
-        let all = |sessions: &mut Sessions| {
-            let Sessions {
-                current,
-                last,
-                ending,
-            } = sessions;
-            (current.is_none(), last.is_none(), ending.is_none())
-        };
-        assert_eq!(sessions.lock().with(all), (true, true, true));
-    }
 }

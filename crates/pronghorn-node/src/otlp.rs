@@ -2,6 +2,8 @@
 //!
 //! The profile's bytes are copied before the call returns, so the application may do with its buffer what it likes.
 //!
+//! Threads: called and asked for on a JavaScript thread, encoded on the other; own_work.rs hands over.
+//!
 //! Fork: what was encoded for the parent is abandoned in the child (own_work.rs).
 
 use napi::bindgen_prelude::{Buffer, Either, Either3, Uint8Array};

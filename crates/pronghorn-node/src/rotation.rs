@@ -2,6 +2,8 @@
 //! compressing. It runs on a thread for it (work_thread.rs), or on the calling thread when the process ends. What that thread has made is kept until its
 //! promise, or the process's end, fetches it: whichever comes first.
 //!
+//! Threads: one rotation at a time (claim.rs); what it makes is handed over through own_work.rs.
+//!
 //! Fork: a rotation of the parent's is abandoned in the child (own_work.rs).
 
 use std::sync::Arc;
@@ -20,9 +22,10 @@ use pronghorn_sync::{Alone, Guarded, Resettable, failpoint};
 use crate::claim::Claim;
 use crate::error::{Code, Failure, guarded};
 use crate::fork::{OwnProcess, in_own_process};
-use crate::lifecycle::{LONGEST_ROTATION_NS, Session};
+use crate::lifecycle::LONGEST_ROTATION_NS;
 use crate::outcomes::{Outcomes, Taken};
 use crate::own_work::{OwnWork, Work};
+use crate::sessions::Session;
 use crate::source_maps::{self, Maps, Patience, SourceMapProblem};
 use crate::statistics::Stats;
 use crate::work_thread::{Line, On};

@@ -1,4 +1,6 @@
 //! What JavaScript says of worker threads: that one takes part, and what they are called.
+//!
+//! Threads: the worker itself, or whoever made it. Fork: nothing is kept here; a process that was forked off and has not been reset is refused.
 
 use napi::bindgen_prelude::{JsValue, Object};
 use napi_derive::napi;

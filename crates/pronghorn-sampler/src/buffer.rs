@@ -23,7 +23,7 @@ pub const CAPACITY: u32 = 1 << 20;
 pub struct RecordHeader {
     /// Number of raw frames that follow.
     pub frames: u32,
-    /// One of the `KIND_*` values, with flags.
+    /// What the frames are.
     pub kind: RecordKind,
     /// The set of labels in force (`labels.rs`); 0 for none.
     pub labels: u32,
@@ -52,7 +52,7 @@ pub enum RecordKind {
     Refused = 3,
     /// Taken during a garbage collection that moves young objects only: the frames are those of the stack that caused it.
     GarbageCollection = 4,
-    /// Taken during a full garbage collection. There are no frames: its stack is the one that the prologue hook took and resolved.
+    /// Taken during a full garbage collection. There are no frames: its stack is the one that the prologue hook took, and resolved or kept.
     FullCollection = 5,
 }
 

@@ -3,8 +3,8 @@
 //! Threads: all of it is called by the binding, one at a time (its own state sees to that): on the thread that controls the
 //! profiler, `join` on a worker's. What handlers and safe points share lies in `session.rs`.
 //!
-//! Order of a start: faults, signal, fork handlers, images, layout, thread, proof, fresh counters, clocks and recorder, then the
-//! gate, then the ticker. Order of a stop: gate, ticker, hooks, what is left is counted, faults.
+//! Order of a start: faults, the host and its layout, signal, protection keys, fork handlers, images, settings, stalls, the thread, the proof, fresh counters, clocks and
+//! recorder, the thread's account and hooks, discovery, then the gate, in a child the acknowledgement, the ticker, and the other threads are told. Order of a stop: gate, ticker, hooks, what is left is counted, faults.
 //!
 //! Fork: a [`start`] in the child is the last step of the reset (`reset.rs`); before it starts the ticker it acknowledges the fork.
 

@@ -114,7 +114,7 @@ impl LoopHook {
         unsafe { (self.host.add_call_entered)(self.isolate, on_call_entered) };
     }
 
-    /// Starts the callback before the poll alone: in a forked process whose reset failed, it is what tries again.
+    /// Starts the callback before the poll alone: in a forked process whose reset failed it is what tries again, and after a stop what notices a fork.
     pub fn watch(&self) {
         // SAFETY: on the loop's thread, with a handle of that loop.
         unsafe { self.prepare.start(self.host, before_poll) };

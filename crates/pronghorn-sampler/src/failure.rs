@@ -7,7 +7,6 @@
 use std::any::Any;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use pronghorn_sync::{Alone, Guarded, Resettable, fork};
@@ -40,9 +39,11 @@ static STATE: Resettable<State> = Resettable::new(State::new());
 /// From here on a panic in this library is one line on standard error. The standard library would print a backtrace wherever RUST_BACKTRACE is set: a screenful
 /// in somebody else's program, and more than the stacks of our own threads hold, whose overflow ends the process.
 pub fn tell_panics_in_a_line() {
-    // Fork: kept; the hook is there, as this library's copy of the standard library is.
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| set_hook(Box::new(tell_panic)));
+    // Fork: kept; the hook is there, as this library's copy of the standard library is. No `Once`, for which a child might wait for ever.
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Relaxed) {
+        set_hook(Box::new(tell_panic));
+    }
 }
 
 fn tell_panic(panic: &PanicHookInfo<'_>) {
@@ -99,7 +100,7 @@ pub fn clear() {
     state.reason.lock().with(|place| *place = None);
 }
 
-/// Whether sampling was switched off since the last start.
+/// Why sampling was switched off since the last start, if it was.
 pub fn reason() -> Option<String> {
     STATE.get().reason.lock().with(|place| place.clone())
 }

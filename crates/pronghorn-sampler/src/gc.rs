@@ -13,12 +13,12 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::buffer::{RecordHeader, RecordKind};
-use crate::handler::{Start, capture, in_own_isolate};
+use crate::handler::{Start, capture, may_read_heap};
 use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
 use crate::walk::{Findings, Outcome};
-use crate::{breaker, clock, failure, labels, registers, statistics, thread};
+use crate::{clock, failure, labels, registers, statistics, thread};
 use pronghorn_sync::{failpoint, fork};
 
 /// Collections the hooks are for: scavenges, minor and major mark-sweeps (`GCType` in v8-callbacks.h, 1 to 4). The start of
@@ -106,8 +106,7 @@ fn begin(slot: &ThreadSlot, kind: c_int) {
 /// Takes the stack that causes the collection, and the labels in force.
 fn take_cause(slot: &ThreadSlot) {
     slot.gc_stack.clear();
-    let may_read =
-        pronghorn_v8::fault::is_ours() && !breaker::shared().is_open() && in_own_isolate(slot);
+    let may_read = may_read_heap(slot);
     if let Some(context) = slot.context() {
         let set = labels::current(slot, context, may_read);
         slot.gc_labels.store(set, Relaxed);

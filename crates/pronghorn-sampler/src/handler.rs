@@ -1,6 +1,6 @@
 //! The signal handler: one sample, from the signal's arrival to the record in the thread's buffer.
 //!
-//! Async-signal-safe and bounded: no lock, no allocation, no panic, no thread_local, errno as it was. It runs on the
+//! Async-signal-safe and bounded: no lock, no allocation, no panic, no thread_local of ours, errno as it was. It runs on the
 //! JavaScript thread with the sampling signals masked. Whatever it cannot do it counts, and the time goes to the next
 //! sample. Order: is the signal ours, is the thread ours to sample, measure, walk, store, and only then move the account on.
 
@@ -88,7 +88,7 @@ fn sample(slot: &ThreadSlot, context: &libc::ucontext_t) {
         stall::capture(slot, walk_context, &start, may_walk);
     }
     let cpu = clock::own_cpu_ns();
-    slot.cpu_at_look.store(cpu, Relaxed);
+    slot.cpu_at_sample.store(cpu, Relaxed);
     statistics::shared()
         .handler_time
         .record(cpu.saturating_sub(began_cpu));
@@ -225,12 +225,14 @@ pub(crate) fn place<'a>(slot: &'a ThreadSlot, context: &'a WalkContext) -> Optio
     })
 }
 
-/// Whether V8's memory may be read now: bad loads would be survived, and the thread is in the isolate it is known for.
+/// Whether V8's memory may be read in a handler that has interrupted `context`: bad loads would be survived there.
 fn may_walk(slot: &ThreadSlot, context: &libc::ucontext_t) -> bool {
-    !breaker::shared().is_open()
-        && pronghorn_v8::fault::signals_open(first_word(&context.uc_sigmask))
-        && pronghorn_v8::fault::is_ours()
-        && in_own_isolate(slot)
+    pronghorn_v8::fault::signals_open(first_word(&context.uc_sigmask)) && may_read_heap(slot)
+}
+
+/// Whether V8's memory may be read now, by the calling thread, whose slot this is: bad loads are handled, few walks have failed, and the thread is in the isolate it is known for.
+pub(crate) fn may_read_heap(slot: &ThreadSlot) -> bool {
+    !breaker::shared().is_open() && pronghorn_v8::fault::is_ours() && in_own_isolate(slot)
 }
 
 /// Whether the calling thread is in the isolate registered for it, and not in one it has entered since.

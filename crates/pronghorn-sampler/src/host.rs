@@ -1,11 +1,12 @@
-//! The functions of the host process that the sampler calls: V8's, Node's and libuv's, found by name at the first start.
+//! The functions of the host process that the sampler calls: V8's, Node's and libuv's, found by name when they are first needed: when the package is loaded.
 //!
 //! All are exported by the official Node binaries 20 to 26 under these names (docs/architecture.md, "What the host
 //! gives"). Found once per process, never called from a signal handler but for `current_isolate`, which reads a
 //! thread-local word of V8.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::OnceLock;
+
+use pronghorn_sync::Published;
 
 /// A `v8::Isolate*`.
 pub type IsolatePtr = *mut c_void;
@@ -38,7 +39,6 @@ pub struct Host {
     pub remove_call_entered: unsafe extern "C" fn(IsolatePtr, CallEnteredCallback),
     pub current_event_loop: unsafe extern "C" fn(IsolatePtr) -> *mut c_void,
     pub add_cleanup_hook: CleanupHookFunction,
-    pub remove_cleanup_hook: CleanupHookFunction,
     pub uv_handle_size: unsafe extern "C" fn(c_int) -> usize,
     pub uv_prepare_init: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
     pub uv_prepare_start: unsafe extern "C" fn(*mut c_void, LoopCallback) -> c_int,
@@ -68,7 +68,7 @@ unsafe impl Sync for Host {}
 
 /// The host's functions, or the name of the first one that is missing.
 pub fn get() -> Result<&'static Host, &'static str> {
-    HOST.get_or_init(find).as_ref().map_err(|name| *name)
+    HOST.get_or_find(find).as_ref().map_err(|name| *name)
 }
 
 /// The host's functions if an earlier call of [`get`] has found them. Async-signal-safe: it never looks.
@@ -79,8 +79,8 @@ pub fn get_found() -> Result<&'static Host, &'static str> {
     }
 }
 
-// Fork: kept; it is the same host. The main thread has found it at the first start, so no fork finds another thread at it.
-static HOST: OnceLock<Result<Host, &'static str>> = OnceLock::new();
+// Fork: kept; it is the same host.
+static HOST: Published<Result<Host, &'static str>> = Published::new();
 
 /// The function, or the place of the object, `name` of the running process. `F` must be its type.
 ///
@@ -122,9 +122,6 @@ fn find() -> Result<Host, &'static str> {
             current_event_loop: function(c"_ZN4node19GetCurrentEventLoopEPN2v87IsolateE")?,
             add_cleanup_hook: function(
                 c"_ZN4node25AddEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_",
-            )?,
-            remove_cleanup_hook: function(
-                c"_ZN4node28RemoveEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_",
             )?,
             uv_handle_size: function(c"uv_handle_size")?,
             uv_prepare_init: function(c"uv_prepare_init")?,

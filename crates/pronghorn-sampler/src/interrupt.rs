@@ -9,7 +9,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use crate::slot::{self, ThreadSlot};
+use crate::slot::{self, ThreadSlot, ticket};
 use crate::{host, thread};
 use pronghorn_sync::{failpoint, fork};
 
@@ -31,7 +31,7 @@ pub(crate) fn request_interrupt(index: usize, slot: &'static ThreadSlot) -> bool
         return false;
     }
     if !slot.interrupt_asked.swap(true, Relaxed) {
-        let data = thread::interrupt_data(index, slot);
+        let data = std::ptr::without_provenance_mut(ticket::of(index, slot));
         failpoint!("ticker-v8");
         if fork::is_under_way() {
             // It waits for this thread, or has given that up: V8's lock would be held in the child for ever.

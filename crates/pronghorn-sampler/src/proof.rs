@@ -2,6 +2,8 @@
 //!
 //! The binding calls a fresh JavaScript function, which calls back into [`look`]; fresh functions are interpreted. All of it
 //! takes microseconds and waits for no compiler.
+//!
+//! Threads: the one that starts the profiler. Fork: the function may fork; `collector.rs` looks whether it did.
 
 use crate::buffer::SampleBuffer;
 use crate::handler::{Start, in_own_isolate};

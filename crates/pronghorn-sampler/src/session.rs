@@ -1,10 +1,12 @@
 //! The gate, and what all parts of the sampler share while it is open.
 //!
-//! Threads: written by `collector.rs` alone, on the controlling thread; read by handlers, hooks and safe points of every
-//! JavaScript thread, the ticker and rotating threads. `running` is the gate: it is set last on start and cleared first
-//! on stop, and every hook and handler looks at it first. The recorder's lock is held for a clone of an `Arc`.
+//! Threads: read by handlers, hooks and safe points of every JavaScript thread, the ticker and rotating threads; written by `collector.rs`, on the
+//! controlling thread, but for two words: the image list, which whoever symbolizes or ticks brings up to date, and `running`, which anybody clears whose work has failed, and
+//! the watcher of signals at the end of the program. `running` is the gate: it is set last on start and cleared first
+//! on stop, and every hook and handler looks at it before anything else, once its slot is marked as busy. The recorder's lock is held for a clone of an `Arc`.
 //!
-//! Orderings: the gate is sequentially consistent with the slots' `busy`, see `slot.rs`; the image list is published with
+//! Orderings: closing the gate and looking at it are sequentially consistent with the slots' `busy`, see `slot.rs`. Opening it needs release alone: whoever sees it
+//! open sees what was written before, and whoever does not see it yet only comes later. The image list is published with
 //! release and read with acquire; the rest is written before the gate opens.
 //!
 //! Fork: the gate is closed in a process that was forked off and has not been reset ([`fork::forked`]), whatever the

@@ -14,7 +14,7 @@
 
 mod pending;
 
-use crate::slot::{self, ThreadSlot};
+use crate::slot::{self, ThreadSlot, ticket};
 use crate::statistics;
 use pronghorn_sync::own_tid;
 use std::ffi::c_void;
@@ -147,11 +147,6 @@ fn set(number: i32, handler: Handler) -> bool {
     }
 }
 
-/// The value a signal to this slot carries.
-pub(crate) fn value_of(index: usize, slot: &ThreadSlot) -> usize {
-    ((slot.nonce.load(Relaxed) as usize) << 16) | index
-}
-
 /// The start of the kernel's siginfo as `rt_sigqueueinfo` fills it (`include/uapi/asm-generic/siginfo.h`).
 #[repr(C)]
 struct QueuedInfo {
@@ -178,7 +173,7 @@ pub fn send(index: usize, slot: &ThreadSlot, handler: Handler) -> Sent {
         padding: 0,
         pid,
         uid,
-        value: value_of(index, slot),
+        value: ticket::of(index, slot),
         rest: [0; 12],
     };
     // SAFETY: the kernel copies `info`, which has the size and layout it expects; pid, tid and number are plain values.
@@ -234,9 +229,7 @@ pub fn value_of_timer(number: i32, info: *const libc::siginfo_t) -> Option<usize
 /// The slot whose alarm (`ticker/alarm.rs`) sent a timer's signal with this value to the calling thread, and whether it is to be sampled for it: an
 /// alarm that has been switched off meanwhile rings for nobody. `None` if the value is no alarm's of this thread. Async-signal-safe.
 pub(crate) fn of_alarm(value: usize, tid: i32) -> Option<(&'static ThreadSlot, bool)> {
-    let index = value & 0xffff;
-    let slot = slot::get(index)
-        .filter(|slot| slot.tid.load(Relaxed) == tid && value == value_of(index, slot))?;
+    let slot = ticket::slot(value).filter(|slot| slot.tid.load(Relaxed) == tid)?;
     Some((slot, slot.alarm.load(Relaxed) != 0))
 }
 
@@ -256,11 +249,8 @@ pub fn accept(number: i32, info: *const libc::siginfo_t) -> Option<&'static Thre
     } else {
         // SAFETY: the kernel hands a handler with SA_SIGINFO a whole siginfo, laid out as above.
         let info = unsafe { &*info.cast::<QueuedInfo>() };
-        let index = info.value & 0xffff;
-        slot::get(index).filter(|slot| {
-            let is_ours = info.code == libc::SI_QUEUE
-                && info.pid == pid
-                && info.value == value_of(index, slot);
+        ticket::slot(info.value).filter(|slot| {
+            let is_ours = info.code == libc::SI_QUEUE && info.pid == pid;
             let owner = slot.tid.load(Relaxed);
             // The thread has given its slot back since, at its end.
             is_late = is_ours && owner == 0 && slot.nonce.load(Relaxed) != 0;

@@ -3,10 +3,12 @@
 //!
 //! Threads and who writes what:
 //! - registration (the JavaScript thread itself, at a safe point): everything, while `armed` is false;
-//! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_look`, `standing`, `pending_since` to 0;
+//! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_sample`, `standing`, `pending_since` to 0;
 //!   all of it in `Live`;
-//! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`, `alarm`, which the handler may clear;
-//! - a rotating thread: the account's idle time of a poller.
+//! - hooks and safe points (the same thread, `busy`): what the handler writes, and `drains`, `safe_points`, `unfinished`, `turn_since`, the backlog's counts; they clear
+//!   `interrupt_asked` and `whole_asked`;
+//! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`, `alarm`, which the handler and a stop may clear;
+//! - a rotating or stopping thread: the account's idle time of a poller, `ending`, `whole_asked`.
 //!
 //! Orderings: `armed` is stored with release after the slot is filled and loaded with acquire by the handler and the
 //! ticker. `busy` keeps the handler out while its own thread works on the slot; it is sequentially consistent with the
@@ -18,6 +20,7 @@
 
 mod live;
 mod memory;
+pub(crate) mod ticket;
 
 pub use live::Live;
 

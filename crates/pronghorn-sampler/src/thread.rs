@@ -7,36 +7,37 @@
 //! Safe points: before the loop polls, at a garbage collection's ends, at an interrupt, at a rotation or stop that this
 //! thread asks for, and at the environment's end. There raw frames become stacks and go to the recorder; if no slot of
 //! the recorder is free they stay in the buffer for the next safe point, or, where their pointers are about to die, as
-//! resolved stacks in the backlog (`thread/drain.rs`).
+//! stacks in the backlog, resolved or kept (`thread/drain.rs`).
 //!
 //! Fork: the forking thread's record goes on in the child, since nobody else ever touched it: its isolate, its hooks and what it
 //! knows of V8's heap are the same. What it holds of samples is not. The records of other threads are abandoned.
 
 mod drain;
+mod from_outside;
 mod handles;
+mod interrupted;
+mod registration;
 mod stacks;
 
 use std::ffi::c_void;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use pronghorn_recorder::{Frame, Marker, Recorder, Sample, ThreadLabel, Values};
+use pronghorn_recorder::ThreadLabel;
 
 use crate::account::Share;
 use crate::event_loop::LoopHook;
 use crate::host::{Host, IsolatePtr};
-use crate::observed::{Entry, entered};
 use crate::slot::{self, ThreadSlot, WalkContext};
 use crate::stack::StackBuilder;
-use crate::statistics::SlotCounters;
-use crate::{
-    breaker, clock, failure, gc, handler, labels, registers, session, signal, stall, ticker,
-};
-use pronghorn_sync::{fork, own_tid};
+use crate::{clock, gc, handler, labels, registers, session, signal, stall};
+use pronghorn_sync::own_tid;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
 
 pub use drain::{Extent, FIRST_SLICE, SLICE};
+pub use from_outside::{left_behind, record_idle_of_poller};
+pub use interrupted::on_interrupt;
+pub use registration::{RegisterError, register, rename};
 
 /// See the module documentation.
 pub struct JsThread {
@@ -48,15 +49,6 @@ pub struct JsThread {
     hooked: bool,
     builder: StackBuilder,
     stacks: Stacks,
-}
-
-/// Why a thread cannot be registered.
-#[derive(Debug)]
-pub enum RegisterError {
-    /// The thread runs no isolate of Node's, or its loop takes no handle.
-    NoEnvironment,
-    /// All slots are in use, or there is no memory for another.
-    NoSlot,
 }
 
 /// Runs `work` on the slot's thread record. The caller is that thread and holds the slot's `busy`.
@@ -82,165 +74,6 @@ pub fn current() -> Option<(usize, &'static ThreadSlot)> {
     slot::of_thread(own_tid())
 }
 
-/// Registers the calling JavaScript thread; hooks and sampling are still off. Registering twice gives the same slot.
-pub fn register(
-    host: &'static Host,
-    name: &str,
-    builder: StackBuilder,
-) -> Result<(usize, &'static ThreadSlot), RegisterError> {
-    // SAFETY: TryGetCurrent reads a thread-local word.
-    let (isolate, tid) = (unsafe { (host.current_isolate)() }, own_tid());
-    if isolate.is_null() {
-        return Err(RegisterError::NoEnvironment);
-    }
-    let guard = slot::registration();
-    let (index, slot) = slot::take(tid).ok_or(RegisterError::NoSlot)?;
-    drop(guard);
-    // SAFETY: this is the isolate's thread, called from its JavaScript.
-    let Some(hook) = (unsafe { LoopHook::install(host, isolate, slot) }) else {
-        slot::release(slot);
-        return Err(RegisterError::NoEnvironment);
-    };
-    let thread = Box::new(JsThread {
-        slot,
-        label: ThreadLabel {
-            id: tid as u32,
-            name: Arc::from(name),
-        },
-        isolate,
-        host,
-        hook,
-        hooked: false,
-        builder,
-        stacks: Stacks::new(),
-    });
-    slot.thread.store(Box::into_raw(thread), Release);
-    // SAFETY: on the isolate's thread; the slot lives for ever, and the hook is there as long as the environment.
-    unsafe { (host.add_cleanup_hook)(isolate, on_environment_end, slot_data(slot)) };
-    // Last: whoever sees it may call the isolate, which from here on is told when that ends.
-    slot.isolate.store(isolate, Release);
-    Ok((index, slot))
-}
-
-fn slot_data(slot: &'static ThreadSlot) -> *mut c_void {
-    std::ptr::from_ref(slot).cast_mut().cast()
-}
-
-/// The environment of a registered thread ends: what is in the buffer is resolved and recorded, and the slot is given back.
-unsafe extern "C" fn on_environment_end(data: *mut c_void) {
-    // SAFETY: registered with a slot, which lives for ever.
-    let slot = unsafe { &*data.cast::<ThreadSlot>() };
-    failure::guarded("the end of an environment", || say_last(slot));
-    // Whatever came of that: a loop with open handles would abort the process, and an isolate that is gone must not be called.
-    leave(slot);
-}
-
-/// On the thread itself, at its environment's end: a last sample, and everything recorded.
-fn say_last(slot: &'static ThreadSlot) {
-    if let Some(_busy) = slot.work_in_session() {
-        if let Some(context) = slot.context() {
-            take_here(slot, context);
-        }
-        with(slot, JsThread::hand_over);
-    }
-}
-
-/// On the thread itself, in its environment's cleanup hook. In a forked process that has not been reset it takes no lock and lets
-/// go of nothing but the loop's handle.
-fn leave(slot: &'static ThreadSlot) {
-    // Nobody else works on the slot here: this is its thread, and not in one of our hooks. The handle has to be closed in
-    // any case.
-    let busy = slot.work();
-    with(slot, JsThread::unhook);
-    with(slot, |thread| thread.hook.close());
-    // Before the slot is given back: it may be another thread's at once. The handler does nothing on a slot that is not armed.
-    slot.armed.store(false, Release);
-    drop(busy);
-    if fork::forked() {
-        // An environment that ends in a child before anything was reset: the record holds what was the parent's, and is abandoned.
-        return;
-    }
-    let _guard = slot::registration();
-    slot.isolate.store(std::ptr::null_mut(), Release);
-    let thread = slot.thread.swap(std::ptr::null_mut(), Release);
-    if !thread.is_null() {
-        // SAFETY: made by `register` with Box::into_raw, taken back once; nobody else holds it.
-        drop(unsafe { Box::from_raw(thread) });
-    }
-    slot::release(slot);
-}
-
-/// Gives the calling thread another name: it knows better than whoever registered it. What is recorded keeps the old one.
-pub fn rename(slot: &ThreadSlot, name: &str) {
-    let Some(_busy) = slot.work() else {
-        return;
-    };
-    // Other threads read the label under the registration.
-    let _guard = slot::registration();
-    with(slot, |thread| {
-        if &*thread.label.name != name {
-            thread.label.name = Arc::from(name);
-        }
-    });
-}
-
-/// The value that tells [`on_interrupt`] which slot, and which use of it, an interrupt is for.
-pub fn interrupt_data(index: usize, slot: &ThreadSlot) -> *mut c_void {
-    std::ptr::without_provenance_mut(((slot.nonce.load(Relaxed) as usize) << 16) | index)
-}
-
-/// What V8 runs on the isolate's thread after `interrupt::request_drain`.
-///
-/// # Safety
-/// V8 calls it with data of [`interrupt_data`].
-pub unsafe extern "C" fn on_interrupt(_isolate: IsolatePtr, data: *mut c_void) {
-    entered(Entry::Interrupt);
-    if fork::forked() {
-        // Asked for in the parent.
-        return;
-    }
-    let value = data.addr();
-    let Some(slot) = slot::get(value & 0xffff) else {
-        return;
-    };
-    let own = slot.tid.load(Relaxed) == own_tid();
-    if !own || interrupt_data(value & 0xffff, slot) != data {
-        return;
-    }
-    slot.interrupt_asked.store(false, Relaxed);
-    failure::guarded("the interrupt", || interrupted(slot));
-}
-
-fn interrupted(slot: &'static ThreadSlot) {
-    if !session::is_running() {
-        // The session is over: nothing of ours is to run here any more. A later one asks again. The main thread takes its hooks off
-        // itself, in the stop; until then it has to tell of the failure that may have closed the gate.
-        if !session::is_main(slot)
-            && let Some(_busy) = slot.work()
-        {
-            with(slot, JsThread::unhook);
-        }
-    } else if slot.session.load(Relaxed) != session::session() {
-        if session::is_about(slot) {
-            begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
-            ticker::wake();
-        }
-    } else if slot.ending.load(Acquire) {
-        settle(slot, Extent::Whole);
-        let has_all = slot.buffer.is_empty() && slot.backlog.load(Relaxed) == 0;
-        if has_all {
-            slot.armed.store(false, Release);
-        }
-    } else if let Some(_busy) = slot.work_in_session() {
-        let extent = if slot.whole_asked.swap(false, Acquire) {
-            Extent::Whole
-        } else {
-            Extent::Slice(SLICE)
-        };
-        with(slot, |thread| thread.drain(extent));
-    }
-}
-
 /// Brings the calling thread's account up to now: a last sample of where it stands, and resolves as much as `extent` says. False if something is
 /// left that this had no time for.
 pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
@@ -264,15 +97,17 @@ pub fn go_on(slot: &ThreadSlot, extent: Extent) -> bool {
 
 /// A sample of where the calling thread stands. The caller holds the slot's `busy`.
 fn take_here(slot: &ThreadSlot, context: &WalkContext) {
-    let may_walk = !breaker::shared().is_open()
-        && pronghorn_v8::fault::is_ours()
-        && handler::in_own_isolate(slot);
+    let may_walk = handler::may_read_heap(slot);
     let clocks = (clock::monotonic_ns(), clock::own_cpu_ns());
     let here = handler::Start {
         registers: registers::here(),
         leaf: None,
     };
     handler::take(slot, context, &here, may_walk, clocks, Share::All);
+}
+
+fn slot_data(slot: &'static ThreadSlot) -> *mut c_void {
+    std::ptr::from_ref(slot).cast_mut().cast()
 }
 
 impl JsThread {
@@ -384,7 +219,7 @@ pub fn begin(slot: &'static ThreadSlot, now: u64, cpu: u64) {
     }
     slot.ending.store(false, Relaxed);
     slot.alarm.store(0, Relaxed);
-    slot.cpu_at_look.store(0, Relaxed);
+    slot.cpu_at_sample.store(0, Relaxed);
     slot.standing.restart();
     slot.gc_depth.store(0, Relaxed);
     slot.gc_samples.store(0, Relaxed);
@@ -449,58 +284,4 @@ pub(crate) fn end_watch(slot: &ThreadSlot) {
 /// In a forked process, step two: the calling thread's record, whose slot is `slot`, gets its new id and forgets its samples.
 pub(crate) fn reset_after_fork(slot: &ThreadSlot, tid: i32) {
     with(slot, |thread| thread.reset_after_fork(tid));
-}
-
-/// Records, from a rotating thread, the idle time of a thread that sleeps in its loop's poll. The label and the stack need
-/// nothing of the thread's isolate.
-pub fn record_idle_of_poller(slot: &ThreadSlot, recorder: &Recorder) {
-    let _guard = slot::registration();
-    let thread = slot.thread.load(Acquire);
-    if thread.is_null() {
-        return;
-    }
-    let idle = slot.account.take_idle_of_poller(clock::monotonic_ns());
-    if idle == 0 {
-        return;
-    }
-    // SAFETY: the record is freed, and its label written, only under the registration, which is held.
-    let label = unsafe { &(*thread).label };
-    let values = Values {
-        count: 1,
-        cpu_ns: 0,
-        wall_ns: idle,
-    };
-    let sample = Sample {
-        thread: label,
-        frames: &[Frame::Marker(Marker::Idle)],
-        labels: None,
-        values,
-    };
-    if recorder.record([sample]).is_ok() {
-        SlotCounters::add(&slot.counters.idle);
-    } else {
-        slot.account.return_idle(idle);
-    }
-}
-
-/// What a stopped thread has not handed over, and will not. From any thread: a snapshot.
-pub fn left_behind(slot: &ThreadSlot) -> crate::statistics::LeftBehind {
-    let _guard = slot::registration();
-    let thread = slot.thread.load(Acquire);
-    let name = if thread.is_null() {
-        String::new()
-    } else {
-        // SAFETY: as in `record_idle_of_poller`.
-        unsafe { (*thread).label.name.to_string() }
-    };
-    let mut samples = u64::from(slot.buffer.records()) + u64::from(slot.backlog.load(Relaxed));
-    if !current().is_some_and(|(_, own)| std::ptr::eq(own, slot)) {
-        // The calling thread goes on with what it keeps ([`go_on`]).
-        samples += u64::from(slot.kept.load(Relaxed));
-    }
-    crate::statistics::LeftBehind {
-        thread_id: slot.tid.load(Relaxed) as u32,
-        thread_name: name,
-        samples,
-    }
 }

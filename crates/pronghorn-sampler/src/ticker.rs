@@ -27,6 +27,9 @@
 //! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
 //! sampling one, which only ends its sleep.
 //!
+//! Orderings: `stopping` is sequentially consistent with the parking, as all that keeps the ticker from going to sleep: it announces that it will, and then looks once more. A
+//! slot's `armed` is read with acquire: see `slot.rs`.
+//!
 //! It is a [`bare_thread`]: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
 //!
 //! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
@@ -55,7 +58,7 @@ use std::sync::atomic::{
 };
 
 pub(crate) use alarm::may_ring;
-pub(crate) use watch::interrupt;
+pub(crate) use watch::send_signal;
 use watch::{Look, Pace, Watch};
 
 /// How often the list of images is looked after while something runs.

@@ -3,7 +3,8 @@
 //!
 //! The signal goes to the ticker's own thread, never to the JavaScript thread. The kernel may refuse the timer
 //! (RLIMIT_SIGPENDING); the ticker then keeps a shorter watch instead of sleeping (see `ticker.rs`).
-//! Timers do not exist in a forked child.
+//!
+//! Threads: made and deleted on the ticker. Fork: timers do not exist in a child, which has nothing to delete.
 
 use crate::cpu_timer::CpuTimer;
 

@@ -6,7 +6,8 @@
 //! - [`Guarded`]: a value behind such a lock, reached through a guard that always unlocks.
 //! - [`Wiped`]: a static in memory that no fork copies.
 //! - [`Mapping`], [`MappedVec`]: memory outside the allocator, which a child unmaps without looking into it.
-//! - [`Parking`]: a word to sleep on, and to be woken from in a signal handler.
+//! - [`Futex`]: a word to sleep on; [`Parking`]: a thread that does, and is woken from in a signal handler.
+//! - `Published`: what a process finds out once; nobody waits for whoever looks.
 //! - [`own_tid`]: the calling thread.
 //! - `descriptors`: open files of our threads, which a child closes.
 //! - [`Alone`]: the proof that a reset has the process to itself.
@@ -32,12 +33,15 @@ pub mod mapping;
 mod own_tid;
 mod park;
 mod primitives;
+#[cfg(not(loom))]
+mod published;
 mod raw_lock;
 mod resettable;
 #[cfg(not(loom))]
 mod wiped;
 
 pub use alone::Alone;
+pub use futex::Futex;
 pub use guarded::{Guard, Guarded, OwnedGuard};
 #[cfg(not(loom))]
 pub use histogram::Histogram;
@@ -45,6 +49,8 @@ pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
 pub use own_tid::own_tid;
 pub use park::{Parking, Sleep};
+#[cfg(not(loom))]
+pub use published::Published;
 pub use raw_lock::{RawLock, RawLockGuard};
 pub use resettable::Resettable;
 #[cfg(not(loom))]

@@ -11,6 +11,10 @@
 //! # Threads
 //! Any, not from signal handlers. Entries are taken by compare-and-exchange.
 //!
+//! # Orderings
+//! An entry's word is taken with acquire and given back with release, so what it says of the mapping is whole for whoever takes it next. A child reads
+//! what its own memory has: no thread is there to be ordered with.
+//!
 //! # Fork
 //! The child's copies of the parent's entries have an earlier generation in their word. [`unmap_inherited`] unmaps those that
 //! are LIVE or IDLE. One that a thread was CHANGING at the instant of the fork is left alone: its addresses may already

@@ -14,6 +14,9 @@
 //! [`Wiped::get`] from anywhere, signal handlers too. [`Wiped::install`] on the thread that starts the profiler, before others look: what was
 //! written before stays behind.
 //!
+//! # Orderings
+//! A place is published with release, once the kernel has promised to wipe it, and found by an acquire load. What stands in it has orderings of its own.
+//!
 //! # Fork
 //! The addresses are kept, and the kernel keeps the advice for the child's copies of the mappings.
 

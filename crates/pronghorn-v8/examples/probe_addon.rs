@@ -19,8 +19,64 @@ use std::fmt::Write;
 
 use pronghorn_v8::{
     Broken, CodeRanges, FunctionInfo, Isolate, IsolateView, Kind, Layout, LeafRegisters, Origin,
-    RawFrame, RegisterState, Registers, Resolved, Resolver, SampleInfo, Symbols, classify, fault,
+    RawFrame, Registers, Resolved, Resolver, Symbols, classify, fault,
 };
+
+/// `v8::RegisterState`: input of `GetStackSample`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(dead_code, reason = "V8 reads or writes them")]
+struct RegisterState {
+    /// Program counter.
+    pc: u64,
+    /// Stack pointer.
+    sp: u64,
+    /// Frame pointer.
+    fp: u64,
+    /// Link register; unused on x64.
+    lr: u64,
+    /// Callee-saved registers; unused on x64.
+    callee_saved: u64,
+}
+
+/// `v8::SampleInfo` with room to spare; `vm_state` is an int on Node 20 and 16 bits from 22 on: use its low 16 bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(dead_code, reason = "V8 reads or writes them")]
+struct SampleInfo {
+    /// Number of PCs written.
+    frames_count: u64,
+    /// External callback entry, if any.
+    external_callback_entry: u64,
+    /// The top context, if any.
+    context: u64,
+    /// Embedder context, if any.
+    embedder_context: u64,
+    /// VM state: see the type's note.
+    vm_state: u32,
+    /// Embedder state on some versions.
+    embedder_state: u32,
+    /// Room for what later versions may add.
+    reserve: [u64; 8],
+}
+
+/// A GC callback: isolate, GC type, flags, data.
+type GcCallback = unsafe extern "C" fn(Isolate, c_int, c_int, *mut c_void);
+
+unsafe extern "C" {
+    #[link_name = "_ZN2v87Isolate14GetStackSampleERKNS_13RegisterStateEPPvmPNS_10SampleInfoE"]
+    fn get_stack_sample(
+        isolate: Isolate,
+        registers: *const RegisterState,
+        frames: *mut *mut c_void,
+        room: usize,
+        info: *mut SampleInfo,
+    );
+    #[link_name = "_ZN2v87Isolate21AddGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_"]
+    fn add_gc_prologue(isolate: Isolate, callback: GcCallback, data: *mut c_void, types: c_int);
+    #[link_name = "_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_"]
+    fn add_gc_epilogue(isolate: Isolate, callback: GcCallback, data: *mut c_void, types: c_int);
+}
 
 type Value = *mut c_void;
 type Env = *mut c_void;
@@ -75,7 +131,6 @@ struct Sample {
 
 struct State {
     view: IsolateView,
-    symbols: Symbols,
     isolate: Isolate,
     resolver: Resolver<Shown>,
     stacks: BTreeMap<String, u64>,
@@ -223,28 +278,26 @@ fn tick(state: &mut State, context: &libc::ucontext_t) {
         fp: gregs[libc::REG_RBP as usize] as u64,
     };
     // The state of the VM: 1 is GC.
-    if let Some(get) = state.symbols.get_stack_sample {
-        let input = RegisterState {
-            pc: registers.pc,
-            sp: registers.sp,
-            fp: registers.fp,
-            ..Default::default()
-        };
-        let mut frames = [core::ptr::null_mut(); 1];
-        let mut info = SampleInfo::default();
-        unsafe {
-            get(
-                state.isolate,
-                &raw const input,
-                frames.as_mut_ptr(),
-                1,
-                &raw mut info,
-            );
-        };
-        if info.vm_state & 0xffff == 1 {
-            IN_GC.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
+    let input = RegisterState {
+        pc: registers.pc,
+        sp: registers.sp,
+        fp: registers.fp,
+        ..Default::default()
+    };
+    let mut frames = [core::ptr::null_mut(); 1];
+    let mut info = SampleInfo::default();
+    unsafe {
+        get_stack_sample(
+            state.isolate,
+            &raw const input,
+            frames.as_mut_ptr(),
+            1,
+            &raw mut info,
+        );
+    };
+    if info.vm_state & 0xffff == 1 {
+        IN_GC.fetch_add(1, Ordering::Relaxed);
+        return;
     }
     let index = TAKEN.load(Ordering::Relaxed);
     let Some(sample) = state.samples.get_mut(index) else {
@@ -402,7 +455,6 @@ fn state() -> Result<&'static mut State, String> {
     };
     let state = Box::new(State {
         view,
-        symbols,
         isolate,
         resolver: Resolver::new(layout, ranges, false),
         stacks: BTreeMap::new(),
@@ -410,11 +462,8 @@ fn state() -> Result<&'static mut State, String> {
         samples: vec![empty; CAPACITY],
     });
     unsafe {
-        if let (Some(prologue), Some(epilogue)) = (symbols.add_gc_prologue, symbols.add_gc_epilogue)
-        {
-            prologue(isolate, gc_begin, core::ptr::null_mut(), 31);
-            epilogue(isolate, gc_end, core::ptr::null_mut(), 31);
-        }
+        add_gc_prologue(isolate, gc_begin, core::ptr::null_mut(), 31);
+        add_gc_epilogue(isolate, gc_end, core::ptr::null_mut(), 31);
     }
     let state = Box::into_raw(state);
     STATE.store(state, Ordering::Release);

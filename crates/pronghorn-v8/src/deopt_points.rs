@@ -12,14 +12,12 @@ use crate::code::Code;
 use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{bytes_of, field, has_type, smi};
+use crate::safepoints::Table;
 use crate::translation::{Frame, Operations};
 
 /// Words per point: bytecode offset, translation, pc offset of its exit.
 const WORDS: u64 = 3;
-const MOST_CALLS: u32 = 1 << 16;
 const MOST_POINTS: u64 = 1 << 16;
-/// Bytes in front of the entries of the safepoint table: stack slots, number of entries, sizes of their fields, tagged slots.
-const HEADER: u64 = 16;
 
 /// A function and the bytecode offset it was at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
 }
 
-/// A call in the safepoint table behind Maglev's instructions.
+/// A call that has a deoptimization point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     /// Pc offset it returns to.
@@ -44,60 +42,30 @@ pub(crate) struct Call {
 
 /// The calls of one Code, as they stand in its safepoint table.
 pub(crate) struct Calls {
+    table: Table,
     bytes: Vec<u8>,
-    entry: usize,
-    pc_size: usize,
-    point_size: usize,
 }
 
 impl Calls {
     /// Those that have a deoptimization point, by rising pc.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Call> {
-        let (pc_size, point_size) = (self.pc_size, self.point_size);
-        self.bytes
-            .chunks_exact(self.entry)
-            .filter_map(move |bytes| {
-                Some(Call {
-                    returns_to: number(bytes.get(..pc_size)?),
-                    // Both are stored plus one; 0 is none.
-                    point: number(bytes.get(pc_size..pc_size + point_size)?).checked_sub(1)?,
-                    exit: number(bytes.get(pc_size + point_size..2 * pc_size + point_size)?)
-                        .checked_sub(1)?,
-                })
+        self.table.calls(&self.bytes).filter_map(|call| {
+            Some(Call {
+                returns_to: call.returns_to,
+                point: call.point?,
+                exit: call.exit?,
             })
+        })
     }
-}
-
-/// A little-endian number of a few bytes.
-fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
 /// The calls of Maglev's `code`.
 pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Calls> {
-    let table = code.start + u64::from(code.size);
-    let count = memory.u32(table + 4)?;
-    let sizes = memory.u32(table + 8)?;
-    // Bit 0: points to deoptimize at; then three bits each for the sizes of registers, pcs and point numbers.
-    let size = |shift: u32| ((sizes >> shift) & 7) as usize;
-    let (registers, pc_size, point_size) = (size(1), size(4), size(7));
-    if sizes & 1 == 0 || count > MOST_CALLS || pc_size > 4 || point_size > 4 {
-        return None;
-    }
-    let entry = 2 * pc_size + point_size + 1 + registers;
-    let mut bytes = vec![0; entry * count as usize];
-    if !memory.copy(table + HEADER, &mut bytes) {
-        return None;
-    }
-    Some(Calls {
-        bytes,
-        entry,
-        pc_size,
-        point_size,
-    })
+    let table = Table::of_maglev(memory, code)?;
+    let mut bytes = vec![0; table.bytes()];
+    table
+        .copy(memory, &mut bytes)
+        .then_some(Calls { table, bytes })
 }
 
 /// The functions at the call in `code`, made from the function `own`, that returns to a pc offset: the innermost first.

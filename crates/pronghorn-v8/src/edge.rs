@@ -132,9 +132,9 @@ fn before_prologue<M: Memory>(memory: &M, view: &IsolateView, pc: u64, after: &[
     for step in 0..4u64 {
         let start = (pc & !15).wrapping_sub(step * 16);
         let map = memory.u64(start.wrapping_sub(unexported.stream_header));
-        let Some(map) = map.filter(|&map| is_pointer(map)) else {
+        if !map.is_some_and(is_pointer) {
             continue;
-        };
+        }
         // has_type wants an object: the stream itself, tagged.
         let stream = start.wrapping_sub(unexported.stream_header).wrapping_add(1);
         if has_type(
@@ -143,7 +143,6 @@ fn before_prologue<M: Memory>(memory: &M, view: &IsolateView, pc: u64, after: &[
             stream,
             view.layout.types.instruction_stream,
         ) {
-            let _ = map;
             return pc - start + (distance as u64) < 80;
         }
     }

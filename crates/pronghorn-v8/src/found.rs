@@ -4,14 +4,9 @@
 //! lookup under way on another thread at such a fork would leave it taken, and the child's own would wait for ever. So neither a worker thread that
 //! joins nor a child that starts again looks anything up.
 //!
-//! Threads: any. Two that look at the same time find the same; one of the two records is dropped.
-//!
-//! Orderings: a record is written before it is published with release, read after an acquire load, and never changed or freed.
+//! Threads, orderings, fork: those of [`Published`].
 
-use std::sync::atomic::{
-    AtomicPtr,
-    Ordering::{AcqRel, Acquire},
-};
+use pronghorn_sync::Published;
 
 use crate::layout::{Layout, Unsupported};
 use crate::symbols::Symbols;
@@ -24,33 +19,17 @@ pub struct V8 {
     layout: Result<Layout, Unsupported>,
 }
 
-// Fork: kept; the child has the same images at the same addresses. No lock guards it, so a thread that was about to fill it leaves it empty.
-static FOUND: AtomicPtr<V8> = AtomicPtr::new(std::ptr::null_mut());
+// Fork: kept; the child has the same images at the same addresses.
+static FOUND: Published<V8> = Published::new();
 
 impl V8 {
     /// What there is. The first call looks, and needs the fault handler ([`crate::fault::install`]); the others read a word.
     pub fn get() -> &'static Self {
-        if let Some(found) = Self::known() {
-            return found;
-        }
-        let symbols = Symbols::find();
-        let layout = Layout::discover(&symbols, None);
-        let fresh = Box::into_raw(Box::new(Self { symbols, layout }));
-        match FOUND.compare_exchange(std::ptr::null_mut(), fresh, AcqRel, Acquire) {
-            // SAFETY: made above, published now, never freed.
-            Ok(_) => unsafe { &*fresh },
-            Err(other) => {
-                // SAFETY: made above and not published: nobody else knows it.
-                drop(unsafe { Box::from_raw(fresh) });
-                // SAFETY: not null, and published as above.
-                unsafe { &*other }
-            }
-        }
-    }
-
-    fn known() -> Option<&'static Self> {
-        // SAFETY: null, or published by `get`, whole, and never freed.
-        unsafe { FOUND.load(Acquire).as_ref() }
+        FOUND.get_or_find(|| {
+            let symbols = Symbols::find();
+            let layout = Layout::discover(&symbols, None);
+            Self { symbols, layout }
+        })
     }
 
     /// The layout of this V8.

@@ -3,10 +3,17 @@
 //! Offsets are in bytes from the untagged object. What the binary exports is read from it; the few that no version
 //! exports come from a table per version ([`table`]). Everything is a plain value: the signal handler holds a copy.
 
+mod ints;
+mod offsets;
+
 use crate::frame_types::FrameTypes;
 use crate::symbols::Symbols;
 use crate::table::{self, Unexported};
 use crate::version::Version;
+use ints::Ints;
+pub(crate) use offsets::{
+    CompiledOffsets, FrameSlots, ScriptOffsets, SharedOffsets, StringOffsets, Types,
+};
 
 /// How much of a frame can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,90 +38,6 @@ impl core::fmt::Display for Unsupported {
 }
 
 impl std::error::Error for Unsupported {}
-
-/// Instance types, as a map's 16-bit word holds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Types {
-    pub(crate) first_function: u16,
-    pub(crate) last_function: u16,
-    pub(crate) shared_function_info: u16,
-    pub(crate) shared_function_info_wrapper: u16,
-    pub(crate) scope_info: u16,
-    pub(crate) script: u16,
-    pub(crate) bytecode_array: u16,
-    pub(crate) code: u16,
-    pub(crate) instruction_stream: u16,
-    pub(crate) byte_array: u16,
-    pub(crate) trusted_byte_array: u16,
-    pub(crate) fixed_array: u16,
-    pub(crate) oddball: u16,
-    pub(crate) first_nonstring: u16,
-}
-
-/// Slots of a JavaScript frame, relative to the frame pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FrameSlots {
-    pub(crate) context: i64,
-    pub(crate) function: i64,
-    pub(crate) bytecode_array: i64,
-    pub(crate) bytecode_offset: i64,
-}
-
-/// SharedFunctionInfo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SharedOffsets {
-    pub(crate) name_or_scope_info: u64,
-    pub(crate) script: u64,
-    pub(crate) token_offset: u64,
-}
-
-/// Script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ScriptOffsets {
-    pub(crate) source: u64,
-    pub(crate) name: u64,
-    pub(crate) line_offset: u64,
-    pub(crate) column_offset: u64,
-    pub(crate) line_ends: u64,
-    pub(crate) id: u64,
-    pub(crate) eval_from_shared: u64,
-    pub(crate) source_url: u64,
-    pub(crate) source_mapping_url: u64,
-}
-
-/// Strings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StringOffsets {
-    pub(crate) length: u64,
-    pub(crate) one_byte_chars: u64,
-    pub(crate) two_byte_chars: u64,
-    pub(crate) cons_first: u64,
-    pub(crate) cons_second: u64,
-    pub(crate) sliced_parent: u64,
-    pub(crate) sliced_offset: u64,
-    pub(crate) thin_actual: u64,
-    pub(crate) external_resource: u64,
-    pub(crate) representation_mask: u16,
-    pub(crate) encoding_mask: u16,
-    pub(crate) one_byte: u16,
-    pub(crate) cons: u16,
-    pub(crate) external: u16,
-    pub(crate) sliced: u16,
-    pub(crate) thin: u16,
-}
-
-/// DeoptimizationData indices and code kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CompiledOffsets {
-    pub(crate) kind_mask: u32,
-    pub(crate) kind_baseline: u32,
-    pub(crate) inlined_count: u64,
-    pub(crate) literals: u64,
-    pub(crate) inlining_positions: u64,
-    pub(crate) shared: u64,
-    pub(crate) shared_is_wrapped: bool,
-    pub(crate) wrapper_shared: u64,
-}
 
 /// The layout of one V8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,73 +246,6 @@ impl Layout {
                 ..unexported
             },
         })
-    }
-}
-
-/// Reads exported ints under whatever name this version has for them.
-struct Ints<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<i32>,
-}
-
-impl Ints<'_> {
-    fn find(&self, names: &[&str]) -> Option<i32> {
-        names.iter().find_map(|name| (self.lookup)(name))
-    }
-
-    fn any(&self, names: &[&str]) -> Result<i32, Unsupported> {
-        self.find(names).ok_or_else(|| Unsupported {
-            reason: format!(
-                "this runtime does not export v8dbg_{}",
-                names.first().copied().unwrap_or("")
-            ),
-        })
-    }
-
-    fn offset(&self, names: &[&str]) -> Result<u64, Unsupported> {
-        let value = self.any(names)?;
-        u64::try_from(value)
-            .ok()
-            .filter(|&value| value < 4096)
-            .ok_or_else(|| Unsupported {
-                reason: format!(
-                    "v8dbg_{} is {value}, which is no offset",
-                    names.first().copied().unwrap_or("")
-                ),
-            })
-    }
-
-    fn offset_or(&self, names: &[&str], default: u64) -> u64 {
-        self.find(names)
-            .and_then(|value| u64::try_from(value).ok())
-            .filter(|&value| value < 4096)
-            .unwrap_or(default)
-    }
-
-    fn type_of(&self, names: &[&str]) -> Result<u16, Unsupported> {
-        let value = self.any(names)?;
-        u16::try_from(value).map_err(|_| Unsupported {
-            reason: format!(
-                "v8dbg_{} is {value}, which is no instance type",
-                names.first().copied().unwrap_or("")
-            ),
-        })
-    }
-
-    fn type_or(&self, names: &[&str], default: u16) -> u16 {
-        self.find(names)
-            .and_then(|value| u16::try_from(value).ok())
-            .unwrap_or(default)
-    }
-
-    fn slot(&self, name: &str) -> Result<i64, Unsupported> {
-        let value = self.any(&[name])?;
-        if (-256..0).contains(&value) && value % 8 == 0 {
-            Ok(i64::from(value))
-        } else {
-            Err(Unsupported {
-                reason: format!("v8dbg_{name} is {value}, which is no frame slot"),
-            })
-        }
     }
 }
 

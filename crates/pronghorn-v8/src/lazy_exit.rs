@@ -1,24 +1,12 @@
 //! Return addresses that V8 has moved.
 //!
 //! When optimized code is given up while it is on the stack, V8 changes the return addresses into it: each then leads to the
-//! exit that replaces the frame once the callee returns. The safepoint table behind the instructions knows both addresses of
-//! each call (`SafepointTable` and `MaglevSafepointTable` in V8's codegen; the same on 11.3 to 14.6 but for the header: turbofan's begins with
-//! the number of calls up to 12.4, and with the stack slots from 13.6 on).
+//! exit that replaces the frame once the callee returns. The safepoint table knows both addresses of each call.
 
 use crate::code::Code;
 use crate::memory::Memory;
+use crate::safepoints::Table;
 use crate::version::Version;
-
-const MOST_CALLS: u32 = 1 << 16;
-
-/// A safepoint table: where its entries are, and how they are laid out.
-struct Table {
-    entries: u64,
-    bytes: usize,
-    entry: usize,
-    pc_size: usize,
-    point_size: usize,
-}
 
 /// The pc offset that a call in `code` would return to, if `returns_to` is the offset of its exit instead.
 pub(crate) fn original_return<M: Memory>(
@@ -28,12 +16,8 @@ pub(crate) fn original_return<M: Memory>(
     is_maglev: bool,
     returns_to: u64,
 ) -> Option<u64> {
-    let table = table_of(memory, version, code, is_maglev)?;
-    if !table.may_be_exit(memory, returns_to)? {
-        return None;
-    }
-    let mut bytes = vec![0; table.bytes];
-    table.search(memory, returns_to, &mut bytes)
+    let table = table_with_exits(memory, version, code, is_maglev, returns_to)?;
+    search(&table, memory, returns_to, &mut vec![0; table.bytes()])
 }
 
 /// The same for the signal handler, in a place of the caller's; nothing if the table does not fit.
@@ -45,76 +29,30 @@ pub(crate) fn original_return_in<M: Memory>(
     returns_to: u64,
     place: &mut [u8],
 ) -> Option<u64> {
-    let table = table_of(memory, version, code, is_maglev)?;
-    if !table.may_be_exit(memory, returns_to)? {
-        return None;
-    }
-    table.search(memory, returns_to, place.get_mut(..table.bytes)?)
+    let table = table_with_exits(memory, version, code, is_maglev, returns_to)?;
+    search(&table, memory, returns_to, place.get_mut(..table.bytes())?)
 }
 
-fn table_of<M: Memory>(
+/// The table, if `offset` can be that of an exit: all of them lie behind the last call.
+fn table_with_exits<M: Memory>(
     memory: &M,
     version: Version,
     code: &Code,
     is_maglev: bool,
+    offset: u64,
 ) -> Option<Table> {
-    let table = code.start + u64::from(code.size);
-    let count_at = if is_maglev || version.major >= 13 {
-        4
-    } else {
-        0
-    };
-    let count = memory.u32(table + count_at)?;
-    let sizes = memory.u32(table + count_at + 4)?;
-    // Bit 0: calls have exits; then three bits each for the sizes of registers, pcs and point numbers.
-    let size = |shift: u32| ((sizes >> shift) & 7) as usize;
-    let (registers, pc_size, point_size) = (size(1), size(4), size(7));
-    if sizes & 1 == 0 || count > MOST_CALLS || !(1..=4).contains(&pc_size) || point_size > 4 {
-        return None;
-    }
-    // Maglev's header has a word more, and its entries a byte.
-    let (header, extra) = if is_maglev {
-        (16, 1)
-    } else {
-        (count_at + 8, 0)
-    };
-    let entry = 2 * pc_size + point_size + extra + registers;
-    Some(Table {
-        entries: table + header,
-        bytes: entry * count as usize,
-        entry,
-        pc_size,
-        point_size,
-    })
+    let table = Table::of(memory, version, code, is_maglev)?;
+    (offset > table.last_return(memory)?).then_some(table)
 }
 
-impl Table {
-    /// Whether that can be the offset of an exit, since all of them lie behind the last call.
-    fn may_be_exit<M: Memory>(&self, memory: &M, offset: u64) -> Option<bool> {
-        let mut last = [0; 4];
-        let at = self.bytes.checked_sub(self.entry)? as u64;
-        let copied = memory.copy(self.entries + at, last.get_mut(..self.pc_size)?);
-        copied.then(|| offset > u64::from(u32::from_le_bytes(last)))
+fn search<M: Memory>(table: &Table, memory: &M, returns_to: u64, bytes: &mut [u8]) -> Option<u64> {
+    if !table.copy(memory, bytes) {
+        return None;
     }
-
-    /// `bytes` has the length of the table.
-    fn search<M: Memory>(&self, memory: &M, returns_to: u64, bytes: &mut [u8]) -> Option<u64> {
-        if !memory.copy(self.entries, bytes) {
-            return None;
-        }
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .rev()
-                .fold(0u64, |value, &byte| value << 8 | u64::from(byte))
-        };
-        bytes.chunks_exact(self.entry).find_map(|call| {
-            let exit_at = self.pc_size + self.point_size;
-            // Stored plus one; 0 is none.
-            let exit = number(call.get(exit_at..exit_at + self.pc_size)?).checked_sub(1)?;
-            (exit == returns_to).then(|| number(call.get(..self.pc_size).unwrap_or_default()))
-        })
-    }
+    let call = table
+        .calls(bytes)
+        .find(|call| call.exit == Some(returns_to))?;
+    Some(call.returns_to)
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ mod proof;
 mod ranges;
 mod raw_frame;
 mod resolve;
+mod safepoints;
 mod scope_info;
 mod script;
 mod scripts;
@@ -66,8 +67,5 @@ pub use proof::{Proof, Proofs};
 pub use ranges::{CodeRanges, Range, RangesError};
 pub use raw_frame::{Kind, RawFrame};
 pub use resolve::{Progress, Resolver};
-pub use symbols::{
-    GcCallback, Isolate, JsEntryStubs, MemoryRange, MissingSymbols, RegisterState, SampleInfo,
-    Symbols, exported,
-};
+pub use symbols::{Isolate, JsEntryStubs, MemoryRange, MissingSymbols, Symbols, exported};
 pub use version::Version;

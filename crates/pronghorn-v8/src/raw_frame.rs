@@ -1,7 +1,7 @@
 //! One frame as the signal handler stores it: 24 bytes, no work left undone that a garbage collection could spoil soon.
 //!
 //! It holds no JSFunction, which scavenges move: only SharedFunctionInfo and BytecodeArray, which live in old space until
-//! a major collection, and code addresses, which move only then too. Resolve raw frames before each major collection.
+//! a major collection, and code addresses, which move only then too. Before each major collection raw frames are resolved or kept.
 
 /// What a raw frame is.
 #[repr(u8)]

@@ -9,9 +9,9 @@
 //!
 //! # Protocol of the cache
 //!
-//! An [`UnwindCache`] belongs to one thread, whose handler is its only reader and writer; the handler's own signal is
-//! blocked while it runs. Entries carry the generation of the [`ImageList`] they came from, so a newly published
-//! list empties the cache without touching it. A fork copies the cache with the images it describes: it stays right.
+//! An [`UnwindCache`] belongs to one thread: its handler reads and writes it, and so does the thread itself where it walks its own stack, with the
+//! handler kept out meanwhile. Entries carry the generation of the [`ImageList`] they came from, so a newly published
+//! list empties the cache without touching it. In a child it has to be cleared ([`UnwindCache::clear`]): the fork may have come in the middle of a write.
 //!
 //! # What it cannot see
 //!

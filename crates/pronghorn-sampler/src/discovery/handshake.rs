@@ -32,7 +32,7 @@
 //! once to a process (until it has given two thousand million). The thread finds the state changed and makes it DONE, for the next session to close.
 //!
 //! # Orderings
-//! Every exchange of the state is acquire-release, so the isolate and the pc written before HELD are seen by whoever claims.
+//! The state is a [`Futex`](pronghorn_sync::Futex), all of it sequentially consistent, so the isolate and the pc written before HELD are seen by whoever claims.
 //! `held` is sequentially consistent with the ticker's parking.
 //!
 //! # Signal handler
@@ -47,7 +47,7 @@ mod ask;
 use std::ffi::c_void;
 use std::sync::atomic::{
     AtomicU32,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
 
 use pronghorn_sync::fork;
@@ -108,7 +108,7 @@ impl Asks {
     /// Ticker: begins to ask thread `tid`, with signal `number`. `is_worker`: it is known to be a worker of Node's, and asked
     /// until it answers.
     pub(super) fn open(&self, tid: i32, number: i32, is_worker: bool) -> Opened {
-        let is_free = |(_, ask): &(usize, &Ask)| ask.state.load(Acquire) == FREE;
+        let is_free = |(_, ask): &(usize, &Ask)| ask.state.load() == FREE;
         let Some((index, ask)) = self.table.iter().enumerate().find(is_free) else {
             return Opened::Full;
         };
@@ -125,7 +125,7 @@ impl Asks {
         ask.with.store(0, Relaxed);
         ask.counted.store(false, Relaxed);
         ask.is_worker.store(is_worker, Relaxed);
-        ask.state.store(WAITING, Release);
+        ask.state.store(WAITING);
         if !timer.arm(policy::FIRST_NS) {
             ask.close(WAITING);
             return Opened::Refused;
@@ -137,7 +137,7 @@ impl Asks {
     pub(super) fn close_if(&self, fits: impl Fn(i32) -> bool) -> bool {
         let mut all = true;
         for ask in &self.table {
-            let state = ask.state.load(Acquire);
+            let state = ask.state.load();
             if state == FREE || !(state == DONE || fits(ask.tid.load(Relaxed))) {
                 continue;
             }
@@ -162,7 +162,7 @@ impl Asks {
     fn abandon(&self) {
         for ask in &self.table {
             // The thread goes from one of these to the next, and ends where it can be closed.
-            while ![FREE, ABANDONED].contains(&ask.state.load(Acquire)) {
+            while ![FREE, ABANDONED].contains(&ask.state.load()) {
                 let abandoned = self.end_hold(ask, ABANDONED)
                     || ask.change(ANSWERING, ABANDONED)
                     || ask.change(REFUSED, ABANDONED)
@@ -170,7 +170,7 @@ impl Asks {
                     || ask.change(CLAIMED, ABANDONED);
                 if abandoned {
                     ask.delete_timer();
-                    wake(&ask.state);
+                    ask.state.wake();
                 } else if [WAITING, REQUESTED, DONE]
                     .iter()
                     .any(|&state| ask.close(state))
@@ -184,7 +184,7 @@ impl Asks {
     /// Whether nobody is asked.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        let is_free = |ask: &Ask| ask.state.load(Acquire) == FREE;
+        let is_free = |ask: &Ask| ask.state.load() == FREE;
         !self.any_held() && self.table.iter().all(is_free)
     }
 
@@ -202,7 +202,7 @@ impl Asks {
         request: impl Fn(*mut c_void, *mut c_void),
     ) {
         for (index, ask) in self.table.iter().enumerate() {
-            if ask.state.load(Acquire) != HELD {
+            if ask.state.load() != HELD {
                 continue;
             }
             // Before the claim: entering may have to wait for a fork, and the held thread must not.
@@ -225,8 +225,8 @@ impl Asks {
                 request(ask.isolate.load(Relaxed), data);
             }
             let end = if still_v8 { REQUESTED } else { REFUSED };
-            ask.state.store(end, Release);
-            wake(&ask.state);
+            ask.state.store(end);
+            ask.state.wake();
         }
     }
 
@@ -274,7 +274,7 @@ impl Asks {
             return;
         }
         match look() {
-            Err(Answer::Done) => ask.state.store(DONE, Release),
+            Err(Answer::Done) => ask.state.store(DONE),
             Err(Answer::Seen(seen)) => self.count(ask.conclude(seen)),
             Ok((isolate, pc)) => self.hold(ask, isolate, pc, wake_ticker),
         }
@@ -294,22 +294,24 @@ impl Asks {
         }
         wake_ticker();
         loop {
-            match ask.state.load(Acquire) {
+            match ask.state.load() {
                 HELD => {
-                    let now = clock::monotonic_ns();
-                    if now < until {
-                        wait(&ask.state, HELD, until - now);
+                    if clock::monotonic_ns() < until {
+                        ask.state.wait(HELD, Some(until));
                     } else if self.end_hold(ask, ANSWERING) {
                         return self.count(ask.conclude(Seen::Late));
                     }
                 }
-                CLAIMED => wait(&ask.state, CLAIMED, HOLD_NS),
+                CLAIMED => {
+                    let at_most = clock::monotonic_ns() + HOLD_NS;
+                    ask.state.wait(CLAIMED, Some(at_most));
+                }
                 REFUSED => {
                     if ask.change(REFUSED, ANSWERING) {
                         return self.count(ask.conclude(Seen::Elsewhere));
                     }
                 }
-                ABANDONED => return ask.state.store(DONE, Release),
+                ABANDONED => return ask.state.store(DONE),
                 _ => return,
             }
         }
@@ -324,7 +326,7 @@ impl Asks {
             return false;
         }
         match answer {
-            Answer::Done => ask.state.store(DONE, Release),
+            Answer::Done => ask.state.store(DONE),
             Answer::Seen(seen) => {
                 let first = seen == Seen::NoSlot && !ask.counted.swap(true, Relaxed);
                 self.count(ask.conclude(seen));
@@ -342,35 +344,6 @@ pub(super) enum Answer {
     Done,
     /// See [`Seen`].
     Seen(Seen),
-}
-
-fn wait(word: &AtomicU32, expected: u32, nanos: u64) {
-    let timeout = libc::timespec {
-        tv_sec: (nanos / 1_000_000_000) as i64,
-        tv_nsec: (nanos % 1_000_000_000) as i64,
-    };
-    // SAFETY: the word lives in a static, the timeout is a place of ours; the caller looks at the word again whatever happens.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            expected,
-            &raw const timeout,
-        );
-    }
-}
-
-fn wake(word: &AtomicU32) {
-    // SAFETY: the word lives in a static; waking has no other effect.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-            1u32,
-        );
-    }
 }
 
 #[cfg(test)]

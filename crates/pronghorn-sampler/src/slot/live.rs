@@ -17,7 +17,7 @@ pub struct Live {
     /// When the signal that is under way was sent (monotonic); 0 if none is.
     pub pending_since: AtomicU64,
     /// The thread's CPU clock when its last sample was done: it has run since only if the clock stands higher.
-    pub cpu_at_look: AtomicU64,
+    pub cpu_at_sample: AtomicU64,
     /// The blocking call in which it was sampled.
     pub standing: Standing,
     /// The timer on the thread's CPU clock that asks for its samples, by its id and one more; 0 while none does. See `ticker/alarm.rs`.
@@ -65,7 +65,7 @@ impl Live {
         Self {
             busy: AtomicBool::new(false),
             pending_since: AtomicU64::new(0),
-            cpu_at_look: AtomicU64::new(0),
+            cpu_at_sample: AtomicU64::new(0),
             standing: Standing::new(),
             alarm: AtomicI32::new(0),
             interrupt_asked: AtomicBool::new(false),
@@ -93,7 +93,7 @@ impl Live {
         let Self {
             busy: _,
             pending_since: _,
-            cpu_at_look: _,
+            cpu_at_sample: _,
             standing: _,
             alarm: _,
             interrupt_asked: _,

@@ -16,7 +16,7 @@ fn set() -> ThreadSlot {
     assert!(slot.map());
     slot.alarm.store(7, Relaxed);
     slot.standing.fill();
-    for word in [&slot.session, &slot.pending_since, &slot.cpu_at_look] {
+    for word in [&slot.session, &slot.pending_since, &slot.cpu_at_sample] {
         word.store(7, Relaxed);
     }
     for word in [
@@ -118,7 +118,7 @@ fn assert_at_rest(live: Live) {
     let Live {
         busy,
         pending_since,
-        cpu_at_look,
+        cpu_at_sample,
         standing,
         alarm,
         interrupt_asked,
@@ -149,7 +149,7 @@ fn assert_at_rest(live: Live) {
     ] {
         assert!(!flag.load(Relaxed));
     }
-    for word in [pending_since, cpu_at_look, turn_since] {
+    for word in [pending_since, cpu_at_sample, turn_since] {
         assert_eq!(word.load(Relaxed), 0);
     }
     assert_eq!(alarm.load(Relaxed), 0);
@@ -213,7 +213,7 @@ fn a_child_finds_a_slot_at_rest_before_any_reset() {
     if pid == 0 {
         let at_rest = !slot.busy.load(Relaxed)
             && slot.buffer.is_empty()
-            && slot.cpu_at_look.load(Relaxed) == 0;
+            && slot.cpu_at_sample.load(Relaxed) == 0;
         // SAFETY: the child ends here.
         unsafe { libc::_exit(i32::from(!at_rest)) };
     }

@@ -139,7 +139,7 @@ impl Watcher {
             // Asked anew, since collections end, and the last signal may have come while the thread was at work on its samples.
             if !fork::is_forking(slot.tid.load(Relaxed)) {
                 let _ = state.phase.compare_exchange(TAKEN, ASKED, AcqRel, Relaxed);
-                ticker::interrupt(index, slot, now);
+                ticker::send_signal(index, slot, now);
             }
             return Some(now + AGAIN_NS);
         }
@@ -186,7 +186,7 @@ impl Watcher {
             let _ = state.phase.compare_exchange(before, ASKED, AcqRel, Relaxed);
         }
         self.asked_at = now;
-        ticker::interrupt(index, slot, now);
+        ticker::send_signal(index, slot, now);
     }
 }
 

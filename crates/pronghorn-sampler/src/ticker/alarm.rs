@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::queued::queued_ns;
 use super::watch::Pace;
 use crate::cpu_timer::CpuTimer;
-use crate::slot::ThreadSlot;
+use crate::slot::{ThreadSlot, ticket};
 use crate::{signal, statistics};
 use pronghorn_sync::fork;
 
@@ -215,7 +215,7 @@ impl Alarm {
         self.period = pace.interval_ns - tenth + random % (2 * tenth).max(1);
         if self.timer.is_none() {
             let tid = slot.tid.load(Relaxed);
-            let value = signal::value_of(index, slot);
+            let value = ticket::of(index, slot);
             self.timer = CpuTimer::new(tid, signal::number(), tid, value);
         }
         self.is_set = self.timer.is_some_and(|timer| {

@@ -6,7 +6,7 @@
 use crate::task_file::TaskFile;
 use pronghorn_sync::fork;
 
-/// Nanoseconds since thread `tid` began; `None` if there is none, 0 where the kernel does not count them (CONFIG_SCHED_INFO). Some ten microseconds.
+/// Nanoseconds that thread `tid` has waited for a processor since it began; `None` if there is none, 0 where the kernel does not count them (CONFIG_SCHED_INFO). Some ten microseconds.
 pub(super) fn queued_ns(tid: i32) -> Option<u64> {
     let _section = fork::enter();
     let mut room = [0u8; 96];

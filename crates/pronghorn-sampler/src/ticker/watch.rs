@@ -160,7 +160,7 @@ impl Watch {
             now,
             cpu,
             polled: slot.account.polled_by(now),
-            sampled: slot.cpu_at_look.load(Relaxed),
+            sampled: slot.cpu_at_sample.load(Relaxed),
         };
         if let Some(rest) = self.alarm.judge(index, slot, clocks, pace, random) {
             // If it stops ringing, what has passed until then is not to be taken for one look's.
@@ -178,7 +178,7 @@ impl Watch {
         if let Some(rest) = self.shall_run_on(slot, cpu, now, pace) {
             return Look::Running(if is_urgent { interval_ns } else { rest });
         }
-        if interrupt(index, slot, now) {
+        if send_signal(index, slot, now) {
             self.asked_at_cpu = cpu;
         } else if cpu.saturating_sub(self.asked_at_cpu) > OVERDUE_NS {
             self.asked_at_cpu = cpu;
@@ -201,7 +201,7 @@ impl Watch {
         let has_moved = moved > pace.slack_ns;
         self.seen_cpu = cpu;
         self.unmoved = if has_moved { 0 } else { self.unmoved + 1 };
-        let ran = cpu.saturating_sub(slot.cpu_at_look.load(Relaxed));
+        let ran = cpu.saturating_sub(slot.cpu_at_sample.load(Relaxed));
         let run_on = ran < pace.enough(self.has_polled) && self.unmoved <= pace.crowd;
         if !run_on {
             self.has_polled = false;
@@ -282,7 +282,7 @@ impl Watch {
 
 /// Whether the thread, whose CPU clock shows `cpu`, has not run since its last sample: it only came back into the call in which it was sampled.
 fn stands(slot: &ThreadSlot, tid: i32, cpu: u64, pace: Pace) -> bool {
-    let used = cpu.saturating_sub(slot.cpu_at_look.load(Relaxed));
+    let used = cpu.saturating_sub(slot.cpu_at_sample.load(Relaxed));
     used <= pace.slack_ns || (used <= pace.interval_ns / 4 && slot.standing.is_back(tid))
 }
 
@@ -311,7 +311,7 @@ fn give_up_if_lost(slot: &ThreadSlot, tid: i32) {
 }
 
 /// Sends the slot's thread the sampling signal, unless one is under way: then false. The caller has made sure that the thread does not fork.
-pub(crate) fn interrupt(index: usize, slot: &'static ThreadSlot, now: u64) -> bool {
+pub(crate) fn send_signal(index: usize, slot: &'static ThreadSlot, now: u64) -> bool {
     let free = slot
         .pending_since
         .compare_exchange(0, now, Relaxed, Relaxed)
@@ -357,7 +357,7 @@ mod tests {
     fn rest(before: u64, ran: u64) -> Option<u64> {
         let slot = ThreadSlot::new();
         assert!(slot.map());
-        slot.cpu_at_look.store(before, Relaxed);
+        slot.cpu_at_sample.store(before, Relaxed);
         let mut watch = Watch {
             seen_at: 100 * MS,
             seen_cpu: before,

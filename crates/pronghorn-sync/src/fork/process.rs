@@ -4,6 +4,9 @@
 //! What the thread that forks writes, before and after, lies in [`Words`], in memory that forks do not copy (`wiped.rs`): a child finds it
 //! zeroed, which is its state in a child: no fork under way, no witness. What a child has to know lies in ordinary statics, and is
 //! written by the child handler, or where a fork is late.
+//!
+//! # Orderings
+//! Installing is sequentially consistent: it happens once. A witness is released behind what a reset has put in place, for other threads that ask for it. The gate's are in `gate.rs`.
 
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64,

@@ -1,6 +1,8 @@
 use super::*;
 use crate::function_info::BUILTIN_FILE;
+use crate::layout::Frames;
 use crate::memory::Image;
+use crate::proof::Proof;
 use crate::test_support::scene::{START, Scene};
 use crate::test_support::{BASE, Heap, Random, VERSIONS, positions, ranges, unsigned, word};
 

@@ -1,10 +1,9 @@
 //! One question: whose turn it is, and the timer that asks it. What the states mean, and who changes them: `handshake.rs`.
 
 use std::ffi::c_void;
-use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU32,
-    Ordering::{AcqRel, Relaxed, Release},
-};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering::Relaxed};
+
+use pronghorn_sync::Futex;
 
 use super::super::policy::{self, Next, Seen, Tries};
 use crate::cpu_timer::CpuTimer;
@@ -29,7 +28,7 @@ const NO_TIMER: i32 = -1;
 
 /// One thread that is asked.
 pub(super) struct Ask {
-    pub(super) state: AtomicU32,
+    pub(super) state: Futex,
     pub(super) tid: AtomicI32,
     /// Grows with each use, so that a late signal or interrupt of a former use is not taken for one of this.
     pub(super) nonce: AtomicU32,
@@ -48,7 +47,7 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) const fn new() -> Self {
         Self {
-            state: AtomicU32::new(FREE),
+            state: Futex::new(FREE),
             tid: AtomicI32::new(0),
             nonce: AtomicU32::new(0),
             timer: AtomicI32::new(0),
@@ -62,9 +61,7 @@ impl Ask {
     }
 
     pub(super) fn change(&self, from: u32, to: u32) -> bool {
-        self.state
-            .compare_exchange(from, to, AcqRel, Relaxed)
-            .is_ok()
+        self.state.change(from, to).is_ok()
     }
 
     pub(super) fn value(&self, index: usize) -> usize {
@@ -81,7 +78,7 @@ impl Ask {
         if closed {
             self.delete_timer();
             self.tid.store(0, Relaxed);
-            self.state.store(FREE, Release);
+            self.state.store(FREE);
         }
         closed
     }
@@ -97,7 +94,7 @@ impl Ask {
     pub(super) fn pass_on(&self, next: u32) -> bool {
         let passed = self.change(ANSWERING, next);
         if !passed {
-            self.state.store(DONE, Release);
+            self.state.store(DONE);
         }
         passed
     }
@@ -120,7 +117,7 @@ impl Ask {
                 passed && !armed
             }
             Next::Never => {
-                self.state.store(DONE, Release);
+                self.state.store(DONE);
                 seen == Seen::Elsewhere || seen == Seen::Late
             }
         }

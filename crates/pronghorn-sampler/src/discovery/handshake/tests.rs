@@ -118,7 +118,7 @@ fn state_of(tid: i32) -> u32 {
     ASKS.table
         .iter()
         .find(fits)
-        .map_or(FREE, |ask| ask.state.load(Acquire))
+        .map_or(FREE, |ask| ask.state.load())
 }
 
 #[test]
