@@ -89,9 +89,9 @@ const growths = {
     const profiler = start({ intervalMicros: 1_000 });
     busy(ms, () => (sink = spin(sink)));
     // A collection is V8's work: only what is ours of it counts.
-    const pause = end === 'collection' ? await collect() : (await pausesOf(() => (end === 'stop' ? profiler.stop() : profiler.rotate()))).longest;
+    const pause = end === 'collection' ? await collect() : await pausesOf(() => (end === 'stop' ? profiler.stop() : profiler.rotate()));
     const { stats } = await profiler.stop();
-    return { pause, resolveMax: stats.resolveMaxNanos / 1e6, handlerMax: stats.handlerMaxNanos / 1e6 };
+    return { pause: pause && { call: pause.call, longest: pause.longest }, resolveMax: stats.resolveMaxNanos / 1e6, handlerMax: stats.handlerMaxNanos / 1e6 };
   },
 };
 

@@ -4,12 +4,11 @@ import { caller, loadFunctions } from '../workloads/functions.mjs';
 import { busy, finish, settings } from './process.mjs';
 import { pausesOf, turnBefore } from './turns.mjs';
 
-const { contender, functions, rotations, busyMs = 30, intervalMicros = 10_000 } = settings;
-/** In the first second of such a program V8's threads, which compile its functions, take the main thread's processor some hundred times. */
-const WARM_MS = 2_000;
+/** `warmMs`: in the first second of such a program V8's threads, which compile its functions, take the main thread's processor some hundred times. */
+const { contender, functions, rotations, busyMs = 30, intervalMicros = 10_000, warmMs = 2_000 } = settings;
 const profiler = await (await importContender(contender)).load();
 const call = caller(loadFunctions(functions));
-busy(WARM_MS, call);
+busy(warmMs, call);
 // What V8 has put off meanwhile.
 await turnBefore();
 profiler.start(intervalMicros);

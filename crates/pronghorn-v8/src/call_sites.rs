@@ -15,6 +15,7 @@ use crate::memory::Memory;
 use crate::object::{bytes_of, field};
 use crate::optimized::{self, Inlined};
 use crate::position_table::{Position, entries};
+use crate::scratch::{Scratch, sized};
 
 /// Code larger than this is not searched for jumps.
 const MOST_BYTES: u32 = 4 << 20;
@@ -48,7 +49,7 @@ pub(crate) struct CallSites {
 }
 
 /// A jump: pc offset and the one it leads to.
-type Jump = (u64, u64);
+pub(crate) type Jump = (u64, u64);
 
 impl CallSites {
     /// Reads what is known of Maglev's `code`, made from the function `physical`.
@@ -57,14 +58,26 @@ impl CallSites {
         layout: &Layout,
         code: &Code,
         physical: u64,
+        scratch: &mut Scratch,
     ) -> Option<Self> {
+        let Scratch {
+            bytes,
+            part,
+            positions,
+            jumps,
+            sites,
+        } = scratch;
         let points = Points::of(memory, layout, code)?;
-        let table = positions(memory, layout, code)?;
-        let last = table.last().and_then(|&(at, _)| u64::try_from(at).ok())?;
-        let jumps = jumps(memory, code);
+        read_positions(memory, layout, code, bytes, positions)?;
+        let last = positions
+            .last()
+            .and_then(|&(at, _)| u64::try_from(at).ok())?;
+        find_jumps(memory, code, bytes, jumps);
+        sites.clear();
         let mut found = Self {
             table_end: last,
-            slow: slow_paths(&jumps, last),
+            slow: slow_paths(jumps, last),
+            sites: core::mem::take(sites),
             ..Self::default()
         };
         let mut chains = Chains {
@@ -72,11 +85,11 @@ impl CallSites {
             layout,
             code,
             physical,
-            table: &table,
+            table: positions,
             known: AddressMap::default(),
         };
-        for call in deopt_points::calls(memory, code)?.iter() {
-            let Some(places) = points.at_call(memory, layout, &call) else {
+        for call in deopt_points::calls(memory, code, bytes)?.iter() {
+            let Some(places) = points.at_call(memory, layout, &call, part) else {
                 continue;
             };
             if places.last().is_none_or(|outer| outer.shared != physical) {
@@ -87,17 +100,19 @@ impl CallSites {
                 found.learn(pc, by_table, chain, &places);
             }
         }
-        let exits = points.by_exit(memory, layout);
-        for (at, target) in jumps {
+        let exits = points.by_exit(memory, layout, bytes);
+        for &(at, target) in jumps.iter() {
             let pc = found.origin(at);
             if let Some(&point) = exits.get(&target)
                 && let Some((chain, by_table)) = chains.at(pc)
-                && let Some(places) = points.places(memory, layout, point)
+                && let Some(places) = points.places(memory, layout, point, part)
             {
                 found.learn(pc, by_table, chain, &places);
             }
         }
         found.sites.sort_by_key(|site| site.pc);
+        let own = found.sites.as_slice().into();
+        *sites = core::mem::replace(&mut found.sites, own);
         Some(found)
     }
 
@@ -177,15 +192,25 @@ impl CallSites {
     }
 }
 
-/// The position table of `code`.
-fn positions<M: Memory>(memory: &M, layout: &Layout, code: &Code) -> Option<Vec<(i64, u64)>> {
+/// Reads the position table of `code` into `positions`; `place` is for its bytes.
+fn read_positions<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    code: &Code,
+    place: &mut Vec<u8>,
+    positions: &mut Vec<(i64, u64)>,
+) -> Option<()> {
     let table = field(memory, code.object, layout.unexported.code_positions)?;
     let (address, length) = bytes_of(memory, layout, table)?;
-    let mut bytes = vec![0; length];
-    if !memory.copy(address, &mut bytes) {
+    let bytes = sized(place, length);
+    if !memory.copy(address, bytes) {
         return None;
     }
-    entries(&bytes, layout.unexported.encoding).collect()
+    positions.clear();
+    for entry in entries(bytes, layout.unexported.encoding) {
+        positions.push(entry?);
+    }
+    Some(())
 }
 
 /// Which functions were inlined at a pc, by the position table.
@@ -217,13 +242,14 @@ impl<M: Memory> Chains<'_, M> {
 
 /// All jumps with an operand of 32 bits. What only looks like one leads nowhere in particular: an operand that hits the
 /// first byte of an exit by chance is as good as impossible, and would have to name the functions of the position table.
-fn jumps<M: Memory>(memory: &M, code: &Code) -> Vec<Jump> {
+fn find_jumps<M: Memory>(memory: &M, code: &Code, place: &mut Vec<u8>, jumps: &mut Vec<Jump>) {
+    jumps.clear();
     if code.size > MOST_BYTES {
-        return Vec::new();
+        return;
     }
-    let mut bytes = vec![0; code.size as usize];
-    if !memory.copy(code.start, &mut bytes) {
-        return Vec::new();
+    let bytes = sized(place, code.size as usize);
+    if !memory.copy(code.start, bytes) {
+        return;
     }
     let jump = |(at, window): (usize, &[u8])| {
         let at = at as u64;
@@ -236,7 +262,7 @@ fn jumps<M: Memory>(memory: &M, code: &Code) -> Vec<Jump> {
         let target = end.checked_add_signed(i64::from(i32::from_le_bytes(operand)))?;
         (target < u64::from(code.size)).then_some((at, target))
     };
-    bytes.windows(6).enumerate().filter_map(jump).collect()
+    jumps.extend(bytes.windows(6).enumerate().filter_map(jump));
 }
 
 /// The jumps forwards to what lies behind the end of the position table, by target; one for each.

@@ -13,6 +13,7 @@ use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{bytes_of, field, has_type, smi};
 use crate::safepoints::Table;
+use crate::scratch::{Scratch, sized};
 use crate::translation::{Frame, Operations};
 
 /// Words per point: bytecode offset, translation, pc offset of its exit.
@@ -41,15 +42,15 @@ pub(crate) struct Call {
 }
 
 /// The calls of one Code, as they stand in its safepoint table.
-pub(crate) struct Calls {
+pub(crate) struct Calls<'a> {
     table: Table,
-    bytes: Vec<u8>,
+    bytes: &'a [u8],
 }
 
-impl Calls {
+impl Calls<'_> {
     /// Those that have a deoptimization point, by rising pc.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Call> {
-        self.table.calls(&self.bytes).filter_map(|call| {
+        self.table.calls(self.bytes).filter_map(|call| {
             Some(Call {
                 returns_to: call.returns_to,
                 point: call.point?,
@@ -59,13 +60,15 @@ impl Calls {
     }
 }
 
-/// The calls of Maglev's `code`.
-pub(crate) fn calls<M: Memory>(memory: &M, code: &Code) -> Option<Calls> {
+/// The calls of Maglev's `code`. `place` is for the table.
+pub(crate) fn calls<'a, M: Memory>(
+    memory: &M,
+    code: &Code,
+    place: &'a mut Vec<u8>,
+) -> Option<Calls<'a>> {
     let table = Table::of_maglev(memory, code)?;
-    let mut bytes = vec![0; table.bytes()];
-    table
-        .copy(memory, &mut bytes)
-        .then_some(Calls { table, bytes })
+    let bytes = sized(place, table.bytes());
+    table.copy(memory, bytes).then_some(Calls { table, bytes })
 }
 
 /// The functions at the call in `code`, made from the function `own`, that returns to a pc offset: the innermost first.
@@ -75,12 +78,13 @@ pub(crate) fn at_return<M: Memory>(
     code: &Code,
     own: u64,
     returns_to: u64,
+    scratch: &mut Scratch,
 ) -> Option<Vec<Place>> {
-    let call = calls(memory, code)?
+    let call = calls(memory, code, &mut scratch.bytes)?
         .iter()
         .find(|call| call.returns_to == returns_to)?;
     Points::of(memory, layout, code)?
-        .at_call(memory, layout, &call)
+        .at_call(memory, layout, &call, &mut scratch.part)
         .filter(|places| places.last().is_some_and(|outer| outer.shared == own))
 }
 
@@ -137,9 +141,14 @@ impl Points {
     }
 
     /// The points by the pc offsets of their exits.
-    pub(crate) fn by_exit<M: Memory>(&self, memory: &M, layout: &Layout) -> AddressMap<u64, u64> {
-        let mut words = vec![0; (self.count * WORDS * 8) as usize];
-        if !memory.copy(self.address_of(layout, self.first), &mut words) {
+    pub(crate) fn by_exit<M: Memory>(
+        &self,
+        memory: &M,
+        layout: &Layout,
+        place: &mut Vec<u8>,
+    ) -> AddressMap<u64, u64> {
+        let words = sized(place, (self.count * WORDS * 8) as usize);
+        if !memory.copy(self.address_of(layout, self.first), words) {
             return AddressMap::default();
         }
         let points = words.chunks_exact((WORDS * 8) as usize).zip(0..);
@@ -167,15 +176,21 @@ impl Points {
         memory: &M,
         layout: &Layout,
         call: &Call,
+        part: &mut Vec<u8>,
     ) -> Option<Vec<Place>> {
         if self.exit(memory, layout, call.point)? != call.exit {
             return None;
         }
-        self.places(memory, layout, call.point)
+        self.places(memory, layout, call.point, part)
     }
 
     /// The translation at `start`, the outermost function first.
-    fn frames<M: Memory>(&self, memory: &M, start: usize) -> Option<Vec<Frame>> {
+    fn frames<M: Memory>(
+        &self,
+        memory: &M,
+        start: usize,
+        part: &mut Vec<u8>,
+    ) -> Option<Vec<Frame>> {
         let (address, size) = self.translations;
         if start >= size {
             return None;
@@ -183,12 +198,11 @@ impl Points {
         if self.whole.get().is_none() {
             let (before, behind) = AROUND;
             let low = start.saturating_sub(before);
-            let part = copied(
-                memory,
-                address + low as u64,
-                (start + behind).min(size) - low,
-            )?;
-            let found = self.operations.frames(&part, start - low);
+            let part = sized(part, (start + behind).min(size) - low);
+            if !memory.copy(address + low as u64, part) {
+                return None;
+            }
+            let found = self.operations.frames(part, start - low);
             if found.is_some() || part.len() == size {
                 return found;
             }
@@ -197,15 +211,16 @@ impl Points {
         self.operations.frames(whole.as_ref()?, start)
     }
 
-    /// The functions at a point, the innermost first.
+    /// The functions at a point, the innermost first. `part` is for a part of the translations.
     pub(crate) fn places<M: Memory>(
         &self,
         memory: &M,
         layout: &Layout,
         point: u64,
+        part: &mut Vec<u8>,
     ) -> Option<Vec<Place>> {
         let start = usize::try_from(self.word(memory, layout, point, 1)?).ok()?;
-        let frames = self.frames(memory, start)?;
+        let frames = self.frames(memory, start, part)?;
         let array = |index: u64| field(memory, self.data, layout.array_data + index * 8);
         let literals = array(layout.compiled.literals)?;
         // They stand right in front of the others.

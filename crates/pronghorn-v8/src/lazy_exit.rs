@@ -6,18 +6,20 @@
 use crate::code::Code;
 use crate::memory::Memory;
 use crate::safepoints::Table;
+use crate::scratch::sized;
 use crate::version::Version;
 
-/// The pc offset that a call in `code` would return to, if `returns_to` is the offset of its exit instead.
+/// The pc offset that a call in `code` would return to, if `returns_to` is the offset of its exit instead. `place` is for the table.
 pub(crate) fn original_return<M: Memory>(
     memory: &M,
     version: Version,
     code: &Code,
     is_maglev: bool,
     returns_to: u64,
+    place: &mut Vec<u8>,
 ) -> Option<u64> {
     let table = table_with_exits(memory, version, code, is_maglev, returns_to)?;
-    search(&table, memory, returns_to, &mut vec![0; table.bytes()])
+    search(&table, memory, returns_to, sized(place, table.bytes()))
 }
 
 /// The same for the signal handler, in a place of the caller's; nothing if the table does not fit.
@@ -93,7 +95,9 @@ mod tests {
             (NEW, true, 4, 16, 1),
         ] {
             let image = image(count_at, header, extra);
-            let found = |offset| original_return(&image, version, &code(), is_maglev, offset);
+            let found = |offset| {
+                original_return(&image, version, &code(), is_maglev, offset, &mut Vec::new())
+            };
             assert_eq!(found(0x1f0), Some(0x140));
             assert_eq!(found(0x1f1), None);
             assert_eq!(found(0x140), None);
@@ -115,7 +119,8 @@ mod tests {
             ..code()
         };
         let version = Version::new(12, 4);
-        let found = |offset| original_return(&image, version, &code, false, offset);
+        let found =
+            |offset| original_return(&image, version, &code, false, offset, &mut Vec::new());
         assert_eq!(found(0x1f1), Some(0x16c));
         assert_eq!(found(0x1f5), Some(0x19c));
         assert_eq!(found(0x19c), None);
@@ -123,7 +128,8 @@ mod tests {
 
     #[test]
     fn damaged_tables_give_nothing() {
-        let found = |image: &Image| original_return(image, NEW, &code(), false, 0x1f0);
+        let found =
+            |image: &Image| original_return(image, NEW, &code(), false, 0x1f0, &mut Vec::new());
         let mut image = image(4, 12, 0);
         image.put_u32(0x1104, u32::MAX);
         assert_eq!(found(&image), None);

@@ -40,6 +40,7 @@ mod raw_frame;
 mod resolve;
 mod safepoints;
 mod scope_info;
+mod scratch;
 mod script;
 mod scripts;
 pub mod symbols;

@@ -26,6 +26,7 @@ use crate::object::{bytes_of, field};
 use crate::proof::Proofs;
 use crate::ranges::CodeRanges;
 use crate::raw_frame::{Kind, RawFrame};
+use crate::scratch::Scratch;
 
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
@@ -76,6 +77,7 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     // Reused for tables.
     table: Vec<u8>,
     bytecodes: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl<F: Clone> Resolver<F, Live> {
@@ -110,6 +112,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             markers: [None, None],
             table: Vec::new(),
             bytecodes: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 

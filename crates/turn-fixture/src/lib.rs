@@ -6,7 +6,7 @@
 //! meanwhile is collected in the very turns that it judges.
 //!
 //! # Threads
-//! A meter for each thread that loads the addon: `Cell`s behind thread-locals, read and written by that thread alone.
+//! The main thread alone: the hook is never taken off, so a worker's loop could not be closed. `Cell`s behind thread-locals.
 //!
 //! # Fork
 //! Never forked with.

@@ -106,12 +106,25 @@ fn scene_of(version: Version, exit_of_call: u64, translations: &[u8], second: us
 
 impl Scene {
     fn read(&self) -> Option<CallSites> {
-        CallSites::of(&self.heap.image, &self.heap.layout, &self.code, self.outer)
+        CallSites::of(
+            &self.heap.image,
+            &self.heap.layout,
+            &self.code,
+            self.outer,
+            &mut Scratch::default(),
+        )
     }
 
     fn at_return(&self, offset: u64) -> Option<Vec<Place>> {
         let Self { heap, code, .. } = self;
-        deopt_points::at_return(&heap.image, &heap.layout, code, self.outer, offset)
+        deopt_points::at_return(
+            &heap.image,
+            &heap.layout,
+            code,
+            self.outer,
+            offset,
+            &mut Scratch::default(),
+        )
     }
 
     fn at_outer(&self, offset: u64) -> Place {
@@ -238,6 +251,7 @@ fn another_function_is_not_believed() {
         &scene.heap.layout,
         &scene.code,
         scene.inner,
+        &mut Scratch::default(),
     )
     .unwrap();
     assert_eq!(sites.callers(0), None);

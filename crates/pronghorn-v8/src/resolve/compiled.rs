@@ -56,6 +56,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
                     &code,
                     is_maglev,
                     offset + 1,
+                    &mut self.scratch.bytes,
                 )
             })
             .flatten();
@@ -183,7 +184,8 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             .filter(|_| !raw.is_exact())
             .and_then(|own| {
                 let offset = pc_offset + 1;
-                deopt_points::at_return(&self.memory, &self.layout, code, own, offset)
+                let scratch = &mut self.scratch;
+                deopt_points::at_return(&self.memory, &self.layout, code, own, offset, scratch)
             })
             .and_then(|places| self.located(&places));
         let outcome = match called {
@@ -254,7 +256,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         if let Some(known) = self.sites.get(&code.start) {
             return known.clone();
         }
-        let found = CallSites::of(&self.memory, &self.layout, code, own).map(Arc::new);
+        let found =
+            CallSites::of(&self.memory, &self.layout, code, own, &mut self.scratch).map(Arc::new);
+        self.scratch.trim();
         if self.sites.len() >= MOST_SITES {
             self.sites.clear();
         }
