@@ -1,4 +1,4 @@
-//! What an encoding costs: `cargo run --release -p pronghorn-otlp --example cost -- SAMPLES [gzip]` prints the sizes, the median CPU time of
+//! What an encoding costs: `cargo run --release -p pronghorn-otlp --example request_cost -- SAMPLES [gzip]` prints the sizes, the median CPU time of
 //! 21 encodings, and how far the process's memory grew at its peak.
 //!
 //! Stacks are different, 30 frames deep, of 5,000 lines in 2,000 functions, on two threads: worse than what a program does.
