@@ -5,6 +5,7 @@ const tsc = 'node_modules/typescript/bin/tsc';
 /** @type {{ name: string, command: string, args: string[], minutes?: number }[]} */
 export const checks = [
   { name: 'rustfmt', command: 'cargo', args: ['fmt', '--all', '--check'] },
+  { name: 'rustfmt of the fuzzers', command: 'cargo', args: ['fmt', '--manifest-path', 'fuzz/Cargo.toml', '--', '--check'] },
   { name: 'clippy', command: 'cargo', args: clippy, minutes: 6 },
   { name: 'oxlint', command: process.execPath, args: ['node_modules/oxlint/bin/oxlint'] },
   { name: 'tsc', command: process.execPath, args: [tsc, '-p', 'tsconfig.json', '--noEmit'] },

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { root } from './steps.mjs';
 
 const WORKSPACES = ['Cargo.toml', 'fuzz/Cargo.toml'];
-const PACKAGES = ['package.json', 'bench/peers/package.json', '__test__/isolated-vm/package.json'];
+const PACKAGES = ['package.json', 'bench/peers/package.json', '__test__/isolated-vm/package.json', '__test__/nodes/package.json'];
 
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
 

@@ -3,7 +3,7 @@
 //
 // The root names as optional dependencies the native halves packed with it, in this very version, and no others: a platform whose build or
 // tests failed is not promised to anybody. The pages of docs/ (100 KB, and a picture of 160) stay in the repository.
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, run } from './steps.mjs';
@@ -21,6 +21,7 @@ export async function makePackages(folder = join(base, 'packed')) {
   if (built.length === 0) throw new Error('there is no native half: run "npm run build" first');
   layOutRoot(join(folder, 'pronghorn'), built);
   for (const { name } of built) layOutNative(join(folder, `pronghorn-${name}`), name);
+  for (const { name } of built) checkSize(folder, name);
   const tarballs = [];
   for (const name of ['pronghorn', ...built.map((target) => `pronghorn-${target.name}`)]) {
     const output = await run('npm', ['pack', join(folder, name), '--pack-destination', folder, '--json', '--ignore-scripts'], { quiet: true });
@@ -45,6 +46,19 @@ function layOutNative(to, name) {
   writeJson(join(to, 'package.json'), { ...manifest, ...repository() });
   copyFileSync(join(base, 'LICENSE'), join(to, 'LICENSE'));
   copyFileSync(join(base, manifest.main), join(to, manifest.main));
+}
+
+/** What a platform's user gets installed, both packages together, in bytes. */
+const MOST_BYTES = 2_000_000;
+
+function checkSize(folder, name) {
+  const bytes = ['pronghorn', `pronghorn-${name}`].reduce((sum, each) => sum + sizeOf(join(folder, each)), 0);
+  if (bytes > MOST_BYTES) throw new Error(`${name}: ${bytes} bytes would be installed, ${MOST_BYTES} may be`);
+}
+
+function sizeOf(folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
 }
 
 /** Where the sources are: a publication with provenance has to say it, and only the pipeline that makes one knows it. */

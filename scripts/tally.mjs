@@ -34,6 +34,8 @@ const INTERVAL_NANOS = 10_000;
 const STRESS_MS = 20_000;
 /** Of the samples of a run. Their time goes to the next one; at ten times the highest rate that users can ask for a buffer may fill up. */
 const MOST_DROPPED = 1e-4;
+/** Samples a second of CPU time, of any kind of stress. */
+const LEAST_RATE = 2_000;
 const FORKS = 250;
 /** On a machine that is busy with something else a run takes longer, and means as much. */
 const DEADLINE_MS = 20 * 60_000;
@@ -61,6 +63,7 @@ async function once({ major, kind }) {
     const { samples, faults, brokenWalks, refusedWalks, droppedSamples, droppedByRecorder } = stats;
     const dropped = droppedSamples + droppedByRecorder;
     if (dropped > MOST_DROPPED * samples) complaints.push('too many samples were dropped');
+    if (samples < LEAST_RATE * cpuSeconds) complaints.push(`${Math.round(samples / cpuSeconds)} samples a second of CPU time, ${LEAST_RATE} are the least`);
     const problem = complaints.length > 0 ? `${complaints.join('\n')}\n${summary}` : undefined;
     return { ...of, samples, faults, unfinished: brokenWalks + refusedWalks, dropped, bad: Math.round(badShare * samples), cpuSeconds, problem, ms: Date.now() - began };
   } catch (error) {

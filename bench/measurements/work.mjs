@@ -11,6 +11,7 @@ export const names = workloads.map(({ name }) => name);
 const PEER_ROUNDS = 1;
 const GOAL_OWN = 0.005;
 const GOAL_END_TO_END = 1.015;
+const GOAL_SLICE_MS = 1;
 /** The workloads that goals speak of. */
 const JUDGED = new Set(['compiler', 'server']);
 
@@ -78,6 +79,10 @@ export function report(results, { majors }) {
         const { median: middle, low, high } = cpu.toNothingOf(major);
         if (low === undefined) return { met: undefined, figure: middle === undefined ? '—' : `${percent(middle - 1)}, too few pairs` };
         return { met: low <= GOAL_END_TO_END, figure: `${percent(middle - 1)} (${percent(low - 1)} to ${percent(high - 1)})` };
+      }),
+      goal(`… no pass of resolving and no run of the handler above ${GOAL_SLICE_MS} ms, by the CPU clock`, majors, (major) => {
+        const longest = Math.max(...metric({ name: 'longest slice' }, these, ({ longestSlices: slices }) => slices && Math.max(slices.resolve, slices.handler)).of(major, 'pronghorn'));
+        return Number.isFinite(longest) ? { met: longest <= GOAL_SLICE_MS, figure: `${longest.toFixed(2)} ms` } : { met: undefined, figure: '—' };
       }),
     );
   }
