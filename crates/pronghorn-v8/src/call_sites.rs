@@ -7,18 +7,15 @@
 //! The table ends with the straight code. Slow paths lie behind it and would count to its last entry: they belong to the
 //! jump that leads there.
 
-use crate::address_hash::AddressMap;
-use crate::code::Code;
-use crate::deopt_points::{self, Place, Points};
-use crate::layout::Layout;
-use crate::memory::Memory;
-use crate::object::{bytes_of, field};
-use crate::optimized::{self, Inlined};
-use crate::position_table::{Position, entries};
-use crate::scratch::{Scratch, sized};
+mod reading;
 
-/// Code larger than this is not searched for jumps.
-const MOST_BYTES: u32 = 4 << 20;
+use crate::address_hash::AddressMap;
+use crate::deopt_points::Place;
+use crate::optimized::Inlined;
+pub(crate) use reading::Reading;
+#[cfg(test)]
+use {crate::code::Code, crate::layout::Layout, crate::memory::Memory, crate::scratch::Scratch};
+
 /// Slow paths lead to slow paths this often at most.
 const DEEPEST: u32 = 16;
 
@@ -52,7 +49,8 @@ pub(crate) struct CallSites {
 pub(crate) type Jump = (u64, u64);
 
 impl CallSites {
-    /// Reads what is known of Maglev's `code`, made from the function `physical`.
+    /// Reads what is known of Maglev's `code`, made from the function `physical`, in one go.
+    #[cfg(test)]
     pub(crate) fn of<M: Memory>(
         memory: &M,
         layout: &Layout,
@@ -60,60 +58,9 @@ impl CallSites {
         physical: u64,
         scratch: &mut Scratch,
     ) -> Option<Self> {
-        let Scratch {
-            bytes,
-            part,
-            positions,
-            jumps,
-            sites,
-        } = scratch;
-        let points = Points::of(memory, layout, code)?;
-        read_positions(memory, layout, code, bytes, positions)?;
-        let last = positions
-            .last()
-            .and_then(|&(at, _)| u64::try_from(at).ok())?;
-        find_jumps(memory, code, bytes, jumps);
-        sites.clear();
-        let mut found = Self {
-            table_end: last,
-            slow: slow_paths(jumps, last),
-            sites: core::mem::take(sites),
-            ..Self::default()
-        };
-        let mut chains = Chains {
-            memory,
-            layout,
-            code,
-            physical,
-            table: positions,
-            known: AddressMap::default(),
-        };
-        for call in deopt_points::calls(memory, code, bytes)?.iter() {
-            let Some(places) = points.at_call(memory, layout, &call, part) else {
-                continue;
-            };
-            if places.last().is_none_or(|outer| outer.shared != physical) {
-                continue;
-            }
-            let pc = found.origin(call.returns_to.saturating_sub(1));
-            if let Some((chain, by_table)) = chains.at(pc) {
-                found.learn(pc, by_table, chain, &places);
-            }
-        }
-        let exits = points.by_exit(memory, layout, bytes);
-        for &(at, target) in jumps.iter() {
-            let pc = found.origin(at);
-            if let Some(&point) = exits.get(&target)
-                && let Some((chain, by_table)) = chains.at(pc)
-                && let Some(places) = points.places(memory, layout, point, part)
-            {
-                found.learn(pc, by_table, chain, &places);
-            }
-        }
-        found.sites.sort_by_key(|site| site.pc);
-        let own = found.sites.as_slice().into();
-        *sites = core::mem::replace(&mut found.sites, own);
-        Some(found)
+        let mut reading = Reading::begin(memory, layout, code, physical, scratch)?;
+        reading.go_on(memory, layout, &mut scratch.part, &|| false);
+        Some(reading.finish(scratch))
     }
 
     /// The pc offset whose position counts for `offset`: itself, or the jump to the slow path around it.
@@ -190,91 +137,6 @@ impl CallSites {
             }
         }
     }
-}
-
-/// Reads the position table of `code` into `positions`; `place` is for its bytes.
-fn read_positions<M: Memory>(
-    memory: &M,
-    layout: &Layout,
-    code: &Code,
-    place: &mut Vec<u8>,
-    positions: &mut Vec<(i64, u64)>,
-) -> Option<()> {
-    let table = field(memory, code.object, layout.unexported.code_positions)?;
-    let (address, length) = bytes_of(memory, layout, table)?;
-    let bytes = sized(place, length);
-    if !memory.copy(address, bytes) {
-        return None;
-    }
-    positions.clear();
-    for entry in entries(bytes, layout.unexported.encoding) {
-        positions.push(entry?);
-    }
-    Some(())
-}
-
-/// Which functions were inlined at a pc, by the position table.
-struct Chains<'a, M: Memory> {
-    memory: &'a M,
-    layout: &'a Layout,
-    code: &'a Code,
-    physical: u64,
-    table: &'a [(i64, u64)],
-    /// By the inlined call: a piece of code has fewer of them than places. The innermost function's offset is that of the first place.
-    known: AddressMap<Option<u32>, Option<Vec<Inlined>>>,
-}
-
-impl<M: Memory> Chains<'_, M> {
-    /// The functions at a pc offset, but for the innermost one's script offset, and that.
-    fn at(&mut self, pc: u64) -> Option<(&[Inlined], u32)> {
-        let pc = i64::try_from(pc).ok()?;
-        let index = self
-            .table
-            .partition_point(|&(at, _)| at <= pc)
-            .checked_sub(1)?;
-        let position = Position::from_word(self.table.get(index)?.1)?;
-        let chain = self.known.entry(position.inlining).or_insert_with(|| {
-            optimized::chain(self.memory, self.layout, self.code, position, self.physical).ok()
-        });
-        Some((chain.as_deref()?, position.offset))
-    }
-}
-
-/// All jumps with an operand of 32 bits. What only looks like one leads nowhere in particular: an operand that hits the
-/// first byte of an exit by chance is as good as impossible, and would have to name the functions of the position table.
-fn find_jumps<M: Memory>(memory: &M, code: &Code, place: &mut Vec<u8>, jumps: &mut Vec<Jump>) {
-    jumps.clear();
-    if code.size > MOST_BYTES {
-        return;
-    }
-    let bytes = sized(place, code.size as usize);
-    if !memory.copy(code.start, bytes) {
-        return;
-    }
-    let jump = |(at, window): (usize, &[u8])| {
-        let at = at as u64;
-        // jcc rel32 and jmp rel32.
-        let (operand, end) = match *window {
-            [0x0f, 0x80..=0x8f, a, b, c, d] => ([a, b, c, d], at + 6),
-            [0xe9, a, b, c, d, _] => ([a, b, c, d], at + 5),
-            _ => return None,
-        };
-        let target = end.checked_add_signed(i64::from(i32::from_le_bytes(operand)))?;
-        (target < u64::from(code.size)).then_some((at, target))
-    };
-    jumps.extend(bytes.windows(6).enumerate().filter_map(jump));
-}
-
-/// The jumps forwards to what lies behind the end of the position table, by target; one for each.
-fn slow_paths(jumps: &[Jump], table_end: u64) -> Vec<(u64, u64)> {
-    let mut slow: Vec<_> = jumps
-        .iter()
-        .filter(|&&(at, target)| target > table_end && at < target)
-        .map(|&(at, target)| (target, at))
-        .collect();
-    slow.sort_unstable();
-    slow.dedup_by_key(|&mut (start, _)| start);
-    slow
 }
 
 #[cfg(test)]

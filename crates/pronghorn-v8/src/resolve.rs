@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::address_hash::{AddressMap, AddressSet};
 use crate::bytecode_sizes::BytecodeSizes;
-use crate::call_sites::CallSites;
+use crate::call_sites::{CallSites, Reading};
 use crate::code::{self, Code};
 use crate::function_info::{FunctionInfo, Origin, Place as ScriptPlace, Resolved};
 use crate::functions::Functions;
@@ -66,6 +66,8 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     stray: AddressSet<u64>,
     by_bytecode: AddressMap<u64, u64>,
     sites: AddressMap<u64, Option<Arc<CallSites>>>,
+    /// One that is not finished.
+    reading: Option<Reading>,
     functions: Functions<F>,
     // The map of instruction streams, once one was found: it never moves.
     stream_map: Option<u64>,
@@ -106,6 +108,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             stray: AddressSet::default(),
             by_bytecode: AddressMap::default(),
             sites: AddressMap::default(),
+            reading: None,
             functions: Functions::new(source_maps),
             stream_map: None,
             shared_map: None,
@@ -268,6 +271,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         self.stray.clear();
         self.by_bytecode.clear();
         self.sites.clear();
+        self.reading = None;
     }
 
     /// Nothing that was kept is left to be completed: `dispose` gets every handle that was made.

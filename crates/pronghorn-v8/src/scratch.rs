@@ -5,6 +5,7 @@
 //! falls into a slice (docs/measurements.md, "Slices").
 
 use crate::call_sites::{Jump, Site};
+use crate::deopt_points::Call;
 
 /// See the module documentation. What stands in them is nobody's.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Scratch {
     pub(crate) part: Vec<u8>,
     /// A position table, read.
     pub(crate) positions: Vec<(i64, u64)>,
+    pub(crate) calls: Vec<Call>,
     pub(crate) jumps: Vec<Jump>,
     pub(crate) sites: Vec<Site>,
 }
@@ -29,12 +31,14 @@ impl Scratch {
             bytes,
             part,
             positions,
+            calls,
             jumps,
             sites,
         } = self;
         trim(bytes);
         trim(part);
         trim(positions);
+        trim(calls);
         trim(jumps);
         trim(sites);
     }

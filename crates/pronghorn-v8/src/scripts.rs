@@ -90,6 +90,19 @@ impl Scripts {
         self.is_unfinished
     }
 
+    /// Whether the time that [`Scripts::until`] gave is up; never where frames are only kept.
+    pub(crate) fn is_time_up(&self) -> bool {
+        !self.keeps
+            && self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Something else than a place is not known yet, since time was up.
+    pub(crate) fn put_off(&mut self) {
+        self.is_unfinished = true;
+    }
+
     /// Whether frames are only kept from here on: nothing is counted, and what is unfinished does not end anything.
     pub(crate) fn keep(&mut self, keeps: bool) {
         self.keeps = keeps;

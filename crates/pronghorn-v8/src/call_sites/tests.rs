@@ -1,4 +1,6 @@
+use super::reading::slow_paths;
 use super::*;
+use crate::deopt_points;
 use crate::optimized::Inlined;
 use crate::test_support::{BASE, Heap, Random, VERSIONS, positions, word};
 use crate::version::Version;
@@ -324,4 +326,29 @@ fn damaged_code_ends_and_never_panics() {
         let _ = scene.read();
         let _ = scene.at_return(0x120);
     }
+}
+
+#[test]
+fn a_reading_in_parts_finds_the_same() {
+    let mut compared = 0;
+    for version in VERSIONS {
+        let scene = scene(version, LAZY);
+        let Some(whole) = scene.read() else { continue };
+        let (image, layout) = (&scene.heap.image, &scene.heap.layout);
+        let mut scratch = Scratch::default();
+        let mut reading =
+            Reading::begin(image, layout, &scene.code, scene.outer, &mut scratch).unwrap();
+        assert!(reading.is_of(&scene.code, scene.outer));
+        assert!(!reading.is_of(&scene.code, scene.inner));
+        let mut parts = 1;
+        while !reading.go_on(image, layout, &mut scratch.part, &|| true) {
+            parts += 1;
+        }
+        assert!(parts > 1 && parts < 100, "{parts}");
+        let finished = reading.finish(&mut scratch);
+        assert!(!finished.sites.is_empty() && !finished.callers.is_empty());
+        assert_eq!(format!("{finished:?}"), format!("{whole:?}"));
+        compared += 1;
+    }
+    assert!(compared > 0);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{MOST_SITES, Resolver};
 use crate::baseline;
-use crate::call_sites::CallSites;
+use crate::call_sites::{CallSites, Reading};
 use crate::code::Code;
 use crate::deopt_points::{self, Place};
 use crate::function_info::FunctionInfo;
@@ -192,6 +192,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             Some(frames) => Outcome::Frames(frames),
             None => {
                 let sites = maglev.and_then(|own| self.call_sites(code, own));
+                if self.functions.scripts.is_unfinished() {
+                    return;
+                }
                 let pc_offset = sites
                     .as_ref()
                     .map_or(pc_offset, |sites| sites.origin(pc_offset));
@@ -251,13 +254,26 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
     }
 
-    /// What is known of a piece of Maglev code, read once.
+    /// What is known of a piece of Maglev code, read once. If time is up first, the frame is unfinished, and the next attempt goes on.
     fn call_sites(&mut self, code: &Code, own: u64) -> Option<Arc<CallSites>> {
         if let Some(known) = self.sites.get(&code.start) {
             return known.clone();
         }
-        let found =
-            CallSites::of(&self.memory, &self.layout, code, own, &mut self.scratch).map(Arc::new);
+        let (memory, layout) = (&self.memory, &self.layout);
+        let begun = self.reading.take().filter(|begun| begun.is_of(code, own));
+        let reading =
+            begun.or_else(|| Reading::begin(memory, layout, code, own, &mut self.scratch));
+        let mut found = None;
+        if let Some(mut reading) = reading {
+            let scripts = &self.functions.scripts;
+            let is_over = || scripts.is_time_up();
+            if !reading.go_on(memory, layout, &mut self.scratch.part, &is_over) {
+                self.reading = Some(reading);
+                self.functions.scripts.put_off();
+                return None;
+            }
+            found = Some(Arc::new(reading.finish(&mut self.scratch)));
+        }
         self.scratch.trim();
         if self.sites.len() >= MOST_SITES {
             self.sites.clear();

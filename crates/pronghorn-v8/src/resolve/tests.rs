@@ -201,6 +201,26 @@ fn maglev_frames_believe_the_deoptimizer_more_than_the_table() {
             (proofs.optimized, proofs.inlined, proofs.failures),
             (Proof::Proved, Proof::Proved, 0)
         );
+
+        // Without any time it takes several attempts, of which none is wrong.
+        let mut hurried = Resolver::over(resolver.memory.clone(), resolver.layout, ranges(), false);
+        let raw = RawFrame::compiled(START + 90, false, outer);
+        let (mut out, mut was_cut) = (Vec::new(), false);
+        for _ in 0..50 {
+            let time = Some(Instant::now());
+            if hurried.resolve(&raw, time, &mut make, &mut out) != Progress::Unfinished {
+                break;
+            }
+            assert!(out.is_empty());
+            was_cut |= hurried.reading.is_some();
+        }
+        let found: Vec<_> = out
+            .into_iter()
+            .map(|frame| (frame.function.0, frame.place.line))
+            .collect();
+        assert_eq!(found, expected, "{version}");
+        assert!(was_cut && hurried.reading.is_none(), "{version}");
+        assert_eq!(hurried.proofs().failures, 0);
     }
 }
 
