@@ -35,8 +35,8 @@ function metricsOf({ name, title, unit }, results) {
   ];
   if (name === 'server') {
     list.push(
-      of('latency, 99th percentile', { unit: 'ms', digits: 0 }, ({ latency }) => latency.p99),
-      of('latency, greatest', { unit: 'ms', digits: 0 }, ({ latency }) => latency.max),
+      of('latency, 99th percentile', { unit: 'ms' }, ({ latency }) => latency.p99),
+      of('latency, greatest', { unit: 'ms' }, ({ latency }) => latency.max),
     );
   }
   return list;

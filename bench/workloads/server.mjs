@@ -11,7 +11,7 @@ const AMOUNT = 300_000;
 const AMOUNT_QUICK = 500;
 /** Well below what the server can do, so that a queue of requests means a pause. */
 const RATE = 800;
-const SECONDS = 3;
+const SECONDS = 5;
 
 export async function prepare({ quick }) {
   const require = createRequire(new URL('../peers/package.json', import.meta.url));
@@ -40,7 +40,9 @@ export async function prepare({ quick }) {
     async latencies(rotate) {
       const timer = setInterval(rotate, 1_000);
       try {
-        return (await load({ rate: RATE, seconds: quick ? 2 : SECONDS })).latencies;
+        const { failed, latencies } = await load({ rate: RATE, seconds: quick ? 2 : SECONDS });
+        if (failed > 0) throw new Error(`${failed} requests failed`);
+        return latencies;
       } finally {
         clearInterval(timer);
       }
