@@ -18,9 +18,11 @@ function pauseSoon() {
   }, 10);
 }
 
-session.on('Debugger.paused', () => {
+session.on('Debugger.paused', ({ params }) => {
   pauses++;
-  session.post(pauses % 2 === 0 ? 'Debugger.stepOver' : 'Debugger.resume', () => pauseSoon());
+  // Where V8 has stopped in none of JavaScript's frames, a step ends the process (Node 20: `Check failed: isolate->debug()->CheckExecutionState()`).
+  const steps = pauses % 2 === 0 && params.callFrames.length > 0;
+  session.post(steps ? 'Debugger.stepOver' : 'Debugger.resume', () => pauseSoon());
 });
 session.post('Debugger.enable', () => {
   tell('ready');
