@@ -13,8 +13,6 @@ use crate::address_hash::AddressMap;
 use crate::deopt_points::Place;
 use crate::optimized::Inlined;
 pub(crate) use reading::Reading;
-#[cfg(test)]
-use {crate::code::Code, crate::layout::Layout, crate::memory::Memory, crate::scratch::Scratch};
 
 /// Slow paths lead to slow paths this often at most.
 const DEEPEST: u32 = 16;
@@ -49,20 +47,6 @@ pub(crate) struct CallSites {
 pub(crate) type Jump = (u64, u64);
 
 impl CallSites {
-    /// Reads what is known of Maglev's `code`, made from the function `physical`, in one go.
-    #[cfg(test)]
-    pub(crate) fn of<M: Memory>(
-        memory: &M,
-        layout: &Layout,
-        code: &Code,
-        physical: u64,
-        scratch: &mut Scratch,
-    ) -> Option<Self> {
-        let mut reading = Reading::begin(memory, layout, code, physical, scratch)?;
-        reading.go_on(memory, layout, &mut scratch.part, &|| false);
-        Some(reading.finish(scratch))
-    }
-
     /// The pc offset whose position counts for `offset`: itself, or the jump to the slow path around it.
     pub(crate) fn origin(&self, offset: u64) -> u64 {
         let mut origin = offset;

@@ -6,7 +6,7 @@ use core::mem::take;
 use super::{CallSites, Jump};
 use crate::address_hash::AddressMap;
 use crate::code::Code;
-use crate::deopt_points::{self, Call, Points};
+use crate::deopt_points::{self, Call, Place, Points};
 use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{bytes_of, field};
@@ -137,18 +137,7 @@ impl Reading {
         if places.last()?.shared != self.physical {
             return None;
         }
-        let pc = self.found.origin(call.returns_to.saturating_sub(1));
-        let (position, by_table) = self.position(pc)?;
-        let chain = chain(
-            &mut self.chains,
-            memory,
-            layout,
-            &self.code,
-            position,
-            self.physical,
-        )?;
-        self.found.learn(pc, by_table, chain, &places);
-        Some(())
+        self.learn(memory, layout, call.returns_to.saturating_sub(1), &places)
     }
 
     fn jump<M: Memory>(
@@ -159,46 +148,40 @@ impl Reading {
         part: &mut Vec<u8>,
     ) -> Option<()> {
         let point = *self.exits.get(&target)?;
-        let pc = self.found.origin(at);
-        let (position, by_table) = self.position(pc)?;
-        let chain = chain(
-            &mut self.chains,
-            memory,
-            layout,
-            &self.code,
-            position,
-            self.physical,
-        )?;
         let places = self.points.places(memory, layout, point, part)?;
-        self.found.learn(pc, by_table, chain, &places);
+        self.learn(memory, layout, at, &places)
+    }
+
+    /// Takes in what the deoptimizer knows of a pc offset.
+    fn learn<M: Memory>(
+        &mut self,
+        memory: &M,
+        layout: &Layout,
+        at: u64,
+        places: &[Place],
+    ) -> Option<()> {
+        let pc = self.found.origin(at);
+        let position = self.position(pc)?;
+        let chain = self
+            .chains
+            .entry(position.inlining)
+            .or_insert_with(|| {
+                optimized::chain(memory, layout, &self.code, position, self.physical).ok()
+            })
+            .as_deref()?;
+        self.found.learn(pc, position.offset, chain, places);
         Some(())
     }
 
-    /// What the position table says of a pc offset: the inlined call, and the innermost function's script offset.
-    fn position(&self, pc: u64) -> Option<(Position, u32)> {
+    /// What the position table says of a pc offset.
+    fn position(&self, pc: u64) -> Option<Position> {
         let pc = i64::try_from(pc).ok()?;
         let index = self
             .positions
             .partition_point(|&(at, _)| at <= pc)
             .checked_sub(1)?;
-        let position = Position::from_word(self.positions.get(index)?.1)?;
-        Some((position, position.offset))
+        Position::from_word(self.positions.get(index)?.1)
     }
-}
-
-/// The functions of an inlined call.
-fn chain<'a, M: Memory>(
-    chains: &'a mut AddressMap<Option<u32>, Option<Vec<Inlined>>>,
-    memory: &M,
-    layout: &Layout,
-    code: &Code,
-    position: Position,
-    physical: u64,
-) -> Option<&'a [Inlined]> {
-    chains
-        .entry(position.inlining)
-        .or_insert_with(|| optimized::chain(memory, layout, code, position, physical).ok())
-        .as_deref()
 }
 
 /// Reads the position table of `code` into `positions`; `place` is for its bytes.

@@ -1,7 +1,11 @@
 use super::reading::slow_paths;
 use super::*;
+use crate::code::Code;
 use crate::deopt_points;
+use crate::layout::Layout;
+use crate::memory::Image;
 use crate::optimized::Inlined;
+use crate::scratch::Scratch;
 use crate::test_support::{BASE, Heap, Random, VERSIONS, positions, word};
 use crate::version::Version;
 
@@ -106,9 +110,22 @@ fn scene_of(version: Version, exit_of_call: u64, translations: &[u8], second: us
     }
 }
 
+/// The reading of `code`, in one go.
+fn whole(
+    image: &Image,
+    layout: &Layout,
+    code: &Code,
+    physical: u64,
+    scratch: &mut Scratch,
+) -> Option<CallSites> {
+    let mut reading = Reading::begin(image, layout, code, physical, scratch)?;
+    assert!(reading.go_on(image, layout, &mut scratch.part, &|| false));
+    Some(reading.finish(scratch))
+}
+
 impl Scene {
     fn read(&self) -> Option<CallSites> {
-        CallSites::of(
+        whole(
             &self.heap.image,
             &self.heap.layout,
             &self.code,
@@ -248,7 +265,7 @@ fn a_point_that_names_another_exit_is_not_believed() {
 #[test]
 fn another_function_is_not_believed() {
     let scene = scene(VERSIONS[3], LAZY);
-    let sites = CallSites::of(
+    let sites = whole(
         &scene.heap.image,
         &scene.heap.layout,
         &scene.code,

@@ -11,7 +11,6 @@ use crate::position_table::{Lookup, Position, look_up};
 use crate::proof::Proof;
 use crate::raw_frame::{Kind, RawFrame};
 use crate::script;
-use crate::table::PositionEncoding;
 
 impl<F: Clone, M: Memory> Resolver<F, M> {
     /// Proves the interpreted layout on a raw frame of a function whose name is known.
@@ -98,22 +97,8 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         }
     }
 
-    /// The script offset of a bytecode.
+    /// The script offset of a bytecode, by the position table of its BytecodeArray.
     pub(super) fn bytecode_position(&mut self, bytecode: u64, offset: u64) -> Option<u32> {
-        self.position_in(bytecode, |table, encoding| {
-            match look_up(table, encoding, offset) {
-                Lookup::Word(word) => Some(word),
-                Lookup::Before | Lookup::Damaged => None,
-            }
-        })
-    }
-
-    /// The script offset that `find` finds in the position table of a BytecodeArray.
-    fn position_in(
-        &mut self,
-        bytecode: u64,
-        find: impl FnOnce(&[u8], PositionEncoding) -> Option<u64>,
-    ) -> Option<u32> {
         if !has_type(
             &self.memory,
             &self.layout,
@@ -123,7 +108,9 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             return None;
         }
         self.load_table(bytecode, self.layout.unexported.bytecode_positions)?;
-        let word = find(&self.table, self.layout.unexported.encoding)?;
-        Position::from_word(word).map(|position| position.offset)
+        match look_up(&self.table, self.layout.unexported.encoding, offset) {
+            Lookup::Word(word) => Position::from_word(word).map(|position| position.offset),
+            Lookup::Before | Lookup::Damaged => None,
+        }
     }
 }
