@@ -3,6 +3,9 @@
 //! Runs in the signal handler, and at safe points on the caller's own registers. Async-signal-safe: no lock, no
 //! allocation, no panic; every load is checked, every loop bounded, and each step must move up the stack.
 //!
+//! It ends where the isolate was first entered: native frames below the outermost JavaScript frame are in no profile, and some twenty of them lie below each stack. A stack
+//! without JavaScript, and one whose entry is not told (`v8/frame/entry.rs`), is walked to the thread's outermost frame.
+//!
 //! Two kinds of steps alternate. In V8's code (the code range and the embedded builtins) frames are read by frame pointer,
 //! by `pronghorn_v8`, which also knows the moments at which there is none. Everywhere else the unwind tables of the
 //! image say where the caller is (`pronghorn_native`); where an image has none, the frame pointer is followed if it
@@ -15,8 +18,8 @@ use pronghorn_v8::{Kind, LeafRegisters, Live, Memory, RawFrame, classify};
 use crate::buffer::{RecordKind, RecordWriter};
 use crate::slot::WalkContext;
 
-/// Physical frames beyond the depth limit that are still walked: native frames below the outermost JavaScript frame
-/// are dropped later, so a stack a little deeper than the limit may still fit.
+/// Physical frames beyond the depth limit that are still walked: where the first entry is not told, native frames below the outermost
+/// JavaScript frame are dropped later, so a stack a little deeper than the limit may still fit.
 const ROOT_SLACK: usize = 64;
 
 /// What a walk reads by.
@@ -47,7 +50,7 @@ pub struct Findings {
     pub bad_frames: u32,
 }
 
-/// Walks from `registers` to the thread's outermost frame into `writer`. `leaf` has the interrupted thread's registers that
+/// Walks from `registers` to where V8 was first entered, or to the thread's outermost frame, into `writer`. `leaf` has the interrupted thread's registers that
 /// V8's code at the edge of a frame needs; `None` if the walk starts in a native function of our own.
 pub fn walk(
     place: &Place<'_>,
@@ -104,6 +107,9 @@ pub fn walk(
                 if !writer.push(frame) {
                     return Outcome::NoRoom;
                 }
+            }
+            if classified.is_outermost {
+                return Outcome::Done(RecordKind::Stack);
             }
             let caller = classified.caller;
             registers = Registers::new(caller.pc, caller.sp, caller.fp, false);

@@ -4,6 +4,8 @@
 //! `[fp-8]` either a type marker (bit 0 clear) or the context of a JavaScript frame, whose `[fp-16]` is the JSFunction.
 //! That holds only while the frame is set up: [`crate::edge`] looks at the leaf's code to tell.
 
+mod entry;
+
 use crate::edge::{self, Edge};
 use crate::layout::Layout;
 use crate::memory::{Live, Memory};
@@ -73,6 +75,8 @@ pub struct Classified {
     pub frame: Option<RawFrame>,
     /// The caller's registers; its pc is a return address.
     pub caller: Registers,
+    /// Whether V8 was entered here first: below are no frames of this isolate. Of a leaf it is not told.
+    pub is_outermost: bool,
 }
 
 /// Why a frame could not be told. The walk ends there.
@@ -121,6 +125,7 @@ pub(crate) fn classify_in<M: Memory>(
                         sp: return_slot + 8,
                         fp,
                     },
+                    is_outermost: false,
                 });
             }
             Edge::Leaving {
@@ -136,6 +141,7 @@ pub(crate) fn classify_in<M: Memory>(
                         sp: caller_sp,
                         fp: caller_fp,
                     },
+                    is_outermost: false,
                 });
             }
             Edge::Linked => {
@@ -143,6 +149,7 @@ pub(crate) fn classify_in<M: Memory>(
                 return Ok(Classified {
                     frame: entering(memory, view, pc, leaf),
                     caller,
+                    is_outermost: false,
                 });
             }
         }
@@ -152,7 +159,8 @@ pub(crate) fn classify_in<M: Memory>(
     let marker = memory
         .u64(fp.wrapping_add_signed(view.layout.slots.context))
         .ok_or(Broken::BadLoad)?;
-    let frame = if marker & 1 == 0 {
+    let is_typed = marker & 1 == 0;
+    let frame = if is_typed {
         if let Some(leaf) = leaf
             && let Some(classified) = bytecode_handler(memory, view, pc, caller, leaf)
         {
@@ -162,7 +170,13 @@ pub(crate) fn classify_in<M: Memory>(
     } else {
         Some(javascript(memory, view, registers, sp, leaf))
     };
-    Ok(Classified { frame, caller })
+    let is_outermost =
+        is_typed && leaf.is_none() && entry::is_outermost(memory, view, registers, marker);
+    Ok(Classified {
+        frame,
+        caller,
+        is_outermost,
+    })
 }
 
 /// Follows a frame that is linked: `[fp]`, `[fp+8]`.
@@ -308,6 +322,7 @@ fn bytecode_handler<M: Memory>(
     Some(Classified {
         frame: Some(RawFrame::interpreted(shared, array, offset)),
         caller,
+        is_outermost: false,
     })
 }
 

@@ -73,6 +73,8 @@ const INTS: &[(&str, [i32; 5])] = &[
     ("class_SlicedString__parent__String", [16, 16, 16, 16, 16]),
     ("class_String__length__int32_t", [12, 12, 12, 12, 12]),
     ("class_ThinString__actual__String", [16, 16, 16, 16, 16]),
+    ("frametype_EntryFrame", [1; 5]),
+    ("frametype_ConstructEntryFrame", [2; 5]),
     ("frametype_BuiltinExitFrame", [25, 26, 27, 27, 17]),
     ("frametype_IrregexpFrame", [27, 29, 31, 31, 23]),
     ("frametype_WasmFrame", [4, 4, 4, 4, 24]),

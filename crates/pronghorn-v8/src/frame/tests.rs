@@ -127,7 +127,8 @@ fn typed_frames_are_skipped_but_for_wasm_regexp_and_builtins_in_cpp() {
             at(1),
             Classified {
                 frame: None,
-                caller: CALLER
+                caller: CALLER,
+                is_outermost: false,
             }
         );
         assert_eq!(
@@ -149,6 +150,38 @@ fn typed_frames_are_skipped_but_for_wasm_regexp_and_builtins_in_cpp() {
             found.frame,
             Some(RawFrame::builtin(BUILTIN, false, scene.shared))
         );
+    }
+}
+
+#[test]
+fn the_first_entry_into_v8_is_told_from_those_within_it_and_from_what_it_cannot_be() {
+    for version in VERSIONS {
+        let mut scene = Scene::new(version, 0);
+        let types = scene.heap.layout.frame_types;
+        let mut is_outermost = |id: i32, size: u64, pad: u64, word: u64| {
+            let image = &mut scene.heap.image;
+            image.put_u64(FP - 8, u64::from(id.cast_unsigned()) << 1);
+            image.put_u64(FP - size + 8, pad);
+            image.put_u64(FP - size + 16, word);
+            let leaf = Some(LeafRegisters::default());
+            let told = scene.classify(BUILTIN, FP - size, None).unwrap();
+            let as_leaf = scene.classify(BUILTIN, FP - size, leaf).unwrap();
+            assert!(!as_leaf.is_outermost);
+            assert_eq!((told.frame, told.caller), (None, CALLER));
+            told.is_outermost
+        };
+        for id in [types.entry, types.construct_entry] {
+            for size in [88, 104] {
+                assert!(is_outermost(id, size, 0, 2));
+                assert!(!is_outermost(id, size, 0, 0), "entered from JavaScript");
+                assert!(!is_outermost(id, size, 0, 1));
+                assert!(!is_outermost(id, size, 8, 2));
+            }
+            for size in [80, 96, 112] {
+                assert!(!is_outermost(id, size, 0, 2), "another frame's size");
+            }
+        }
+        assert!(!is_outermost(63, 88, 0, 2), "of no type that a version has");
     }
 }
 
@@ -194,7 +227,8 @@ fn a_leaf_that_is_entering_leaves_its_caller_whole() {
         found,
         Classified {
             frame: Some(RawFrame::compiled(CODE + 4, true, 0)),
-            caller: CALLER
+            caller: CALLER,
+            is_outermost: false,
         }
     );
 }
