@@ -24,8 +24,8 @@ fn main() {
     let functions: Vec<_> = (0..500)
         .map(|number| {
             Arc::new(Function {
-                name: format!("function{number}"),
-                file: "app.js".to_owned(),
+                name: format!("function{number}").into(),
+                file: "app.js".into(),
                 start_line: number,
                 generated: None,
             })

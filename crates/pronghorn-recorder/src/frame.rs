@@ -115,8 +115,8 @@ mod tests {
 
     fn function(name: &str) -> Arc<Function> {
         Arc::new(Function {
-            name: name.to_owned(),
-            file: "a.js".to_owned(),
+            name: name.into(),
+            file: "a.js".into(),
             start_line: 1,
             generated: None,
         })

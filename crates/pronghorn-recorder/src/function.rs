@@ -11,9 +11,9 @@ use crate::Position;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Function {
     /// The function's name; the sampler puts `(anonymous)` for an empty one.
-    pub name: String,
+    pub name: Arc<str>,
     /// The script's name: a path, a `file:` URL, `node:internal/…`, or what the program chose.
-    pub file: String,
+    pub file: Arc<str>,
     /// The line on which the function begins, counted from 1; 0 if unknown.
     pub start_line: u32,
     /// If its script names a source map: what leads to the original.

@@ -92,8 +92,8 @@ impl Symbolizer for Maps {
 
 fn generated(url: &Arc<str>, name: &str, start: u32, named: Option<u32>) -> Arc<Function> {
     Arc::new(Function {
-        name: name.to_owned(),
-        file: "min.js".to_owned(),
+        name: name.into(),
+        file: "min.js".into(),
         start_line: 1,
         generated: Some(Generated {
             url: Arc::clone(url),

@@ -156,8 +156,8 @@ fn native_address(frame: &RawFrame) -> u64 {
 
 fn made(function: &FunctionInfo<'_>) -> Arc<Function> {
     Arc::new(Function {
-        name: function.name.to_owned(),
-        file: function.file.to_owned(),
+        name: Arc::clone(function.name),
+        file: Arc::clone(function.file),
         start_line: function.start_line,
         generated: function.map.as_ref().map(generated),
     })
@@ -249,7 +249,7 @@ mod tests {
         frames
             .iter()
             .map(|frame| match frame {
-                Frame::Script { function, .. } => function.name.clone(),
+                Frame::Script { function, .. } => function.name.to_string(),
                 Frame::Native { address } => address.to_string(),
                 Frame::Marker(marker) => marker.name().into(),
             })

@@ -323,8 +323,8 @@ fn tick(state: &mut State, context: &libc::ucontext_t) {
 
 fn make(info: &FunctionInfo<'_>) -> Shown {
     Shown {
-        name: info.name.to_owned(),
-        file: info.file.to_owned(),
+        name: info.name.to_string(),
+        file: info.file.to_string(),
         start: info.start_line,
         origin: info.origin,
     }

@@ -18,10 +18,10 @@ pub enum Origin {
 /// What `make` is told about a function, once per function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FunctionInfo<'a> {
-    /// Never empty; `(anonymous)` for a function without a name, `(wasm)` and `(regexp)` for those.
-    pub name: &'a str,
-    /// The script's name; `(builtin)` for builtins; empty for `(wasm)` and `(regexp)`.
-    pub file: &'a str,
+    /// Never empty; `(anonymous)` for a function without a name, `(wasm)` and `(regexp)` for those. What `make` keeps of it is no copy.
+    pub name: &'a Arc<str>,
+    /// The script's name, the same `Arc` for all functions of a script; `(builtin)` for builtins; empty for `(wasm)` and `(regexp)`.
+    pub file: &'a Arc<str>,
     /// Line of the function's first token, from 1; 0 if it is unknown.
     pub start_line: u32,
     /// Where it comes from.

@@ -56,8 +56,12 @@ pub(crate) struct Functions<F> {
     // Until the next major collection.
     by_shared: AddressMap<u64, Known<F>>,
     // What lasts.
-    by_place: AddressMap<Place, Vec<(String, Known<F>)>>,
-    builtins: HashMap<String, Known<F>>,
+    /// Nearly always one at a place: two of a place differ in their names.
+    by_place: AddressMap<Place, Vec<(Arc<str>, Known<F>)>>,
+    builtins: HashMap<Arc<str>, Known<F>>,
+    /// The names that many functions share.
+    anonymous: Arc<str>,
+    builtin_file: Arc<str>,
     /// Their scripts.
     pub(crate) scripts: Scripts,
 }
@@ -68,6 +72,8 @@ impl<F: Clone> Functions<F> {
             by_shared: AddressMap::default(),
             by_place: AddressMap::default(),
             builtins: HashMap::new(),
+            anonymous: Arc::from(ANONYMOUS),
+            builtin_file: Arc::from(BUILTIN_FILE),
             scripts: Scripts::new(source_maps),
         }
     }
@@ -135,9 +141,10 @@ impl<F: Clone> Functions<F> {
         if let Some(known) = self.builtins.get(name) {
             return known.clone();
         }
+        let name: Arc<str> = Arc::from(name);
         let info = FunctionInfo {
-            name,
-            file: BUILTIN_FILE,
+            name: &name,
+            file: &self.builtin_file,
             start_line: 0,
             origin: Origin::Builtin,
             map: None,
@@ -152,7 +159,7 @@ impl<F: Clone> Functions<F> {
         if self.builtins.len() >= MOST_FUNCTIONS {
             self.builtins.clear();
         }
-        self.builtins.insert(name.to_owned(), known.clone());
+        self.builtins.insert(name, known.clone());
         known
     }
 
@@ -160,7 +167,7 @@ impl<F: Clone> Functions<F> {
     fn same(&self, place: Place, name: &str) -> Option<&Known<F>> {
         let all = self.by_place.get(&place)?;
         all.iter()
-            .find(|(own, _)| own == name)
+            .find(|(own, _)| **own == *name)
             .map(|(_, known)| known)
     }
 
@@ -174,9 +181,16 @@ impl<F: Clone> Functions<F> {
         found: &Function,
     ) -> Unlined {
         let map = self.scripts.map(script).cloned();
-        let name_at = map.as_ref().and(name_offset(memory, layout, found));
+        let name_at = map
+            .as_ref()
+            .and_then(|_| name_offset(memory, layout, found));
+        let name = if name == ANONYMOUS {
+            Arc::clone(&self.anonymous)
+        } else {
+            Arc::from(name)
+        };
         Unlined {
-            name: name.to_owned(),
+            name,
             script,
             file: self.scripts.file(script).cloned(),
             map,
@@ -231,7 +245,7 @@ impl<F: Clone> Functions<F> {
         });
         let info = FunctionInfo {
             name,
-            file: file.as_deref().unwrap_or(BUILTIN_FILE),
+            file: file.as_ref().unwrap_or(&self.builtin_file),
             start_line: start_place.line,
             origin: Origin::Script,
             map,
@@ -247,8 +261,9 @@ impl<F: Clone> Functions<F> {
             if self.by_place.len() >= MOST_FUNCTIONS {
                 self.by_place.clear();
             }
-            let all = self.by_place.entry(place).or_default();
-            all.push((name.clone(), known.clone()));
+            let place = self.by_place.entry(place);
+            let all = place.or_insert_with(|| Vec::with_capacity(1));
+            all.push((Arc::clone(name), known.clone()));
         }
         Some(known)
     }

@@ -26,7 +26,7 @@ pub(crate) enum Named<F> {
 /// All that is needed to make a function but its lines.
 #[derive(Debug)]
 pub(crate) struct Unlined {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) script: i32,
     pub(crate) file: Option<Arc<str>>,
     /// The URL of the script's map and the length of the whole.

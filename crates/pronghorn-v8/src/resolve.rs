@@ -317,8 +317,8 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         let function = slot
             .get_or_insert_with(|| {
                 make(&FunctionInfo {
-                    name,
-                    file: "",
+                    name: &Arc::from(name),
+                    file: &Arc::from(""),
                     start_line: 0,
                     origin,
                     map: None,

@@ -21,8 +21,8 @@ pub(crate) struct Piece {
 /// Nodes visited per string, and the greatest depth of what is still to do.
 const MOST_NODES: usize = 100_000;
 const MOST_PENDING: usize = 10_000;
-/// The same in a signal handler, where what is still to do lies on the stack.
-const MOST_PENDING_IN_HANDLER: usize = 24;
+/// What is still to do lies on the stack up to here, and in a signal handler all of it.
+const PENDING_ON_STACK: usize = 24;
 const MOST_NODES_IN_HANDLER: usize = 4_096;
 /// Uncached external strings keep no pointer to their characters.
 const UNCACHED_EXTERNAL: u16 = 1 << 4;
@@ -71,11 +71,7 @@ pub(crate) fn pieces_in_handler<M: Memory>(
     visit: &mut dyn FnMut(Piece) -> bool,
 ) -> Option<()> {
     let count = length(memory, layout, tagged)?.min(to).saturating_sub(from);
-    let mut pending = FewParts {
-        parts: [(0, 0, 0); MOST_PENDING_IN_HANDLER],
-        used: 0,
-        nodes: MOST_NODES_IN_HANDLER,
-    };
+    let mut pending = FewParts::new(MOST_NODES_IN_HANDLER);
     walk(memory, layout, (tagged, from, count), &mut pending, visit)
 }
 
@@ -92,29 +88,48 @@ trait Pending {
     fn is_over(&self) -> bool;
 }
 
+/// Nearly every string is one piece or two: those need no allocation.
 struct ManyParts {
-    parts: Vec<Part>,
-    nodes: usize,
+    few: FewParts,
+    /// Those that `few` has no room for, which come before what is in there.
+    more: Vec<Part>,
 }
 
 impl Pending for ManyParts {
     fn push(&mut self, part: Part) -> bool {
-        self.parts.push(part);
-        self.parts.len() <= MOST_PENDING
+        if !self.more.is_empty() || !self.few.push(part) {
+            self.more.push(part);
+        }
+        self.more.len() <= MOST_PENDING
     }
     fn pop(&mut self) -> Option<Part> {
-        self.nodes = self.nodes.checked_sub(1)?;
-        self.parts.pop()
+        match self.more.pop() {
+            None => self.few.pop(),
+            part => {
+                self.few.nodes = self.few.nodes.checked_sub(1)?;
+                part
+            }
+        }
     }
     fn is_over(&self) -> bool {
-        self.nodes == 0
+        self.few.is_over()
     }
 }
 
 struct FewParts {
-    parts: [Part; MOST_PENDING_IN_HANDLER],
+    parts: [Part; PENDING_ON_STACK],
     used: usize,
     nodes: usize,
+}
+
+impl FewParts {
+    fn new(nodes: usize) -> Self {
+        Self {
+            parts: [(0, 0, 0); PENDING_ON_STACK],
+            used: 0,
+            nodes,
+        }
+    }
 }
 
 impl Pending for FewParts {
@@ -144,8 +159,8 @@ fn pieces_of<M: Memory>(
     visit: &mut dyn FnMut(Piece) -> bool,
 ) -> Option<()> {
     let mut pending = ManyParts {
-        parts: Vec::new(),
-        nodes: MOST_NODES,
+        few: FewParts::new(MOST_NODES),
+        more: Vec::new(),
     };
     walk(memory, layout, part, &mut pending, visit)
 }
@@ -228,28 +243,49 @@ pub(crate) fn read<M: Memory>(
     tagged: u64,
     limit: u32,
 ) -> Option<String> {
+    if let Some(text) = read_ascii(memory, layout, tagged, limit) {
+        return Some(text);
+    }
     let mut units: Vec<u16> = Vec::new();
     let mut whole = true;
     pieces(memory, layout, tagged, limit, &mut |piece| {
-        let mut bytes = vec![0u8; piece.length as usize * piece.width as usize];
-        if !memory.copy(piece.address, &mut bytes) {
-            whole = false;
-            return false;
-        }
+        whole = add_units(memory, piece, &mut units);
+        whole
+    })?;
+    whole.then(|| String::from_utf16_lossy(&units))
+}
+
+/// Adds the characters of a piece. False if they cannot be read.
+fn add_units<M: Memory>(memory: &M, piece: Piece, units: &mut Vec<u16>) -> bool {
+    each_part(memory, piece, &mut |bytes| {
         if piece.width == 1 {
             units.extend(bytes.iter().map(|&byte| u16::from(byte)));
         } else {
-            units.extend(
-                bytes
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|pair| u16::from_le_bytes(*pair)),
-            );
+            let pairs = bytes.as_chunks::<2>().0;
+            units.extend(pairs.iter().map(|pair| u16::from_le_bytes(*pair)));
         }
-        true
-    })?;
-    whole.then(|| String::from_utf16_lossy(&units))
+    })
+}
+
+/// Gives the bytes of a piece to `visit`, part by part, whole characters each. False if they cannot be read. By a place on the stack: memory that is to be zeroed glibc does not take
+/// from what a thread has at hand, and it may sort then what the program has freed, for a millisecond (docs/measurements.md, "Slices").
+fn each_part<M: Memory>(memory: &M, piece: Piece, visit: &mut dyn FnMut(&[u8])) -> bool {
+    let mut place = [0u8; 512];
+    let mut address = piece.address;
+    let mut left = piece.length as usize * piece.width as usize;
+    while left > 0 {
+        let size = left.min(place.len());
+        let Some(bytes) = place.get_mut(..size) else {
+            return false;
+        };
+        if !memory.copy(address, bytes) {
+            return false;
+        }
+        visit(bytes);
+        address = address.wrapping_add(size as u64);
+        left -= size;
+    }
+    true
 }
 
 /// The characters from `from` to `to`, which both lie inside.
@@ -264,14 +300,7 @@ pub(crate) fn part<M: Memory>(
     let mut units: Vec<u16> = Vec::with_capacity(count as usize);
     let mut whole = true;
     pieces_of(memory, layout, (tagged, from, count), &mut |piece| {
-        let mut bytes = vec![0u8; piece.length as usize * piece.width as usize];
-        whole = memory.copy(piece.address, &mut bytes);
-        if piece.width == 1 {
-            units.extend(bytes.iter().map(|&byte| u16::from(byte)));
-        } else {
-            let pairs = bytes.as_chunks::<2>().0;
-            units.extend(pairs.iter().map(|pair| u16::from_le_bytes(*pair)));
-        }
+        whole = add_units(memory, piece, &mut units);
         whole
     })?;
     whole.then_some(units)
@@ -295,15 +324,11 @@ pub(crate) fn read_ascii<M: Memory>(
                 .get_mut(begin..)
                 .is_some_and(|place| memory.copy(piece.address, place));
         } else {
-            let mut bytes = vec![0u8; piece.length as usize * 2];
-            whole = memory.copy(piece.address, &mut bytes);
-            let pairs = bytes.as_chunks::<2>().0;
             // What is no ASCII becomes a byte that is none either.
-            text.extend(
-                pairs
-                    .iter()
-                    .map(|pair| if pair[1] == 0 { pair[0] } else { 0xff }),
-            );
+            let byte = |pair: &[u8; 2]| if pair[1] == 0 { pair[0] } else { 0xff };
+            whole = each_part(memory, piece, &mut |bytes| {
+                text.extend(bytes.as_chunks::<2>().0.iter().map(byte));
+            });
         }
         whole
     })?;

@@ -24,8 +24,8 @@ pub(crate) fn thread(id: u32, name: &str) -> ThreadLabel {
 
 pub(crate) fn function(name: &str, file: &str, start_line: u32) -> Arc<Function> {
     Arc::new(Function {
-        name: name.to_owned(),
-        file: file.to_owned(),
+        name: name.into(),
+        file: file.into(),
         start_line,
         generated: None,
     })

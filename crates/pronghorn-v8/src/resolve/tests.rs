@@ -15,7 +15,11 @@ impl Scene {
 }
 
 fn make(info: &FunctionInfo<'_>) -> Shown {
-    (info.name.to_owned(), info.file.to_owned(), info.start_line)
+    (
+        info.name.to_string(),
+        info.file.to_string(),
+        info.start_line,
+    )
 }
 
 fn lines(resolver: &mut Resolver<Shown, Image>, raw: RawFrame) -> Vec<(String, u32)> {
