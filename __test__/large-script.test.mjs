@@ -8,7 +8,7 @@ import { describe as describeStacks, readProfile, total } from './helpers/pprof.
 import { runScenario } from './helpers/scenarios.mjs';
 
 const LINES = 130_000;
-/** CPU time of one pass: 0.4 ms, what is read before a collection or a stop, and what a busy machine makes of it. In one go it took 2 to 6. */
+/** CPU time of one pass: 0.3 ms, what is read before a collection or a stop, and what a busy machine makes of it. In one go it took 2 to 6. */
 const LONGEST_PASS_MS = 1.5;
 
 async function large(major, settings) {

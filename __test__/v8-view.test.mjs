@@ -94,6 +94,8 @@ for (const major of majors) {
         const walked = result.stacks.filter(({ frames }) => frames.length > 0);
         const total = walked.reduce((sum, { count }) => sum + count, 0);
         assert.ok(total > 200, `${total} samples`);
+        assert.ok(result.firstEntries >= 0.99 * total, `${result.firstEntries} of ${total} walks met where V8 was first entered`);
+        assert.equal(result.behindFirst, 0, 'frames of V8 behind its first entry');
         const wrong = walked.filter(({ frames }) => fault(frames) !== undefined);
         const bad = wrong.reduce((sum, { count }) => sum + count, 0);
         assert.ok(bad <= 0.002 * total, `${bad} of ${total}: ${fault(wrong[0]?.frames ?? [])} ${JSON.stringify(wrong[0])}`);

@@ -3,7 +3,7 @@
 //! V8 calls the hooks on the isolate's own thread, outside the part in which objects move. The prologue takes the stack,
 //! a walk of a few microseconds, at every collection, and the labels in force, which are found through objects that move.
 //! A sample during a collection of young objects gets a copy of that stack, to be resolved with the others.
-//! Before a full collection nothing stays raw, that stack neither, since the objects it names may move or die: what 0.4 milliseconds do not
+//! Before a full collection nothing stays raw, that stack neither, since the objects it names may move or die: what 0.3 milliseconds do not
 //! allow to resolve is kept without lines (`thread/drain.rs`). A collection inside another is part of it: only the outermost prologue and epilogue do anything.
 //!
 //! Fork: hooks survive it. Until the reset has taken them off they record nothing and take no lock; the depth is reset with

@@ -157,6 +157,9 @@ static COLLECTING: AtomicI32 = AtomicI32::new(0);
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static TARGET: AtomicI32 = AtomicI32::new(0);
 static CLASSIFY_FAULTS: AtomicU64 = AtomicU64::new(0);
+/// Walks that met the first entry into V8, and frames of V8's met behind it.
+static FIRST_ENTRIES: AtomicU64 = AtomicU64::new(0);
+static BEHIND_FIRST: AtomicU64 = AtomicU64::new(0);
 static RESOLVE_FAULTS: AtomicU64 = AtomicU64::new(0);
 static NANOS: AtomicU64 = AtomicU64::new(0);
 static IMAGES: [[AtomicU64; 2]; 128] = [const { [const { AtomicU64::new(0) }; 2] }; 128];
@@ -199,7 +202,7 @@ fn walk(
 ) -> (usize, u8) {
     let mut at = registers;
     let mut leaf = leaf;
-    let mut count = 0;
+    let (mut count, mut is_behind) = (0, false);
     // A native leaf may keep no frame pointer: its rbp is then some caller's, or garbage.
     for _ in 0..400 {
         if count >= into.len() {
@@ -212,6 +215,9 @@ fn walk(
             CLASSIFY_FAULTS.fetch_add(fault::fixups() - before, Ordering::Relaxed);
             match outcome {
                 Ok(classified) => {
+                    BEHIND_FIRST.fetch_add(u64::from(is_behind), Ordering::Relaxed);
+                    FIRST_ENTRIES.fetch_add(u64::from(classified.is_outermost), Ordering::Relaxed);
+                    is_behind |= classified.is_outermost;
                     if let Some(frame) = classified.frame {
                         into[count] = frame;
                         count += 1;
@@ -616,7 +622,7 @@ unsafe extern "C" fn stop(env: Env, _: *mut c_void) -> Value {
     places.push(']');
     let total = TOTAL.swap(0, Ordering::Relaxed);
     let reply = format!(
-        "{{\"total\":{total},\"broken\":{},\"dropped\":{},\"gc\":{},\"nativeLeaf\":{},\"faults\":{},\"meanNanos\":{},\"stacks\":{stacks},\"brokenAt\":{places},\"proofs\":{},\"ranges\":{}}}",
+        "{{\"total\":{total},\"broken\":{},\"dropped\":{},\"gc\":{},\"nativeLeaf\":{},\"faults\":{},\"firstEntries\":{},\"behindFirst\":{},\"meanNanos\":{},\"stacks\":{stacks},\"brokenAt\":{places},\"proofs\":{},\"ranges\":{}}}",
         BROKEN.swap(0, Ordering::Relaxed),
         DROPPED.swap(0, Ordering::Relaxed),
         IN_GC.swap(0, Ordering::Relaxed),
@@ -626,6 +632,8 @@ unsafe extern "C" fn stop(env: Env, _: *mut c_void) -> Value {
             CLASSIFY_FAULTS.swap(0, Ordering::Relaxed),
             RESOLVE_FAULTS.swap(0, Ordering::Relaxed)
         )),
+        FIRST_ENTRIES.swap(0, Ordering::Relaxed),
+        BEHIND_FIRST.swap(0, Ordering::Relaxed),
         NANOS
             .swap(0, Ordering::Relaxed)
             .checked_div(total)

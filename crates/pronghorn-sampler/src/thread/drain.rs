@@ -1,7 +1,7 @@
 //! From a thread's buffer to the recorder: what happens at its safe points.
 //!
 //! On the JavaScript thread itself, under the slot's `busy`. Nothing waits: what the recorder cannot take now stays in the
-//! buffer, or resolved in the backlog if the isolate ends. Where nothing forces it to be whole it stops after 0.4
+//! buffer, or resolved in the backlog if the isolate ends. Where nothing forces it to be whole it stops after 0.3
 //! milliseconds, in the middle of a stack if need be: the first samples of a large program take milliseconds to resolve.
 //!
 //! What cannot stay raw, before a full collection and at a stop, and was not resolved by then is kept: functions and script offsets, read from the
@@ -24,7 +24,7 @@ use crate::{buffer, clock, labels, session, statistics};
 const BACKLOG: usize = 8192;
 /// After this time a slice ends; what it does last may take a little longer. Now and then two come in one turn of the event loop, one before its poll and one that
 /// the ticker has asked for, which are to stay below a millisecond together.
-pub const SLICE: Duration = Duration::from_micros(400);
+pub const SLICE: Duration = Duration::from_micros(300);
 /// The same at the beginning of a rotation or a stop: more follows in the same turn of the event loop.
 pub const FIRST_SLICE: Duration = Duration::from_micros(100);
 /// How long a thread that ends waits for a free slot of the recorder. Another holds it for microseconds, unless the kernel takes the processor
