@@ -28,5 +28,13 @@ for (const major of majors) {
       // With eight of them on two processors one may not get a turn in the 50 ms that a stop waits; what it has then is named.
       assert.ok(leftBehind.length <= 2 && leftBehind.every((thread) => thread.samples <= 3), JSON.stringify(leftBehind));
     });
+
+    it(`a crowd of workers that collect garbage: their samples are taken, not put off (Node ${major})`, async () => {
+      const run = await runScenario('worker-crowd', major, { ms: long ? 5_000 : 2_000 }, { deadlineMs: 120_000 });
+      const { samples, signalsSent, deferredSamples, collectionNanos } = run;
+      assert.ok(samples > 50 && collectionNanos > 0, JSON.stringify({ samples, collectionNanos }));
+      // Three quarters, where the hooks around collections read their clock while they kept the handler out.
+      assert.ok(deferredSamples <= 0.1 * signalsSent, `${deferredSamples} of ${signalsSent} put off`);
+    });
   });
 }

@@ -24,15 +24,26 @@ function descend(depth) {
   return sink;
 }
 
-/** @param cpu CPU time that the process took meanwhile, in milliseconds */
-const handlerOf = (stats, cpu) => ({
-  samplesPerCpuSecond: (1_000 * stats.samples) / cpu,
-  handlerP50: stats.handlerP50Nanos / 1e3,
-  handlerP99: stats.handlerP99Nanos / 1e3,
-  resolveMax: stats.resolveMaxNanos / 1e6,
-  ownPerSample: (stats.handlerTotalNanos + stats.resolveNanos + stats.collectionNanos + stats.tickerCpuNanos) / stats.samples / 1e3,
-  samples: stats.samples,
-});
+const ownNanos = (stats) => stats.handlerTotalNanos + stats.resolveNanos + stats.collectionNanos + stats.tickerCpuNanos;
+
+/**
+ * What a sample costs between two looks at the statistics; quantiles are since the start.
+ *
+ * @param cpu CPU time that the process took meanwhile, in milliseconds
+ */
+function handlerOf(stats, cpu, before = { samples: 0, handlerTotalNanos: 0, resolveNanos: 0, collectionNanos: 0, tickerCpuNanos: 0 }) {
+  const samples = stats.samples - before.samples;
+  const own = ownNanos(stats) - ownNanos(before);
+  return {
+    samplesPerCpuSecond: (1_000 * samples) / cpu,
+    handlerP50: stats.handlerP50Nanos / 1e3,
+    handlerP99: stats.handlerP99Nanos / 1e3,
+    resolveMax: stats.resolveMaxNanos / 1e6,
+    ownPerSample: own / samples / 1e3,
+    ownShare: own / 1e6 / cpu,
+    samples,
+  };
+}
 
 const growths = {
   async depth({ value, ms }) {
@@ -55,13 +66,13 @@ const growths = {
     const profiler = start({ intervalMicros: 10_000 });
     const workers = Array.from({ length: value }, () => new Worker(program));
     await Promise.all(workers.map((worker) => once(worker, 'message')));
-    const [before, samplesBefore] = [cpuMs(), profiler.stats().samples];
+    // Loading them is not what is measured.
+    const [before, statsBefore] = [cpuMs(), profiler.stats()];
     await new Promise((resolve) => setTimeout(resolve, ms));
     const [cpu, stats] = [cpuMs() - before, profiler.stats()];
     await Promise.all(workers.map((worker) => worker.terminate()));
     await profiler.stop();
-    // Loading them is not what is measured.
-    return { ...handlerOf(stats, cpu), samplesPerCpuSecond: (1_000 * (stats.samples - samplesBefore)) / cpu };
+    return handlerOf(stats, cpu, statsBefore);
   },
 
   /** One rotation stands for a period: what a period holds matters, not how long it lasted. Each brings functions that were not there before. */

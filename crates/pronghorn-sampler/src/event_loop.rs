@@ -231,8 +231,15 @@ fn safe_point(slot: &'static ThreadSlot) {
         // This thread took part in an earlier session: it joins this one, with nothing of the other's.
         thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     }
+    if end_turn(slot) {
+        thread::timed(|| resolve(slot));
+    }
+}
+
+/// The turn is over. True if something waits to be resolved; otherwise the poll begins.
+fn end_turn(slot: &ThreadSlot) -> bool {
     let Some(_busy) = slot.work_in_session() else {
-        return;
+        return false;
     };
     let now = clock::monotonic_ns();
     stall::end_turn(slot, now);
@@ -240,15 +247,24 @@ fn safe_point(slot: &'static ThreadSlot) {
     let has_some = !slot.buffer.is_empty()
         || slot.unfinished.load(Relaxed)
         || slot.account.idle_ns() > IDLE_FLUSH_NS;
+    if !has_some {
+        thread::with(slot, |thread| thread.keep_awake(false));
+        slot.account.enter_poll(now);
+    }
+    has_some
+}
+
+/// What waits is resolved, then the poll begins.
+fn resolve(slot: &ThreadSlot) {
+    let Some(_busy) = slot.work_in_session() else {
+        return;
+    };
     thread::with(slot, |thread| {
-        if has_some {
-            slot.safe_points.fetch_add(1, Relaxed);
-            thread.drain(Extent::Slice(SLICE));
-        }
-        thread.keep_awake(has_some && slot.unfinished.load(Relaxed));
+        slot.safe_points.fetch_add(1, Relaxed);
+        thread.drain(Extent::Slice(SLICE));
+        thread.keep_awake(slot.unfinished.load(Relaxed));
     });
-    let now = if has_some { clock::monotonic_ns() } else { now };
-    slot.account.enter_poll(now);
+    slot.account.enter_poll(clock::monotonic_ns());
 }
 
 unsafe extern "C" fn on_call_entered(_isolate: IsolatePtr) {

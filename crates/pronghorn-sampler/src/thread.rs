@@ -34,7 +34,7 @@ use pronghorn_sync::own_tid;
 use pronghorn_v8::{CodeRanges, Layout, Resolver};
 use stacks::Stacks;
 
-pub use drain::{Extent, FIRST_SLICE, SLICE};
+pub use drain::{Extent, FIRST_SLICE, SLICE, timed};
 pub use from_outside::{left_behind, record_idle_of_poller};
 pub use interrupted::on_interrupt;
 pub use registration::{RegisterError, register, rename};
@@ -77,22 +77,26 @@ pub fn current() -> Option<(usize, &'static ThreadSlot)> {
 /// Brings the calling thread's account up to now: a last sample of where it stands, and resolves as much as `extent` says. False if something is
 /// left that this had no time for.
 pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
-    let Some(_busy) = slot.work_in_session() else {
-        return true;
-    };
-    let Some(context) = slot.context() else {
-        return true;
-    };
-    take_here(slot, context);
-    slot.safe_points.fetch_add(1, Relaxed);
-    with(slot, |thread| thread.drain(extent)).unwrap_or(true)
+    timed(|| {
+        let Some(_busy) = slot.work_in_session() else {
+            return true;
+        };
+        let Some(context) = slot.context() else {
+            return true;
+        };
+        take_here(slot, context);
+        slot.safe_points.fetch_add(1, Relaxed);
+        with(slot, |thread| thread.drain(extent)).unwrap_or(true)
+    })
 }
 
 /// After a stop: goes on with what the calling thread has kept. False if something is left that this had no time for.
 pub fn go_on(slot: &ThreadSlot, extent: Extent) -> bool {
-    slot.work()
-        .and_then(|_busy| with(slot, |thread| thread.drain(extent)))
-        .unwrap_or(true)
+    timed(|| {
+        slot.work()
+            .and_then(|_busy| with(slot, |thread| thread.drain(extent)))
+            .unwrap_or(true)
+    })
 }
 
 /// A sample of where the calling thread stands. The caller holds the slot's `busy`.

@@ -50,6 +50,9 @@ impl<F> Known<F> {
 /// Script id, start and end of a function.
 type Place = (i32, u32, u32);
 
+/// Functions of one place, by their names.
+type SamePlace<F> = Vec<(Arc<str>, Known<F>)>;
+
 const MOST_FUNCTIONS: usize = 1 << 17;
 /// The functions of one isolate.
 pub(crate) struct Functions<F> {
@@ -57,7 +60,7 @@ pub(crate) struct Functions<F> {
     by_shared: AddressMap<u64, Known<F>>,
     // What lasts.
     /// Nearly always one at a place: two of a place differ in their names.
-    by_place: AddressMap<Place, Vec<(Arc<str>, Known<F>)>>,
+    by_place: AddressMap<Place, SamePlace<F>>,
     builtins: HashMap<Arc<str>, Known<F>>,
     /// The names that many functions share.
     anonymous: Arc<str>,

@@ -53,6 +53,8 @@ pub struct Live {
     pub gc_full: AtomicBool,
     /// Samples taken during the collection under way.
     pub gc_samples: AtomicU32,
+    /// Collections so far, of which some are timed.
+    pub gc_count: AtomicU32,
     /// The set of labels in force when the collection under way began.
     pub gc_labels: AtomicU32,
     /// What happened on this thread.
@@ -83,6 +85,7 @@ impl Live {
             gc_depth: AtomicU32::new(0),
             gc_full: AtomicBool::new(false),
             gc_samples: AtomicU32::new(0),
+            gc_count: AtomicU32::new(0),
             gc_labels: AtomicU32::new(0),
             counters: SlotCounters::new(),
         }
@@ -111,6 +114,7 @@ impl Live {
             gc_depth: _,
             gc_full: _,
             gc_samples: _,
+            gc_count: _,
             gc_labels: _,
             counters: _,
         } = self;

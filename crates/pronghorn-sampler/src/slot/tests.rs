@@ -27,6 +27,7 @@ fn set() -> ThreadSlot {
         &slot.kept,
         &slot.gc_depth,
         &slot.gc_samples,
+        &slot.gc_count,
         &slot.gc_labels,
     ] {
         word.store(7, Relaxed);
@@ -136,6 +137,7 @@ fn assert_at_rest(live: Live) {
         gc_depth,
         gc_full,
         gc_samples,
+        gc_count,
         gc_labels,
         counters: counted,
     } = live;
@@ -160,6 +162,7 @@ fn assert_at_rest(live: Live) {
         kept,
         gc_depth,
         gc_samples,
+        gc_count,
         gc_labels,
     ] {
         assert_eq!(word.load(Relaxed), 0);

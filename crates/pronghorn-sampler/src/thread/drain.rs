@@ -58,20 +58,18 @@ enum Next {
 impl JsThread {
     /// A full collection comes: nothing stays raw, its own stack neither.
     pub fn before_full_collection(&mut self) {
-        let began = clock::own_cpu_ns();
         self.stacks.collection = Some(match self.slot.gc_stack.peek() {
             Some((header, raw)) => self.builder.keep(raw, header.kind),
             None => KeptStack::default(),
         });
-        self.drain_untimed(Extent::Kept(SLICE));
+        self.drain(Extent::Kept(SLICE));
         self.forget_pointers();
-        note_time_since(began);
     }
 
     /// It is over. `sampled`: samples were taken meanwhile.
     pub fn after_full_collection(&mut self, sampled: bool) {
         if sampled {
-            self.drain(Extent::Kept(SLICE));
+            timed(|| self.drain(Extent::Kept(SLICE)));
         }
         self.stacks.collection = None;
         self.let_go_if_complete();
@@ -79,13 +77,6 @@ impl JsThread {
 
     /// Resolves and records what is in the buffer, then the idle time. False if something is left that there was no time for.
     pub fn drain(&mut self, extent: Extent) -> bool {
-        let began = clock::own_cpu_ns();
-        let finished = self.drain_untimed(extent);
-        note_time_since(began);
-        finished
-    }
-
-    fn drain_untimed(&mut self, extent: Extent) -> bool {
         let Some(recorder) = self.recorder() else {
             return true;
         };
@@ -211,13 +202,13 @@ impl JsThread {
     /// only time; what is still left then is counted.
     pub(super) fn hand_over(&mut self) {
         let until = clock::monotonic_ns() + HAND_OVER_NS;
-        self.drain(Extent::Emptied);
+        timed(|| self.drain(Extent::Emptied));
         while !self.stacks.backlog.is_empty() || self.slot.account.idle_ns() > 0 {
             if clock::monotonic_ns() > until {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_micros(50));
-            self.drain(Extent::Emptied);
+            timed(|| self.drain(Extent::Emptied));
         }
         if let Some(recorder) = self.recorder() {
             recorder.note_dropped(self.stacks.backlog.len() as u64);
@@ -367,7 +358,11 @@ fn show_collection(header: &RecordHeader, frames: &mut Vec<Frame>) {
     }
 }
 
-fn note_time_since(began: u64) {
+/// Counts what the calling thread takes for `work` as resolving. Where it happens often this is to enclose `busy`: see `gc.rs` for what reading the clock does.
+pub fn timed<R>(work: impl FnOnce() -> R) -> R {
+    let began = clock::own_cpu_ns();
+    let result = work();
     let passed = clock::own_cpu_ns().saturating_sub(began);
     statistics::shared().resolve_time.record(passed);
+    result
 }

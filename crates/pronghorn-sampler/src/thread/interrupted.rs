@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use pronghorn_sync::{fork, own_tid};
 
-use super::{Extent, JsThread, SLICE, begin, settle, with};
+use super::{Extent, JsThread, SLICE, begin, settle, timed, with};
 use crate::host::IsolatePtr;
 use crate::observed::{Entry, entered};
 use crate::slot::{ThreadSlot, ticket};
@@ -52,7 +52,13 @@ fn interrupted(slot: &'static ThreadSlot) {
         if has_all {
             slot.armed.store(false, Release);
         }
-    } else if let Some(_busy) = slot.work_in_session() {
+    } else {
+        timed(|| resolve(slot));
+    }
+}
+
+fn resolve(slot: &ThreadSlot) {
+    if let Some(_busy) = slot.work_in_session() {
         let extent = if slot.whole_asked.swap(false, Acquire) {
             Extent::Whole
         } else {
