@@ -5,7 +5,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { report as growthReport } from '../bench/measurements/growth.mjs';
 import { metric } from '../bench/runner/metric.mjs';
+import { writeReport } from '../bench/runner/report.mjs';
 import { medianInterval, median, quantile, ratios } from '../bench/runner/statistics.mjs';
 import { turnFixturePath } from './helpers/fixture.mjs';
 import { majors, nodePath, root } from './helpers/nodes.mjs';
@@ -65,6 +67,43 @@ describe('statistics of the bench', () => {
     const pairs = Array.from({ length: 60 }, (_, index) => 1.02 + 0.01 * Math.sin(index * 7.3));
     const { low, high } = medianInterval(pairs);
     assert.ok(low > 1.01 && low <= 1.02 && high >= 1.02 && high < 1.03, `${low} to ${high}`);
+  });
+
+  it('names what it cannot tell from noise, and what has too few pairs', () => {
+    const pairs = (name, count, more) =>
+      metric(
+        { name, unit: 'ms' },
+        Array.from({ length: count }, (_, round) => round).flatMap((round) => [
+          { cell: { major: 24, contender: 'nothing', round }, result: { ms: 100 } },
+          { cell: { major: 24, contender: 'pronghorn', round }, result: { ms: 100 + more + (round % 2 === 0 ? 1 : -1) } },
+        ]),
+        ({ ms }) => ms,
+      );
+    const metrics = [pairs('few', 3, 9), pairs('the same', 8, 0), pairs('more', 8, 9)];
+    const text = writeReport({ machine: {}, command: '', majors: [24], missing: [], reports: [{ metrics }], took: '', quick: false });
+    assert.match(text, /has nothing at all in it for: the same \(Node 24\)\./);
+    assert.match(text, /Too few pairs for an interval: few \(Node 24\)\./);
+  });
+
+  it('judges whether costs grow', () => {
+    const series = (what, figures) => Object.entries(figures).map(([value, result]) => ({ cell: { major: 24, contender: 'pronghorn', settings: { what, value: Number(value) } }, result }));
+    const hour = (contender, dirty) => ({
+      cell: { major: 24, contender, settings: { what: 'time' } },
+      result: { dirty, lost: 0, periods: Array.from({ length: 20 }, () => ({ pause: 0.3, bytes: 2_000 })) },
+    });
+    const verdicts = (deep, share, many, dirty) => {
+      const results = [
+        ...series('depth', Object.fromEntries([10, 30, 100, 300, 1_000].map((value) => [value, { handlerP50: value > 300 ? deep : 2 + value / 50 }]))),
+        ...series('threads', Object.fromEntries([1, 4, 16, 64].map((value) => [value, { handlerShare: share, ownShare: 2 * share }]))),
+        ...series('functions', { 1_000: { ownPerSample: 30 }, 10_000: { ownPerSample: 31 }, 100_000: { ownPerSample: many } }),
+        hour('nothing', [50, 100]),
+        hour('pronghorn', dirty),
+      ];
+      return growthReport(results, { majors: [24] }).goals.map((each) => each.verdicts[0].met);
+    };
+    assert.deepEqual(verdicts(22, 0.004, 40, [60, 112]), [true, true, true, true]);
+    assert.deepEqual(verdicts(60, 0.006, 60, [60, 120]), [false, false, false, false]);
+    assert.deepEqual(growthReport([], { majors: [24] }).goals.map((each) => each.verdicts[0].met), [undefined, undefined, undefined, undefined]);
   });
 
   it('compares with the best peer, and shows a failure as one', () => {

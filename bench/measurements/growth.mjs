@@ -1,7 +1,8 @@
-// Whether what pronghorn costs grows: with depth, threads and functions, and over an hour's rotations of a program that grows meanwhile. pronghorn alone.
+// Whether what pronghorn costs grows: with depth, threads and functions, and over an hour's rotations of a program that grows meanwhile, with and without pronghorn.
 import { median } from '../runner/statistics.mjs';
-import { number } from '../runner/format.mjs';
+import { number, percent } from '../runner/format.mjs';
 import { markdownTable } from '../runner/markdown.mjs';
+import { goal } from '../runner/metric.mjs';
 
 export const names = [];
 
@@ -20,7 +21,10 @@ export function cells({ majors, quick }) {
       const wanted = quick ? [values[0], values.at(-1)] : values;
       for (const value of wanted) list.push({ major, contender: 'pronghorn', round: 0, program: 'growth', settings: { what, value, ms: quick ? 300 : ms } });
     }
-    list.push({ major, contender: 'pronghorn', round: 0, program: 'growth', settings: { what: 'time', ...TIME, ...(quick ? { value: 20 } : {}) } });
+    for (const contender of ['nothing', 'pronghorn']) {
+      const settings = { what: 'time', ...TIME, isProfiled: contender === 'pronghorn', ...(quick ? { value: 20 } : {}) };
+      list.push({ major, contender, round: 0, program: 'growth', settings });
+    }
   }
   return list;
 }
@@ -28,29 +32,81 @@ export function cells({ majors, quick }) {
 function seriesTable(what, title, results) {
   const rows = results
     .filter(({ cell }) => cell.settings.what === what)
-    .map(({ cell, result: { failure, handlerP50, handlerP99, ownPerSample, resolveMax, samplesPerCpuSecond } }) => {
+    .map(({ cell, result: { failure, handlerP50, handlerP99, ownPerSample, ownShare, resolveMax, samplesPerCpuSecond } }) => {
       const row = [`Node ${cell.major}`, cell.settings.value.toLocaleString('en')];
-      if (failure !== undefined) return row.concat(failure, '', '', '', '');
-      return row.concat(number(handlerP50, 1), number(handlerP99, 1), number(ownPerSample, 1), number(resolveMax), number(samplesPerCpuSecond, 0));
+      if (failure !== undefined) return row.concat(failure, '', '', '', '', '');
+      return row.concat(number(handlerP50, 1), number(handlerP99, 1), number(ownPerSample, 1), percent(ownShare, 2), number(resolveMax), number(samplesPerCpuSecond, 0));
     });
-  return markdownTable(['', title, 'handler, median µs', 'handler, p99 µs', 'all paths a sample, µs', 'longest resolving, ms', 'samples per second of CPU time'], rows);
+  return markdownTable(['', title, 'handler, median µs', 'handler, p99 µs', 'all paths a sample, µs', 'of the CPU time', 'longest resolving, ms', 'samples per second of CPU time'], rows);
 }
 
-/** The first and the last tenth of the hour. */
-function timeTable(results) {
-  const rows = results
-    .filter(({ cell }) => cell.settings.what === 'time')
-    .map(({ cell, result }) => {
-      if (result.failure !== undefined) return [`Node ${cell.major}`, result.failure, '', '', '', ''];
-      const tenth = Math.max(1, Math.floor(result.periods.length / 10));
-      const [early, late] = [result.periods.slice(tenth, 2 * tenth), result.periods.slice(-tenth)];
-      const both = (key, digits) => [early, late].map((part) => number(median(part.map((period) => period[key])), digits)).join(' → ');
-      return [`Node ${cell.major}`, `${result.periods.length}`, both('pause'), both('bytes', 0), both('memory', 1), String(result.lost)];
-    });
-  return markdownTable(['', 'rotations', 'longest turn, CPU ms', 'bytes of a profile', 'resident, MiB', 'lost samples'], rows);
+const hourOf = (results, major, contender) => results.find(({ cell }) => cell.settings.what === 'time' && cell.major === major && cell.contender === contender)?.result;
+
+/** The second and the last tenth of the hour. */
+function tenths({ periods }) {
+  const tenth = Math.max(1, Math.floor(periods.length / 10));
+  return [periods.slice(tenth, 2 * tenth), periods.slice(-tenth)];
 }
 
-export function report(results) {
+function timeTable(results, majors) {
+  const rows = majors.map((major) => {
+    const [ours, nothing] = ['pronghorn', 'nothing'].map((contender) => hourOf(results, major, contender) ?? { failure: 'no run' });
+    if (ours.failure !== undefined) return [`Node ${major}`, ours.failure, '', '', '', '', ''];
+    const both = (key, digits) => tenths(ours).map((part) => number(median(part.map((period) => period[key])), digits)).join(' → ');
+    const memory = ({ dirty, failure }) => failure ?? dirty.map((each) => number(each, 1)).join(' → ');
+    return [`Node ${major}`, `${ours.periods.length}`, both('pause'), both('bytes', 0), memory(ours), memory(nothing), String(ours.lost)];
+  });
+  return markdownTable(['', 'rotations', 'longest turn, CPU ms', 'bytes of a profile', 'Private_Dirty behind a full collection, MiB', 'without pronghorn', 'lost samples'], rows);
+}
+
+/** What a frame more costs the handler, in nanoseconds, between two depths. */
+const perFrame = (of, from, to) => ((of(to).handlerP50 - of(from).handlerP50) / (to - from)) * 1e3;
+
+/** The figures of a series, by value; undefined unless all are there. */
+function seriesOf(results, major, what) {
+  const { values } = SERIES[what];
+  const found = new Map(results.filter(({ cell, result }) => cell.major === major && cell.settings.what === what && result.failure === undefined).map(({ cell, result }) => [cell.settings.value, result]));
+  return values.every((value) => found.has(value)) ? { of: (value) => found.get(value), all: [...found.values()] } : undefined;
+}
+
+/** A verdict that needs a whole series. */
+const judged = (results, what, judge) => (major) => {
+  const series = seriesOf(results, major, what);
+  return series === undefined ? { met: undefined, figure: '—' } : judge(series);
+};
+
+function goals(results, majors) {
+  return [
+    goal('a frame more costs the handler at most 1.5 times as much between depths of 300 and 1,000 as between 10 and 300', majors, judged(results, 'depth', ({ of }) => {
+      const [deep, flat] = [perFrame(of, 300, 1_000), perFrame(of, 10, 300)];
+      return { met: deep <= 1.5 * flat, figure: `${number(deep, 0)} and ${number(flat, 0)} ns` };
+    })),
+    goal('the handler takes at most 0.5% of the CPU time with 1 to 64 busy threads (all own paths)', majors, judged(results, 'threads', ({ all }) => {
+      const handler = Math.max(...all.map(({ handlerShare }) => handlerShare));
+      const own = Math.max(...all.map(({ ownShare }) => ownShare));
+      return { met: handler <= 0.005, figure: `${percent(handler, 2)} (${percent(own, 2)})` };
+    })),
+    goal('all own paths take at most 1.5 times as long for a sample with 100,000 functions as with 1,000', majors, judged(results, 'functions', ({ of }) => {
+      const [many, few] = [of(100_000).ownPerSample, of(1_000).ownPerSample];
+      return { met: many <= 1.5 * few, figure: `${number(many, 1)} and ${number(few, 1)} µs` };
+    })),
+    goal('an hour of rotations of a program that grows: at most 4 MiB more than it grows by itself, and no longer turns than 1 ms at its end', majors, (major) => {
+      const [ours, nothing] = ['pronghorn', 'nothing'].map((contender) => hourOf(results, major, contender));
+      if (ours?.dirty?.length !== 2 || nothing?.dirty?.length !== 2) return { met: undefined, figure: '—' };
+      const grown = ({ dirty: [early, late] }) => late - early;
+      const more = grown(ours) - grown(nothing);
+      const turn = median(tenths(ours)[1].map(({ pause }) => pause));
+      return { met: more <= 4 && turn <= 1 && ours.lost === 0, figure: `${number(more, 1)} MiB, ${number(turn)} ms` };
+    }),
+  ];
+}
+
+export function report(results, { majors }) {
   const tables = Object.entries(SERIES).map(([what, { title }]) => seriesTable(what, title, results));
-  return { metrics: [], sections: [{ title: 'Growth', text: ['Depth and functions at 1 kHz, threads at 100 Hz.', ...tables, 'An hour of rotations, one each ten seconds, simulated: the second tenth → the last tenth. The program gets 100 functions more in each period.', timeTable(results)] }] };
+  const hour = 'An hour of rotations, one each ten seconds, simulated: the second tenth → the last tenth; of memory, a fifth of the hour → its end. The program gets 100 functions more in each period.';
+  return {
+    metrics: [],
+    sections: [{ title: 'Growth', text: ['Depth and functions at 1 kHz, threads at 100 Hz. Threads share two processors: the more of them, the colder the caches that a handler finds.', ...tables, hour, timeTable(results, majors)] }],
+    goals: goals(results, majors),
+  };
 }

@@ -38,16 +38,25 @@ function goalTable(goals, majors) {
   return markdownTable(['goal', ...majors.map((major) => `Node ${major}`)], rows);
 }
 
-/** Which differences to the program alone are none that this run could tell: their interval has 0 in it. */
+/** Of which differences to the program alone this holds: metrics, and the Node versions of each. */
+function differences(metrics, holds) {
+  return metrics
+    .filter(({ toNothing }) => toNothing)
+    .flatMap((metric) => {
+      const majors = metric.majors.filter((major) => holds(metric.toNothingOf(major)));
+      return majors.length === 0 ? [] : [`${metric.name} (Node ${majors.join(', ')})`];
+    })
+    .join('; ');
+}
+
+/** Which differences are none that this run could tell: their interval has 0 in it, or there are too few pairs for one. */
 function untold(metrics) {
-  return metrics.flatMap((metric) =>
-    metric.toNothing
-      ? metric.majors.flatMap((major) => {
-          const { low, high } = metric.toNothingOf(major);
-          return low !== undefined && low <= 1 && high >= 1 ? [`${metric.name}, Node ${major}`] : [];
-        })
-      : [],
-  );
+  const within = differences(metrics, ({ low, high }) => low !== undefined && low <= 1 && high >= 1);
+  const few = differences(metrics, ({ median, low }) => median !== undefined && low === undefined);
+  return [
+    ...(within === '' ? [] : [`The 95% interval of what pronghorn adds has nothing at all in it for: ${within}.`]),
+    ...(few === '' ? [] : [`Too few pairs for an interval: ${few}.`]),
+  ];
 }
 
 /**
@@ -77,6 +86,6 @@ export function writeReport({ machine, command, majors, missing, reports, took, 
   }
   for (const { title, text } of sections) parts.push(`## ${title}`, ...text);
   if (notes.length > 0) parts.push('## Remarks', notes.map((note) => `- ${note}`).join('\n'));
-  if (unsure.length > 0) parts.push('## Not told from noise', `The 95% interval of what pronghorn adds has nothing at all in it for: ${unsure.join('; ')}.`);
+  if (unsure.length > 0) parts.push('## Not told from noise', ...unsure);
   return `${parts.join('\n\n')}\n`;
 }
