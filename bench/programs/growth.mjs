@@ -92,7 +92,8 @@ const growths = {
       if (outcome !== undefined) periods.push({ pause: longest.cpuMs, bytes: outcome.data.length });
       if (period + 1 === Math.ceil(value / 5) || period + 1 === value) {
         await collect();
-        dirty.push(Number(/^Private_Dirty:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))[1]) / 1_024);
+        const { heapTotal } = process.memoryUsage();
+        dirty.push((Number(/^Private_Dirty:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))[1]) * 1_024 - heapTotal) / 2 ** 20);
       }
     }
     const stats = (await profiler?.stop())?.stats;
