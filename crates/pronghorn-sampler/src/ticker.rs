@@ -299,7 +299,7 @@ impl Ticker {
         Slept::Enough
     }
 
-    /// Looks at every thread whose time it is; returns how to sleep, and until when, `None` for as long as nothing happens.
+    /// Looks at every thread; returns how to sleep, and until when, `None` for as long as nothing happens.
     fn round(&mut self, now: u64) -> (Sleep, Option<u64>) {
         let (pace, random) = (self.pace, self.random());
         let mut running = 0u32;
@@ -313,7 +313,7 @@ impl Ticker {
             let Some(watch) = self.watch(index) else {
                 continue;
             };
-            match watch.look_if_due(index, slot, now, pace, random) {
+            match watch.look(index, slot, now, pace, random) {
                 Look::Running(rest) => {
                     running += 1;
                     shortest_rest = Some(shortest_rest.map_or(rest, |least| least.min(rest)));

@@ -29,8 +29,6 @@ use pronghorn_sync::fork;
 const LOOK_INTERVALS: u64 = 5;
 /// The same for one that has been steady for long.
 const LONG_LOOK_INTERVALS: u64 = 10;
-/// Threads on one processor that these are stretched for, at most: one of them may block, and is then seen so much later.
-const MOST_SHARING: u64 = 4;
 /// Windows after which it has.
 const LONG_STEADY: u32 = 10;
 /// Intervals that a thread is judged by. Less than lie between two looks, give or take the ticker's tenth.
@@ -171,15 +169,14 @@ impl Window {
 }
 
 impl Alarm {
-    /// How long the thread may be left to its alarm; `None` if that is not set. Longer among threads that share processors: each runs so much less meanwhile.
-    pub(super) fn rest(&self, pace: Pace) -> Option<u64> {
-        let sharing = u64::from(pace.crowd).min(MOST_SHARING - 1) + 1;
+    /// How long the thread may be left to its alarm; `None` if that is not set.
+    pub(super) fn rest(&self, interval_ns: u64) -> Option<u64> {
         let looks = if self.steady < LONG_STEADY {
             LOOK_INTERVALS
         } else {
             LONG_LOOK_INTERVALS
         };
-        self.is_set.then_some(looks * pace.interval_ns * sharing)
+        self.is_set.then_some(looks * interval_ns)
     }
 
     /// Judges the thread, and sets its alarm or switches it off. How long the thread may be left to it then; `None` if it is off.
@@ -208,7 +205,7 @@ impl Alarm {
                 self.switch_off(slot);
             }
         }
-        self.rest(pace)
+        self.rest(pace.interval_ns)
     }
 
     fn set(&mut self, index: usize, slot: &ThreadSlot, clocks: Clocks, pace: Pace, random: u64) {

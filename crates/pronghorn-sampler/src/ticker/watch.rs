@@ -90,8 +90,6 @@ pub(super) struct Watch {
     waker: Option<Waker>,
     waker_refused: bool,
     alarm: Alarm,
-    /// Until when its alarm is left to it, as the last look found; 0 if it is not.
-    rung_until: u64,
 }
 
 /// What one look at a thread came to.
@@ -107,36 +105,8 @@ pub(super) enum Look {
 }
 
 impl Watch {
-    /// [`Watch::look`], unless the thread is left to its alarm for longer: among many threads each is looked at when it is its time, and not whenever it is another's.
-    pub(super) fn look_if_due(
-        &mut self,
-        index: usize,
-        slot: &'static ThreadSlot,
-        now: u64,
-        pace: Pace,
-        random: u64,
-    ) -> Look {
-        // Rounds come a tenth of an interval early or late.
-        let left = self.rung_until.saturating_sub(now + pace.interval_ns / 4);
-        if left > 0 && self.nonce == slot.nonce.load(Relaxed) && !self.is_urgent(slot) {
-            // Not less: there would be a round for each thread.
-            return Look::Rung(left.max(pace.interval_ns));
-        }
-        let look = self.look(index, slot, now, pace, random);
-        self.rung_until = match look {
-            Look::Rung(rest) => now + rest,
-            _ => 0,
-        };
-        look
-    }
-
-    /// Whether what the thread has waits for a safe point that it is to be asked for soon.
-    fn is_urgent(&self, slot: &ThreadSlot) -> bool {
-        slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets()
-    }
-
     /// Looks at the thread, samples it if it has run since the last look, and asks it to resolve if it is time.
-    fn look(
+    pub(super) fn look(
         &mut self,
         index: usize,
         slot: &'static ThreadSlot,
@@ -162,12 +132,12 @@ impl Watch {
                 self.poll_since = poll_since;
                 self.poll_cpu = cpu;
                 self.quiet_rounds = 0;
-                return self.runs(pace);
+                return self.runs(interval_ns);
             }
             // Native callbacks run inside what looks like the poll; if they run for long they are sampled too.
             if cpu.saturating_sub(self.poll_cpu) < interval_ns / 2 {
                 self.quiet_rounds += 1;
-                return self.quiet(Look::Quiet, tid, pace);
+                return self.quiet(Look::Quiet, tid, interval_ns);
             }
             self.poll_cpu = cpu;
         } else if stands(slot, tid, cpu, pace) {
@@ -177,7 +147,7 @@ impl Watch {
             }
             self.quiet_rounds += 1;
             let still = Look::Still(now - self.still_since);
-            return self.quiet(still, tid, pace);
+            return self.quiet(still, tid, interval_ns);
         }
         self.still_since = 0;
         self.quiet_rounds = 0;
@@ -185,7 +155,7 @@ impl Watch {
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
-        let is_urgent = self.is_urgent(slot);
+        let is_urgent = slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets();
         let clocks = Clocks {
             now,
             cpu,
@@ -249,9 +219,9 @@ impl Watch {
     }
 
     /// It runs, or may run again any moment.
-    fn runs(&self, pace: Pace) -> Look {
-        let rest = self.alarm.rest(pace);
-        rest.map_or(Look::Running(pace.interval_ns), Look::Rung)
+    fn runs(&self, interval_ns: u64) -> Look {
+        let rest = self.alarm.rest(interval_ns);
+        rest.map_or(Look::Running(interval_ns), Look::Rung)
     }
 
     /// Whether the kernel refuses the timer that would tell when the thread runs again.
@@ -260,9 +230,9 @@ impl Watch {
     }
 
     /// The thread does nothing: once that has lasted, its CPU clock is to wake the ticker.
-    fn quiet(&mut self, look: Look, tid: i32, pace: Pace) -> Look {
+    fn quiet(&mut self, look: Look, tid: i32, interval_ns: u64) -> Look {
         if self.quiet_rounds < QUIET_ROUNDS {
-            return self.runs(pace);
+            return self.runs(interval_ns);
         }
         if self.waker.is_none() && !self.waker_refused {
             self.waker = Waker::new(tid, signal::number(), super::STATE.get().tid.load(Relaxed));
