@@ -87,9 +87,9 @@ describe('statistics of the bench', () => {
 
   it('judges whether costs grow', () => {
     const series = (what, figures) => Object.entries(figures).map(([value, result]) => ({ cell: { major: 24, contender: 'pronghorn', settings: { what, value: Number(value) } }, result }));
-    const hour = (contender, dirty) => ({
+    const hour = (contender, dirty, { lost = 0, pause = 0.3 } = {}) => ({
       cell: { major: 24, contender, settings: { what: 'time' } },
-      result: { dirty, lost: 0, periods: Array.from({ length: 20 }, () => ({ pause: 0.3, bytes: 2_000 })) },
+      result: { dirty, lost, periods: Array.from({ length: 20 }, () => ({ pause, bytes: 2_000 })) },
     });
     const verdicts = (deep, share, many, dirty) => {
       const results = [
@@ -103,6 +103,10 @@ describe('statistics of the bench', () => {
     };
     assert.deepEqual(verdicts(22, 0.004, 40, [60, 112]), [true, true, true, true]);
     assert.deepEqual(verdicts(60, 0.006, 60, [60, 120]), [false, false, false, false]);
+    for (const [worse, met] of [[{}, true], [{ lost: 1 }, false], [{ pause: 1.1 }, false]]) {
+      const { goals } = growthReport([hour('nothing', [50, 100]), hour('pronghorn', [60, 112], worse)], { majors: [24] });
+      assert.equal(goals.at(-1).verdicts[0].met, met, JSON.stringify(worse));
+    }
     assert.deepEqual(growthReport([], { majors: [24] }).goals.map((each) => each.verdicts[0].met), [undefined, undefined, undefined, undefined]);
   });
 

@@ -57,6 +57,10 @@ for (const major of majors) {
         context.diagnostic(judge(run, { foreign: what === 'isolates' }));
         assert.ok(check(run), JSON.stringify({ ...run, samples: undefined }));
         assert.ok(share(run.samples, 'count', has(name)) > 0.3, describeStacks(run.samples, 'count', 4));
+        if (what !== 'isolates') return;
+        // Beneath the frames of the other isolate lie our own again.
+        const inside = run.samples.filter(has('backInside'));
+        assert.ok(total(inside, 'count') > 50 && share(inside, 'count', has('entersIsolate')) > 0.98, describeStacks(inside, 'count', 4));
       });
     }
 

@@ -132,7 +132,7 @@ export interface Stats {
   faults: number;
   /** Walks refused before they began. */
   refusedWalks: number;
-  /** Walks that did not reach the outermost frame. */
+  /** Walks that did not reach the outermost frame, native ones below JavaScript aside. */
   brokenWalks: number;
   /** JavaScript frames that could not be given a function, a script or a line. */
   badFrames: number;
@@ -172,7 +172,7 @@ export interface Stats {
   /** CPU time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
   resolveMaxNanos: number;
-  /** CPU time in which the stacks that cause garbage collections were taken, before each of them. */
+  /** CPU time in which the stacks that cause collections of young objects were taken, as far as some of them tell; a full collection's is part of `resolveNanos`. */
   collectionNanos: number;
   /** Passes that ran out of time with samples left, which the next ones resolve. */
   unfinishedResolves: number;

@@ -53,15 +53,19 @@ const kinds = {
     return { contexts };
   },
 
-  // Isolates of the application's own: entered on this thread, and run on others.
+  // Isolates of the application's own: entered on this thread, from which they call back into ours, and run on others.
   async isolates(end) {
-    const { Isolate } = createRequire(new URL('../isolated-vm/package.json', import.meta.url))('isolated-vm');
+    const { Callback, Isolate } = createRequire(new URL('../isolated-vm/package.json', import.meta.url))('isolated-vm');
     const source = '(() => { let s = 1; for (let i = 0; i < 2e6; i++) s = (s * 31 + i) | 0; return s; })()';
     let isolates = 0;
+    const backInside = () => burn(10);
+    const entersIsolate = (script, context) => script.runSync(context);
     while (until(end)) {
       const isolate = new Isolate({ memoryLimit: 16 });
       const context = isolate.createContextSync();
       const script = isolate.compileScriptSync(source);
+      context.global.setSync('callBack', new Callback(backInside));
+      entersIsolate(isolate.compileScriptSync('callBack()'), context);
       const result = script.runSync(context);
       const elsewhere = script.run(context);
       burn(30);

@@ -8,7 +8,7 @@ import { report, settings, startOptions } from '../helpers/scenario.mjs';
 if (isMainThread) {
   const profiler = start(startOptions());
   const few = { maxYoungGenerationSizeMb: 1 };
-  const workers = Array.from({ length: 8 * availableParallelism() }, () => new Worker(new URL(import.meta.url), { argv: [process.argv[2]], resourceLimits: few }));
+  const workers = Array.from({ length: Math.min(8 * availableParallelism(), 64) }, () => new Worker(new URL(import.meta.url), { argv: [process.argv[2]], resourceLimits: few }));
   await Promise.all(workers.map((worker) => once(worker, 'message')));
   const before = profiler.stats();
   await new Promise((resolve) => setTimeout(resolve, settings.ms));

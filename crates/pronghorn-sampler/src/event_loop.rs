@@ -232,7 +232,7 @@ fn safe_point(slot: &'static ThreadSlot) {
         thread::begin(slot, clock::monotonic_ns(), clock::own_cpu_ns());
     }
     if end_turn(slot) {
-        thread::timed(|| resolve(slot));
+        thread::timed(slot, ThreadSlot::work_in_session, || resolve(slot));
     }
 }
 
@@ -254,11 +254,8 @@ fn end_turn(slot: &ThreadSlot) -> bool {
     has_some
 }
 
-/// What waits is resolved, then the poll begins.
+/// What waits is resolved, then the poll begins. The caller holds the slot's `busy`.
 fn resolve(slot: &ThreadSlot) {
-    let Some(_busy) = slot.work_in_session() else {
-        return;
-    };
     thread::with(slot, |thread| {
         slot.safe_points.fetch_add(1, Relaxed);
         thread.drain(Extent::Slice(SLICE));

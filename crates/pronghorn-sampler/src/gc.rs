@@ -6,9 +6,9 @@
 //! Before a full collection nothing stays raw, that stack neither, since the objects it names may move or die: what 0.3 milliseconds do not
 //! allow to resolve is kept without lines (`thread/drain.rs`). A collection inside another is part of it: only the outermost prologue and epilogue do anything.
 //!
-//! What the hooks take is read off the thread's CPU clock at one collection in eight, outside of `busy`: reading its own clock makes the kernel look whether the
-//! thread's turn on the processor is over (update_curr() in kernel/sched/fair.c), so among more threads than processors it is there that a thread loses its processor, and there that it
-//! gets the signal that was sent meanwhile. With a read inside of `busy` at each collection, three quarters of 64 busy workers' samples were put off.
+//! What the hook takes is read off the thread's CPU clock ten times a second at most, outside of `busy`, and counts for all collections since: reading its own clock makes the
+//! kernel look whether the thread's turn on the processor is over (update_curr() in kernel/sched/fair.c), so among more threads than processors it is there that a thread loses its
+//! processor, and there that it gets the signal that was sent meanwhile. With a read inside of `busy` at each collection, three quarters of 64 busy workers' samples were put off.
 //!
 //! Fork: hooks survive it. Until the reset has taken them off they record nothing and take no lock; the depth is reset with
 //! the slot, also if the fork happened inside a collection.
@@ -30,8 +30,8 @@ use pronghorn_sync::{failpoint, fork};
 pub const TYPES: c_int = 1 | 2 | MAJOR;
 /// A full mark-sweep-compact: objects of the old generation may move or die.
 const MAJOR: c_int = 4;
-/// Of so many collections of young objects one is timed, and counts for all.
-const TIMED: u32 = 8;
+/// Time between two collections of young objects that are timed.
+const TIMED_EACH_NS: u64 = 100_000_000;
 
 /// The prologue hook. `data` is the slot.
 ///
@@ -54,19 +54,32 @@ pub unsafe extern "C" fn on_prologue(
         slot.gc_depth.store(depth + 1, Relaxed);
         return;
     }
-    let full = kind & MAJOR != 0;
-    let count = slot.gc_count.load(Relaxed).wrapping_add(1);
-    slot.gc_count.store(count, Relaxed);
-    let began = (full || count % TIMED == 0).then(clock::own_cpu_ns);
-    slot.gc_depth.store(1, Relaxed);
-    failure::guarded("the garbage collection prologue", || begin(slot, full));
-    let Some(began) = began else { return };
-    let passed = clock::own_cpu_ns().saturating_sub(began);
-    if full {
-        statistics::shared().resolve_time.record(passed);
-    } else {
+    failure::guarded("the garbage collection prologue", || {
+        if kind & MAJOR != 0 {
+            begin(slot, true, 0);
+        } else {
+            timed(slot);
+        }
+    });
+}
+
+/// A collection of young objects begins; times that, if it is time.
+fn timed(slot: &ThreadSlot) {
+    let now = clock::monotonic_ns();
+    let untimed = slot.gc_untimed.load(Relaxed).saturating_add(1);
+    let is_due = now.saturating_sub(slot.gc_timed_at.load(Relaxed)) >= TIMED_EACH_NS;
+    let before = if is_due { clock::own_cpu_ns() } else { 0 };
+    let Some(began) = begin(slot, false, before) else {
+        return;
+    };
+    if is_due {
+        let passed = clock::own_cpu_ns().saturating_sub(began);
         let all = &statistics::shared().collection_ns;
-        all.fetch_add(passed * u64::from(TIMED), Relaxed);
+        all.fetch_add(passed * u64::from(untimed), Relaxed);
+        slot.gc_timed_at.store(now, Relaxed);
+        slot.gc_untimed.store(0, Relaxed);
+    } else {
+        slot.gc_untimed.store(untimed, Relaxed);
     }
 }
 
@@ -105,17 +118,24 @@ pub unsafe extern "C" fn on_epilogue(
     slot.gc_depth.store(0, Relaxed);
 }
 
-fn begin(slot: &ThreadSlot, full: bool) {
+/// The collection begins for the handler, once its cause is taken. `before`: the thread's CPU clock. Where it stood when the handler was kept out, if this took part in a session.
+fn begin(slot: &ThreadSlot, full: bool, before: u64) -> Option<u64> {
     failpoint!("gc");
+    let Some(_busy) = slot.work_in_session() else {
+        // The handler takes no sample before the end of either: of what keeps it out, or of the session.
+        slot.gc_depth.store(1, Relaxed);
+        return None;
+    };
+    // A sample in between has its own account.
+    let began = before.max(slot.cpu_at_sample.load(Relaxed));
     slot.gc_labels.store(0, Relaxed);
     slot.gc_full.store(full, Relaxed);
-    let Some(_busy) = slot.work_in_session() else {
-        return;
-    };
     take_cause(slot);
+    slot.gc_depth.store(1, Relaxed);
     if full {
         thread::with(slot, thread::JsThread::before_full_collection);
     }
+    Some(began)
 }
 
 /// Takes the stack that causes the collection, and the labels in force.

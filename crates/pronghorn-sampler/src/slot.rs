@@ -6,7 +6,7 @@
 //! - the signal handler (the same thread): the account, the buffer, the counters, `cpu_at_sample`, `standing`, `pending_since` to 0;
 //!   all of it in `Live`;
 //! - hooks and safe points (the same thread, `busy`): what the handler writes, and `drains`, `safe_points`, `unfinished`, `turn_since`, the backlog's counts; they clear
-//!   `interrupt_asked` and `whole_asked`;
+//!   `interrupt_asked` and `whole_asked`. Of a collection `gc_depth` is also written outside of `busy`, and what only times it is no business of the handler's;
 //! - the ticker: `pending_since` from 0, the account's `still_until`, `interrupt_asked`, `alarm`, which the handler and a stop may clear;
 //! - a rotating or stopping thread: the account's idle time of a poller, `ending`, `whole_asked`.
 //!

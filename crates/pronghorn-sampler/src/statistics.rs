@@ -21,7 +21,7 @@ pub struct SlotCounters {
     pub dropped: AtomicU64,
     /// Signals that came while the thread was at work on its own slot. Their time went to the next sample.
     pub deferred: AtomicU64,
-    /// Stacks whose walk gave up before the outermost frame.
+    /// Stacks whose walk gave up before the outermost frame, or the one by which V8 was first entered.
     pub broken: AtomicU64,
     /// Samples whose V8 frames were not walked at all.
     pub refused: AtomicU64,
@@ -89,7 +89,7 @@ pub struct Shared {
     pub resolve_time: Histogram,
     /// Those that ran out of time with samples left.
     pub unfinished_resolves: AtomicU64,
-    /// CPU nanoseconds in which the stacks that cause garbage collections were taken.
+    /// CPU nanoseconds in which the stacks that cause collections of young objects were taken, as those tell that were timed.
     pub collection_ns: AtomicU64,
     /// Signals sent.
     pub signals_sent: AtomicU64,

@@ -77,7 +77,7 @@ pub fn current() -> Option<(usize, &'static ThreadSlot)> {
 /// Brings the calling thread's account up to now: a last sample of where it stands, and resolves as much as `extent` says. False if something is
 /// left that this had no time for.
 pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
-    timed(|| {
+    {
         let Some(_busy) = slot.work_in_session() else {
             return true;
         };
@@ -86,17 +86,19 @@ pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
         };
         take_here(slot, context);
         slot.safe_points.fetch_add(1, Relaxed);
-        with(slot, |thread| thread.drain(extent)).unwrap_or(true)
-    })
+    }
+    let drain = || with(slot, |thread| thread.drain(extent));
+    timed(slot, ThreadSlot::work_in_session, drain)
+        .flatten()
+        .unwrap_or(true)
 }
 
 /// After a stop: goes on with what the calling thread has kept. False if something is left that this had no time for.
 pub fn go_on(slot: &ThreadSlot, extent: Extent) -> bool {
-    timed(|| {
-        slot.work()
-            .and_then(|_busy| with(slot, |thread| thread.drain(extent)))
-            .unwrap_or(true)
-    })
+    let drain = || with(slot, |thread| thread.drain(extent));
+    timed(slot, ThreadSlot::work, drain)
+        .flatten()
+        .unwrap_or(true)
 }
 
 /// A sample of where the calling thread stands. The caller holds the slot's `busy`.

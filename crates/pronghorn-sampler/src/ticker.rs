@@ -357,7 +357,8 @@ impl Ticker {
         if self.watches.iter().any(Watch::must_look_often) {
             return interval_ns;
         }
-        (nanos / 100).clamp(interval_ns, longest)
+        // An interval may be longer than that.
+        (nanos / 100).clamp(interval_ns, longest.max(interval_ns))
     }
 
     /// What is known of this slot; nothing if there is no memory for it.
@@ -414,6 +415,28 @@ fn all_poll() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_stands_still_is_watched_for_an_interval_at_least_however_long_that_is() {
+        let watch_for = |interval_ns, nanos| {
+            let ticker = Ticker {
+                pace: Pace::new(interval_ns),
+                processors: 1,
+                watches: MappedVec::new(Kind::Ticker),
+                random: 1,
+                images_at: 0,
+                discovery: None,
+                stalls: None,
+            };
+            ticker.watch_for(nanos, LONGEST_WATCH_NS)
+        };
+        let second = 1_000_000_000;
+        assert_eq!(watch_for(second / 100, second), second / 100);
+        assert_eq!(watch_for(second / 100, 10 * second), second / 10);
+        assert_eq!(watch_for(second / 100, 100 * second), second / 2);
+        // The longest that can be asked for.
+        assert_eq!(watch_for(second, 10 * second), second);
+    }
 
     #[test]
     fn a_fork_leaves_nothing_of_what_was_set() {

@@ -13,7 +13,7 @@
 
 use pronghorn_native::ImageList;
 use pronghorn_native::unwind::{self, Registers, UnwindCache, UnwindError};
-use pronghorn_v8::{Kind, LeafRegisters, Live, Memory, RawFrame, classify};
+use pronghorn_v8::{Entries, Kind, LeafRegisters, Live, Memory, RawFrame, classify};
 
 use crate::buffer::{RecordKind, RecordWriter};
 use crate::slot::WalkContext;
@@ -63,7 +63,7 @@ pub fn walk(
     let view = &place.context.view;
     let memory = |address: u64| Live.u64(address);
     let limit = max_depth + ROOT_SLACK;
-    let mut leaf = leaf;
+    let (mut leaf, mut entries, mut has_script) = (leaf, Entries::default(), false);
     // Stub frames of V8 leave no trace in the record, so steps are bounded on their own.
     for _ in 0..limit * 4 {
         if writer.frames() >= limit {
@@ -104,11 +104,13 @@ pub fn walk(
             findings.has_v8_frames = true;
             if let Some(frame) = classified.frame {
                 findings.bad_frames += u32::from(frame.kind() == Kind::Unknown);
+                has_script = true;
                 if !writer.push(frame) {
                     return Outcome::NoRoom;
                 }
             }
-            if classified.is_outermost {
+            let is_last = classified.entry.is_some_and(|entry| entries.is_last(entry));
+            if is_last && has_script {
                 return Outcome::Done(RecordKind::Stack);
             }
             let caller = classified.caller;

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pronghorn_v8::{
-    Broken, CodeRanges, FunctionInfo, Isolate, IsolateView, Kind, Layout, LeafRegisters, Origin,
-    RawFrame, Registers, Resolved, Resolver, Symbols, classify, fault,
+    Broken, CodeRanges, Entries, FunctionInfo, Isolate, IsolateView, Kind, Layout, LeafRegisters,
+    Origin, RawFrame, Registers, Resolved, Resolver, Symbols, classify, fault,
 };
 
 /// `v8::RegisterState`: input of `GetStackSample`.
@@ -202,7 +202,7 @@ fn walk(
 ) -> (usize, u8) {
     let mut at = registers;
     let mut leaf = leaf;
-    let (mut count, mut is_behind) = (0, false);
+    let (mut count, mut is_behind, mut entries) = (0, false, Entries::default());
     // A native leaf may keep no frame pointer: its rbp is then some caller's, or garbage.
     for _ in 0..400 {
         if count >= into.len() {
@@ -215,9 +215,10 @@ fn walk(
             CLASSIFY_FAULTS.fetch_add(fault::fixups() - before, Ordering::Relaxed);
             match outcome {
                 Ok(classified) => {
+                    let is_last = classified.entry.is_some_and(|entry| entries.is_last(entry));
                     BEHIND_FIRST.fetch_add(u64::from(is_behind), Ordering::Relaxed);
-                    FIRST_ENTRIES.fetch_add(u64::from(classified.is_outermost), Ordering::Relaxed);
-                    is_behind |= classified.is_outermost;
+                    FIRST_ENTRIES.fetch_add(u64::from(is_last), Ordering::Relaxed);
+                    is_behind |= is_last;
                     if let Some(frame) = classified.frame {
                         into[count] = frame;
                         count += 1;

@@ -6,6 +6,8 @@
 
 mod entry;
 
+pub use entry::{Entries, Entry};
+
 use crate::edge::{self, Edge};
 use crate::layout::Layout;
 use crate::memory::{Live, Memory};
@@ -75,8 +77,8 @@ pub struct Classified {
     pub frame: Option<RawFrame>,
     /// The caller's registers; its pc is a return address.
     pub caller: Registers,
-    /// Whether V8 was entered here first: below are no frames of this isolate. Of a leaf it is not told.
-    pub is_outermost: bool,
+    /// If C++ has entered V8 by this frame. Of a leaf it is not told.
+    pub entry: Option<Entry>,
 }
 
 /// Why a frame could not be told. The walk ends there.
@@ -125,7 +127,7 @@ pub(crate) fn classify_in<M: Memory>(
                         sp: return_slot + 8,
                         fp,
                     },
-                    is_outermost: false,
+                    entry: None,
                 });
             }
             Edge::Leaving {
@@ -141,7 +143,7 @@ pub(crate) fn classify_in<M: Memory>(
                         sp: caller_sp,
                         fp: caller_fp,
                     },
-                    is_outermost: false,
+                    entry: None,
                 });
             }
             Edge::Linked => {
@@ -149,7 +151,7 @@ pub(crate) fn classify_in<M: Memory>(
                 return Ok(Classified {
                     frame: entering(memory, view, pc, leaf),
                     caller,
-                    is_outermost: false,
+                    entry: None,
                 });
             }
         }
@@ -170,12 +172,13 @@ pub(crate) fn classify_in<M: Memory>(
     } else {
         Some(javascript(memory, view, registers, sp, leaf))
     };
-    let is_outermost =
-        is_typed && leaf.is_none() && entry::is_outermost(memory, view, registers, marker);
+    let entry = (is_typed && leaf.is_none())
+        .then(|| entry::find(memory, view, registers, marker))
+        .flatten();
     Ok(Classified {
         frame,
         caller,
-        is_outermost,
+        entry,
     })
 }
 
@@ -322,7 +325,7 @@ fn bytecode_handler<M: Memory>(
     Some(Classified {
         frame: Some(RawFrame::interpreted(shared, array, offset)),
         caller,
-        is_outermost: false,
+        entry: None,
     })
 }
 

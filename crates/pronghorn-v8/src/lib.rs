@@ -55,7 +55,9 @@ mod version;
 
 pub use async_store::StorePlace;
 pub use found::V8;
-pub use frame::{Broken, Classified, IsolateView, LeafRegisters, Registers, classify};
+pub use frame::{
+    Broken, Classified, Entries, Entry, IsolateView, LeafRegisters, Registers, classify,
+};
 pub use function_info::{
     ANONYMOUS, BUILTIN_FILE, FunctionInfo, MapReference, Origin, Place, Resolved,
 };

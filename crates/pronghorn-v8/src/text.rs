@@ -243,8 +243,9 @@ pub(crate) fn read<M: Memory>(
     tagged: u64,
     limit: u32,
 ) -> Option<String> {
-    if let Some(text) = read_ascii(memory, layout, tagged, limit) {
-        return Some(text);
+    let bytes = bytes(memory, layout, tagged, limit)?;
+    if bytes.is_ascii() {
+        return String::from_utf8(bytes).ok();
     }
     let mut units: Vec<u16> = Vec::new();
     let mut whole = true;
@@ -314,6 +315,13 @@ pub(crate) fn read_ascii<M: Memory>(
     tagged: u64,
     limit: u32,
 ) -> Option<String> {
+    let bytes = bytes(memory, layout, tagged, limit)?;
+    bytes.is_ascii().then_some(())?;
+    String::from_utf8(bytes).ok()
+}
+
+/// The first `limit` characters, a byte each: those of ASCII as they are, and others as some byte that is none of it.
+fn bytes<M: Memory>(memory: &M, layout: &Layout, tagged: u64, limit: u32) -> Option<Vec<u8>> {
     let mut text: Vec<u8> = Vec::new();
     let mut whole = true;
     pieces(memory, layout, tagged, limit, &mut |piece| {
@@ -332,10 +340,7 @@ pub(crate) fn read_ascii<M: Memory>(
         }
         whole
     })?;
-    if !whole || !text.is_ascii() {
-        return None;
-    }
-    String::from_utf8(text).ok()
+    whole.then_some(text)
 }
 
 #[cfg(test)]

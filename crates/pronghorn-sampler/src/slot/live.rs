@@ -53,8 +53,10 @@ pub struct Live {
     pub gc_full: AtomicBool,
     /// Samples taken during the collection under way.
     pub gc_samples: AtomicU32,
-    /// Collections so far, of which some are timed.
-    pub gc_count: AtomicU32,
+    /// Collections of young objects since the last one that was timed.
+    pub gc_untimed: AtomicU32,
+    /// When that was: monotonic nanoseconds.
+    pub gc_timed_at: AtomicU64,
     /// The set of labels in force when the collection under way began.
     pub gc_labels: AtomicU32,
     /// What happened on this thread.
@@ -85,7 +87,8 @@ impl Live {
             gc_depth: AtomicU32::new(0),
             gc_full: AtomicBool::new(false),
             gc_samples: AtomicU32::new(0),
-            gc_count: AtomicU32::new(0),
+            gc_untimed: AtomicU32::new(0),
+            gc_timed_at: AtomicU64::new(0),
             gc_labels: AtomicU32::new(0),
             counters: SlotCounters::new(),
         }
@@ -114,7 +117,8 @@ impl Live {
             gc_depth: _,
             gc_full: _,
             gc_samples: _,
-            gc_count: _,
+            gc_untimed: _,
+            gc_timed_at: _,
             gc_labels: _,
             counters: _,
         } = self;

@@ -16,7 +16,12 @@ fn set() -> ThreadSlot {
     assert!(slot.map());
     slot.alarm.store(7, Relaxed);
     slot.standing.fill();
-    for word in [&slot.session, &slot.pending_since, &slot.cpu_at_sample] {
+    for word in [
+        &slot.session,
+        &slot.pending_since,
+        &slot.cpu_at_sample,
+        &slot.gc_timed_at,
+    ] {
         word.store(7, Relaxed);
     }
     for word in [
@@ -27,7 +32,7 @@ fn set() -> ThreadSlot {
         &slot.kept,
         &slot.gc_depth,
         &slot.gc_samples,
-        &slot.gc_count,
+        &slot.gc_untimed,
         &slot.gc_labels,
     ] {
         word.store(7, Relaxed);
@@ -137,7 +142,8 @@ fn assert_at_rest(live: Live) {
         gc_depth,
         gc_full,
         gc_samples,
-        gc_count,
+        gc_untimed,
+        gc_timed_at,
         gc_labels,
         counters: counted,
     } = live;
@@ -151,7 +157,7 @@ fn assert_at_rest(live: Live) {
     ] {
         assert!(!flag.load(Relaxed));
     }
-    for word in [pending_since, cpu_at_sample, turn_since] {
+    for word in [pending_since, cpu_at_sample, turn_since, gc_timed_at] {
         assert_eq!(word.load(Relaxed), 0);
     }
     assert_eq!(alarm.load(Relaxed), 0);
@@ -162,7 +168,7 @@ fn assert_at_rest(live: Live) {
         kept,
         gc_depth,
         gc_samples,
-        gc_count,
+        gc_untimed,
         gc_labels,
     ] {
         assert_eq!(word.load(Relaxed), 0);

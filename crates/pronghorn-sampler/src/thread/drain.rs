@@ -16,6 +16,7 @@ use pronghorn_recorder::{Frame, LabelSet, Marker, RecordError, Recorder, Sample,
 use super::JsThread;
 use super::stacks::{KeptSample, Stacks};
 use crate::buffer::{RecordHeader, RecordKind};
+use crate::slot::{Busy, ThreadSlot};
 use crate::stack::{KeptStack, as_garbage_collection};
 use crate::statistics::SlotCounters;
 use crate::{buffer, clock, labels, session, statistics};
@@ -58,6 +59,10 @@ enum Next {
 impl JsThread {
     /// A full collection comes: nothing stays raw, its own stack neither.
     pub fn before_full_collection(&mut self) {
+        timed_inside(|| self.keep_all());
+    }
+
+    fn keep_all(&mut self) {
         self.stacks.collection = Some(match self.slot.gc_stack.peek() {
             Some((header, raw)) => self.builder.keep(raw, header.kind),
             None => KeptStack::default(),
@@ -69,7 +74,7 @@ impl JsThread {
     /// It is over. `sampled`: samples were taken meanwhile.
     pub fn after_full_collection(&mut self, sampled: bool) {
         if sampled {
-            timed(|| self.drain(Extent::Kept(SLICE)));
+            timed_inside(|| self.drain(Extent::Kept(SLICE)));
         }
         self.stacks.collection = None;
         self.let_go_if_complete();
@@ -202,13 +207,13 @@ impl JsThread {
     /// only time; what is still left then is counted.
     pub(super) fn hand_over(&mut self) {
         let until = clock::monotonic_ns() + HAND_OVER_NS;
-        timed(|| self.drain(Extent::Emptied));
+        timed_inside(|| self.drain(Extent::Emptied));
         while !self.stacks.backlog.is_empty() || self.slot.account.idle_ns() > 0 {
             if clock::monotonic_ns() > until {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_micros(50));
-            timed(|| self.drain(Extent::Emptied));
+            timed_inside(|| self.drain(Extent::Emptied));
         }
         if let Some(recorder) = self.recorder() {
             recorder.note_dropped(self.stacks.backlog.len() as u64);
@@ -358,11 +363,32 @@ fn show_collection(header: &RecordHeader, frames: &mut Vec<Frame>) {
     }
 }
 
-/// Counts what the calling thread takes for `work` as resolving. Where it happens often this is to enclose `busy`: see `gc.rs` for what reading the clock does.
-pub fn timed<R>(work: impl FnOnce() -> R) -> R {
+/// Counts what the calling thread takes for `work` as resolving: work on its slot, which `keep_out` makes busy. Nothing where that is refused. The clock is read
+/// outside of that: see `gc.rs`.
+pub fn timed<R>(
+    slot: &ThreadSlot,
+    keep_out: impl FnOnce(&ThreadSlot) -> Option<Busy<'_>>,
+    work: impl FnOnce() -> R,
+) -> Option<R> {
+    let before = clock::own_cpu_ns();
+    let (began, result) = {
+        let _busy = keep_out(slot)?;
+        // A sample in between has its own account.
+        (before.max(slot.cpu_at_sample.load(Relaxed)), work())
+    };
+    note_time_since(began);
+    Some(result)
+}
+
+/// The same where the handler is kept out anyway, which is to be rare.
+fn timed_inside<R>(work: impl FnOnce() -> R) -> R {
     let began = clock::own_cpu_ns();
     let result = work();
+    note_time_since(began);
+    result
+}
+
+fn note_time_since(began: u64) {
     let passed = clock::own_cpu_ns().saturating_sub(began);
     statistics::shared().resolve_time.record(passed);
-    result
 }

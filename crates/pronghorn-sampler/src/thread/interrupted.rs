@@ -53,17 +53,13 @@ fn interrupted(slot: &'static ThreadSlot) {
             slot.armed.store(false, Release);
         }
     } else {
-        timed(|| resolve(slot));
-    }
-}
-
-fn resolve(slot: &ThreadSlot) {
-    if let Some(_busy) = slot.work_in_session() {
-        let extent = if slot.whole_asked.swap(false, Acquire) {
-            Extent::Whole
-        } else {
-            Extent::Slice(SLICE)
-        };
-        with(slot, |thread| thread.drain(extent));
+        timed(slot, ThreadSlot::work_in_session, || {
+            let extent = if slot.whole_asked.swap(false, Acquire) {
+                Extent::Whole
+            } else {
+                Extent::Slice(SLICE)
+            };
+            with(slot, |thread| thread.drain(extent));
+        });
     }
 }

@@ -128,7 +128,7 @@ fn typed_frames_are_skipped_but_for_wasm_regexp_and_builtins_in_cpp() {
             Classified {
                 frame: None,
                 caller: CALLER,
-                is_outermost: false,
+                entry: None,
             }
         );
         assert_eq!(
@@ -153,36 +153,60 @@ fn typed_frames_are_skipped_but_for_wasm_regexp_and_builtins_in_cpp() {
     }
 }
 
+/// The entry at a frame of type `id` and so many bytes, whose last three words are those.
+fn entry_at(scene: &mut Scene, id: i32, size: u64, words: [u64; 3]) -> Option<Entry> {
+    let image = &mut scene.heap.image;
+    image.put_u64(FP - 8, u64::from(id.cast_unsigned()) << 1);
+    for (at, word) in (FP - size..).step_by(8).zip(words) {
+        image.put_u64(at, word);
+    }
+    let leaf = Some(LeafRegisters::default());
+    let told = scene.classify(BUILTIN, FP - size, None).unwrap();
+    let as_leaf = scene.classify(BUILTIN, FP - size, leaf).unwrap();
+    assert_eq!(as_leaf.entry, None);
+    assert_eq!((told.frame, told.caller), (None, CALLER));
+    told.entry
+}
+
 #[test]
 fn the_first_entry_into_v8_is_told_from_those_within_it_and_from_what_it_cannot_be() {
     for version in VERSIONS {
         let mut scene = Scene::new(version, 0);
         let types = scene.heap.layout.frame_types;
-        let mut is_outermost = |id: i32, size: u64, pad: u64, word: u64| {
-            let image = &mut scene.heap.image;
-            image.put_u64(FP - 8, u64::from(id.cast_unsigned()) << 1);
-            image.put_u64(FP - size + 8, pad);
-            image.put_u64(FP - size + 16, word);
-            let leaf = Some(LeafRegisters::default());
-            let told = scene.classify(BUILTIN, FP - size, None).unwrap();
-            let as_leaf = scene.classify(BUILTIN, FP - size, leaf).unwrap();
-            assert!(!as_leaf.is_outermost);
-            assert_eq!((told.frame, told.caller), (None, CALLER));
-            told.is_outermost
+        let mut is_last = |id, size, words| {
+            entry_at(&mut scene, id, size, words)
+                .is_some_and(|entry| Entries::default().is_last(entry))
         };
         for id in [types.entry, types.construct_entry] {
             for size in [88, 104] {
-                assert!(is_outermost(id, size, 0, 2));
-                assert!(!is_outermost(id, size, 0, 0), "entered from JavaScript");
-                assert!(!is_outermost(id, size, 0, 1));
-                assert!(!is_outermost(id, size, 8, 2));
+                assert!(is_last(id, size, [0, 0, 2]));
+                assert!(!is_last(id, size, [FP, 0, 0]), "entered from JavaScript");
+                assert!(!is_last(id, size, [0, 0, 1]));
+                assert!(!is_last(id, size, [0, 8, 2]));
             }
             for size in [80, 96, 112] {
-                assert!(!is_outermost(id, size, 0, 2), "another frame's size");
+                assert!(!is_last(id, size, [0, 0, 2]), "another frame's size");
             }
         }
-        assert!(!is_outermost(63, 88, 0, 2), "of no type that a version has");
+        assert!(!is_last(63, 88, [0, 0, 2]), "of no type that a version has");
     }
+}
+
+#[test]
+fn another_isolates_first_entry_between_two_of_an_isolates_own_is_not_its_last() {
+    let mut scene = Scene::new(VERSIONS[4], 0);
+    let id = scene.heap.layout.frame_types.entry;
+    let first = entry_at(&mut scene, id, 104, [0, 0, 2]).unwrap();
+    let mut inner = |before| entry_at(&mut scene, id, 104, [before, 0, 0]).unwrap();
+    let (beneath, own) = (inner(FP + 0x400), inner(FP - 104));
+    // The inner one leads to an entry that lies further up than the other isolate's first.
+    let mut entries = Entries::default();
+    assert!(!entries.is_last(beneath));
+    assert!(!entries.is_last(first));
+    // It leads to this very one.
+    let mut entries = Entries::default();
+    assert!(!entries.is_last(own));
+    assert!(entries.is_last(first));
 }
 
 #[test]
@@ -228,7 +252,7 @@ fn a_leaf_that_is_entering_leaves_its_caller_whole() {
         Classified {
             frame: Some(RawFrame::compiled(CODE + 4, true, 0)),
             caller: CALLER,
-            is_outermost: false,
+            entry: None,
         }
     );
 }
