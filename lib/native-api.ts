@@ -172,7 +172,7 @@ export interface Stats {
   /** CPU time spent turning raw frames into functions and lines: all, and the longest pass. */
   resolveNanos: number;
   resolveMaxNanos: number;
-  /** CPU time in which the stacks that cause collections of young objects were taken, as far as some of them tell; a full collection's is part of `resolveNanos`. */
+  /** CPU time in which the stacks that cause collections of young objects were taken, estimated from ten of them a second at most; a full collection's is part of `resolveNanos`. */
   collectionNanos: number;
   /** Passes that ran out of time with samples left, which the next ones resolve. */
   unfinishedResolves: number;

@@ -126,8 +126,7 @@ fn begin(slot: &ThreadSlot, full: bool, before: u64) -> Option<u64> {
         slot.gc_depth.store(1, Relaxed);
         return None;
     };
-    // A sample in between has its own account.
-    let began = before.max(slot.cpu_at_sample.load(Relaxed));
+    let began = slot.kept_out_at(before);
     slot.gc_labels.store(0, Relaxed);
     slot.gc_full.store(full, Relaxed);
     take_cause(slot);

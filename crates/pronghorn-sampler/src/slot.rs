@@ -212,6 +212,12 @@ impl ThreadSlot {
         (crate::session::is_running() && self.session.load(Relaxed) == crate::session::session())
             .then_some(busy)
     }
+
+    /// Where the thread's CPU clock stood when the handler was kept out, if it stood at `before` in front of that: a sample in between has its own account. The caller
+    /// is that thread, and keeps the handler out.
+    pub fn kept_out_at(&self, before: u64) -> u64 {
+        before.max(self.cpu_at_sample.load(Relaxed))
+    }
 }
 
 /// The handler of the slot's thread stays out while this lives.

@@ -3,7 +3,7 @@
 //! Runs in the signal handler, and at safe points on the caller's own registers. Async-signal-safe: no lock, no
 //! allocation, no panic; every load is checked, every loop bounded, and each step must move up the stack.
 //!
-//! It ends where the isolate was first entered: native frames below the outermost JavaScript frame are in no profile, and some twenty of them lie below each stack. A stack
+//! It ends where the isolate was first entered: native frames below the outermost JavaScript frame are in no profile. A stack
 //! without JavaScript, and one whose entry is not told (`v8/frame/entry.rs`), is walked to the thread's outermost frame.
 //!
 //! Two kinds of steps alternate. In V8's code (the code range and the embedded builtins) frames are read by frame pointer,

@@ -373,8 +373,7 @@ pub fn timed<R>(
     let before = clock::own_cpu_ns();
     let (began, result) = {
         let _busy = keep_out(slot)?;
-        // A sample in between has its own account.
-        (before.max(slot.cpu_at_sample.load(Relaxed)), work())
+        (slot.kept_out_at(before), work())
     };
     note_time_since(began);
     Some(result)

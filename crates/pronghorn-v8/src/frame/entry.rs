@@ -1,6 +1,6 @@
 //! Where V8 was entered: the frame that its stub for calls from C++ makes, and whether JavaScript already ran beneath it.
 //!
-//! The stub (builtins-x64.cc, `Generate_JSEntryVariant`, in V8 11.3 to 14.6) saves registers and words of the isolate's, which became two more in between, then pushes a
+//! The stub (builtins-x64.cc, `Generate_JSEntryVariant`; read in the binaries of V8 11.3, 12.4, 13.6 and 14.6) saves registers and words of the isolate's, which became two more in between, then pushes a
 //! Smi, 1 if the isolate ran no JavaScript before and 0 otherwise, then an exception handler of two words, of which the outer one leads to the handler of the entry before, and calls.
 //! So the Smi lies at a known place from both ends of the frame. One where these disagree is some other version's, and says nothing.
 
@@ -54,7 +54,7 @@ pub(super) fn find<M: Memory>(
     if !view.layout.frame_types.is_entry(marker) || !SIZES.contains(&fp.wrapping_sub(sp)) {
         return None;
     }
-    // The handler's second word, unused since V8 5.
+    // The handler's second word is padding.
     if memory.u64(sp.wrapping_add(8)) != Some(0) {
         return None;
     }
