@@ -232,6 +232,10 @@ impl Symbolizer for Names<'_> {
         self.maps.expect(scripts);
     }
 
+    fn has_originals(&mut self, script: usize) -> bool {
+        self.maps.is_there(script)
+    }
+
     fn originals(&mut self, script: usize, places: &[Position]) -> Vec<Option<Original>> {
         self.maps.originals(script, places)
     }

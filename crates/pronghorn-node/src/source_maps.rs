@@ -213,6 +213,8 @@ pub(crate) struct Maps {
     /// On the monotonic clock; runs from the first script.
     deadline_ns: u64,
     scripts: Vec<Script>,
+    /// The map of the script that was asked after last, and that script's number.
+    at_hand: Option<(usize, Arc<Map>)>,
 }
 
 impl Maps {
@@ -222,6 +224,7 @@ impl Maps {
             patience,
             deadline_ns: 0,
             scripts: Vec::new(),
+            at_hand: None,
         }
     }
 
@@ -258,20 +261,21 @@ impl Maps {
         }
     }
 
-    /// The originals of places of a script; none of a script whose map is not there in time.
-    pub(crate) fn originals(
-        &mut self,
-        script: usize,
-        places: &[Position],
-    ) -> Vec<Option<Original>> {
-        let Some(map) = self
-            .scripts
-            .get(script)
-            .and_then(|script| self.wait(script))
-        else {
-            return Vec::new();
-        };
-        places.iter().map(|place| original(&map, *place)).collect()
+    /// Whether the script's map is there, which is waited for. It is at hand until another is asked after.
+    pub(crate) fn is_there(&mut self, script: usize) -> bool {
+        let map = self.scripts.get(script).and_then(|known| self.wait(known));
+        self.at_hand = map.map(|map| (script, map));
+        self.at_hand.is_some()
+    }
+
+    /// The originals of places of the script whose map is at hand.
+    pub(crate) fn originals(&self, script: usize, places: &[Position]) -> Vec<Option<Original>> {
+        match &self.at_hand {
+            Some((number, map)) if *number == script => {
+                places.iter().map(|place| original(map, *place)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn wait(&self, script: &Script) -> Option<Arc<Map>> {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::{Frame, Function, MappedScript, Original, Position, Symbolizer};
+use crate::{Frame, Function, Generated, MappedScript, Original, Position, Symbolizer};
 
 /// A script frame as the profile shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Originals {
     pub(crate) fn ask(frames: &[Frame], symbolizer: &mut dyn Symbolizer) -> Self {
         let mut numbers: HashMap<usize, usize> = HashMap::new();
         let mut scripts: Vec<MappedScript<'_>> = Vec::new();
-        let mut wanted: Vec<Vec<Position>> = Vec::new();
+        let mut frames_of: Vec<Vec<(&Generated, Position)>> = Vec::new();
         for frame in frames {
             let Frame::Script { function, position } = frame else {
                 continue;
@@ -43,12 +43,11 @@ impl Originals {
                     url: &generated.url,
                     url_length: generated.url_length,
                 });
-                wanted.push(Vec::new());
+                frames_of.push(Vec::new());
                 scripts.len() - 1
             });
-            if let Some(wanted) = wanted.get_mut(number) {
-                wanted.extend([*position, generated.start]);
-                wanted.extend(generated.name);
+            if let Some(frames) = frames_of.get_mut(number) {
+                frames.push((generated, *position));
             }
         }
         let mut places = HashMap::new();
@@ -56,7 +55,15 @@ impl Originals {
             return Self { places };
         }
         symbolizer.expect_scripts(&scripts);
-        for (number, (script, mut wanted)) in scripts.iter().zip(wanted).enumerate() {
+        for (number, (script, frames)) in scripts.iter().zip(frames_of).enumerate() {
+            // Many a script names a map that was not shipped with it.
+            if !symbolizer.has_originals(number) {
+                continue;
+            }
+            let needed = frames.into_iter().flat_map(|(generated, position)| {
+                [Some(position), Some(generated.start), generated.name]
+            });
+            let mut wanted: Vec<Position> = needed.flatten().collect();
             wanted.sort_unstable_by_key(|place| (place.line(), place.column()));
             wanted.dedup();
             let found = symbolizer.originals(number, &wanted);

@@ -71,8 +71,12 @@ pub trait Symbolizer {
     /// The scripts of the period that name a source map, before any is asked for.
     fn expect_scripts(&mut self, _scripts: &[MappedScript<'_>]) {}
 
-    /// The originals of places of one of these scripts, in their order: none where there is none, and fewer than asked for if nothing is
-    /// known of the script. It has a deadline of its own.
+    /// Whether anything is known of one of these scripts' originals. It has a deadline of its own.
+    fn has_originals(&mut self, _script: usize) -> bool {
+        false
+    }
+
+    /// The originals of places of the script that this was last said of, in their order: none where there is none.
     fn originals(&mut self, _script: usize, _places: &[Position]) -> Vec<Option<Original>> {
         Vec::new()
     }

@@ -71,11 +71,13 @@ impl Symbolizer for Maps {
             .collect();
     }
 
-    fn originals(&mut self, script: usize, places: &[Position]) -> Vec<Option<Original>> {
+    fn has_originals(&mut self, _script: usize) -> bool {
         self.asked += 1;
-        if self.late {
-            return Vec::new();
-        }
+        !self.late
+    }
+
+    fn originals(&mut self, script: usize, places: &[Position]) -> Vec<Option<Original>> {
+        assert!(!self.late, "nothing is known of it");
         let (_, url, _) = &self.scripts[script];
         places
             .iter()
