@@ -40,6 +40,7 @@
 
 mod alarm;
 mod queued;
+mod steadiness;
 mod watch;
 
 use crate::bare_thread::{self, Bare, Body};

@@ -13,7 +13,7 @@ use crate::{clock, host, session, signal, slot, spawn, ticker};
 
 /// The number of threads is not looked at more often than this: the look is by path, and at each tick was two fifths of the ticker's CPU time, each
 /// 50 ms still a sixth. Workers are announced by who makes them.
-const LOOK_NS: u64 = 100_000_000;
+const LOOK_NS: u64 = 200_000_000;
 /// The same while threads come or are about to: one that was announced may not be there yet, and where one is, there are others.
 const SOON_NS: u64 = 4_000_000;
 /// For so long.

@@ -3,8 +3,8 @@
 //!
 //! Such a timer never rings in a thread that is blocked, and the kernel looks at it at its own tick. So it is set only where blocking has no
 //! part ([`STEADY`]: the thread runs, waits for a processor, or waits in its event loop's poll, whose time is known anyway), and only for intervals
-//! of two kernel ticks and more. The ticker judges that anew at each look, over some intervals; as soon as a thread blocks elsewhere, its alarm
-//! is switched off and it is looked at like any other.
+//! of two kernel ticks and more. The ticker judges that anew at each look, over some intervals (`steadiness.rs`); when a thread blocks elsewhere, its alarm
+//! is switched off and it is looked at like any other: at once, or the second time in a row if it has been steady for long.
 //!
 //! What makes the intervals irregular, so that they do not beat with the program's: each look draws the next ones' length.
 //!
@@ -19,6 +19,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::queued::queued_ns;
+use super::steadiness::{Clocks, Window};
 use super::watch::Pace;
 use crate::cpu_timer::CpuTimer;
 use crate::slot::{ThreadSlot, ticket};
@@ -30,15 +31,11 @@ const LOOK_INTERVALS: u64 = 5;
 /// The same for one that has been steady for long.
 const LONG_LOOK_INTERVALS: u64 = 10;
 /// Windows after which it has.
-const LONG_STEADY: u32 = 10;
+const LONG_STEADY: u32 = 4;
 /// Intervals that a thread is judged by. Less than lie between two looks, give or take the ticker's tenth.
 const WINDOW_INTERVALS: u64 = 4;
-/// The part of its time that a steady thread is blocked outside of its poll, at most: one in so many.
-const STEADY: u64 = 10;
-/// Windows for which a thread that has seemed to stand still is asked whether it only waits for a processor, which costs as much as a sample.
-const ASKED_WINDOWS: u32 = 10;
-/// One that did not in so many windows in a row is left in peace for ten times as many.
-const USELESS_WINDOWS: u32 = 10;
+/// The same for one that has been steady for long, and is looked at in between for what it has left to resolve.
+const LONG_WINDOW_INTERVALS: u64 = 8;
 /// A thread that has not been sampled for so many intervals of its CPU time has an alarm that nobody hears.
 const UNHEARD_INTERVALS: u64 = 10;
 
@@ -57,126 +54,32 @@ pub(super) struct Alarm {
     window: Window,
 }
 
-/// The time that a thread is judged by: the clocks at its beginning.
-#[derive(Default)]
-struct Window {
-    since: u64,
-    cpu: u64,
-    polled: u64,
-    /// For how long the thread had waited for processors, if it was asked.
-    queued: Option<u64>,
-    /// For how many windows it is still to be asked.
-    asked: u32,
-    /// In how many windows in a row it has stood still all the same; beyond [`USELESS_WINDOWS`] in how many it has been left in peace.
-    useless: u32,
-    /// The window before: how much of it the thread stood, and waited for a processor.
-    before: Part,
-}
-
-/// What a thread has done in a window, in nanoseconds.
-#[derive(Clone, Copy, Default)]
-struct Part {
-    passed: u64,
-    stood: u64,
-    waited: u64,
-}
-
-impl Part {
-    fn is_steady(self) -> bool {
-        self.stood.saturating_sub(self.waited) <= self.passed / STEADY
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            passed: self.passed + other.passed,
-            stood: self.stood + other.stood,
-            waited: self.waited + other.waited,
-        }
-    }
-}
-
-/// A thread's clocks at a look.
-#[derive(Clone, Copy)]
-pub(super) struct Clocks {
-    /// Monotonic nanoseconds.
-    pub(super) now: u64,
-    /// Its CPU clock.
-    pub(super) cpu: u64,
-    /// What it has polled so far.
-    pub(super) polled: u64,
-    /// Its CPU clock when its last sample was done.
-    pub(super) sampled: u64,
-}
-
-impl Window {
-    fn at(clocks: Clocks) -> Self {
-        Self {
-            since: clocks.now,
-            cpu: clocks.cpu,
-            polled: clocks.polled,
-            ..Self::default()
-        }
-    }
-
-    /// Whether the thread was blocked for no more than a little of the time since the window began, which begins anew then; `None` if it is too
-    /// early to tell. `queued` says for how long it has waited for processors so far.
-    fn judge(
-        &mut self,
-        clocks: Clocks,
-        interval_ns: u64,
-        queued: impl FnOnce() -> Option<u64>,
-    ) -> Option<bool> {
-        if self.since == 0 {
-            *self = Self::at(clocks);
-            return None;
-        }
-        let passed = clocks.now.saturating_sub(self.since);
-        if passed < WINDOW_INTERVALS * interval_ns {
-            return None;
-        }
-        let ran = clocks.cpu.saturating_sub(self.cpu);
-        let polled = clocks.polled.saturating_sub(self.polled);
-        let stood = passed.saturating_sub(ran + polled);
-        let seems_to_stand = stood > passed / STEADY;
-        let asked = match seems_to_stand {
-            false => self.asked.saturating_sub(1),
-            true if self.useless < USELESS_WINDOWS => ASKED_WINDOWS,
-            true => 0,
-        };
-        let queued = if asked > 0 { queued() } else { None };
-        let waits = queued.zip(self.queued);
-        let waited = waits.map_or(0, |(now, before)| now.saturating_sub(before));
-        let part = Part {
-            passed,
-            stood,
-            waited,
-        };
-        // A wait counts when it is over, perhaps in the window after its own: with the window before, which then seemed to stand still, it comes out right.
-        let is_steady = !seems_to_stand || (part.is_steady() && part.and(self.before).is_steady());
-        let useless = match is_steady {
-            true => 0,
-            false => (self.useless + 1) % (11 * USELESS_WINDOWS),
-        };
-        *self = Self {
-            queued,
-            asked,
-            useless,
-            before: part,
-            ..Self::at(clocks)
-        };
-        Some(is_steady)
-    }
+/// What is to become of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is too early to tell.
+    AsItIs,
+    /// The thread is steady.
+    Steady,
+    /// It was, for long: the next window tells, and comes sooner.
+    OnceMore,
+    /// It blocks, or the alarm is not heard.
+    Off,
 }
 
 impl Alarm {
     /// How long the thread may be left to its alarm; `None` if that is not set.
     pub(super) fn rest(&self, interval_ns: u64) -> Option<u64> {
-        let looks = if self.steady < LONG_STEADY {
-            LOOK_INTERVALS
-        } else {
+        let looks = if self.is_long_steady() {
             LONG_LOOK_INTERVALS
+        } else {
+            LOOK_INTERVALS
         };
         self.is_set.then_some(looks * interval_ns)
+    }
+
+    const fn is_long_steady(&self) -> bool {
+        self.steady >= LONG_STEADY
     }
 
     /// Judges the thread, and sets its alarm or switches it off. How long the thread may be left to it then; `None` if it is off.
@@ -196,16 +99,40 @@ impl Alarm {
         let unheard =
             clocks.cpu.saturating_sub(clocks.sampled) > UNHEARD_INTERVALS * pace.interval_ns;
         let queued = || queued_ns(slot.tid.load(Relaxed));
-        match self.window.judge(clocks, pace.interval_ns, queued) {
-            None if !unheard => {}
-            Some(true) if !unheard => self.set(index, slot, clocks, pace, random),
-            _ => {
+        let window = if self.is_long_steady() {
+            LONG_WINDOW_INTERVALS
+        } else {
+            WINDOW_INTERVALS
+        };
+        let judged = self.window.judge(clocks, window * pace.interval_ns, queued);
+        match self.verdict(judged, unheard) {
+            Verdict::AsItIs => {}
+            Verdict::Steady => {
+                self.set(index, slot, clocks, pace, random);
+                self.steady = self.steady.saturating_add(1);
+            }
+            Verdict::OnceMore => {
+                self.set(index, slot, clocks, pace, random);
+                self.steady = 0;
+            }
+            Verdict::Off => {
                 // Somebody has the signal blocked, or the kernel does not do what it says: such a thread is looked at, for good.
                 self.refused |= unheard && self.is_set;
                 self.switch_off(slot);
             }
         }
         self.rest(pace.interval_ns)
+    }
+
+    fn verdict(&self, is_steady: Option<bool>, unheard: bool) -> Verdict {
+        match is_steady {
+            _ if unheard => Verdict::Off,
+            None => Verdict::AsItIs,
+            Some(true) => Verdict::Steady,
+            // Once is no habit, and the alarm is worth what it costs to set it again.
+            Some(false) if self.is_set && self.is_long_steady() => Verdict::OnceMore,
+            Some(false) => Verdict::Off,
+        }
     }
 
     fn set(&mut self, index: usize, slot: &ThreadSlot, clocks: Clocks, pace: Pace, random: u64) {
@@ -223,7 +150,6 @@ impl Alarm {
             timer.arm_each(self.first, self.period)
         });
         self.refused = !self.is_set;
-        self.steady = self.steady.saturating_add(1);
         if self.refused {
             slot.alarm.store(0, Relaxed);
         }
@@ -294,89 +220,6 @@ mod tests {
         }
     }
 
-    fn judge(looks: &[Clocks]) -> Vec<Option<bool>> {
-        judge_queued(&looks.iter().map(|look| (*look, None)).collect::<Vec<_>>())
-    }
-
-    /// With how long it has waited for a processor, in milliseconds.
-    fn judge_queued(looks: &[(Clocks, Option<u64>)]) -> Vec<Option<bool>> {
-        let mut window = Window::default();
-        window.judge(at(0, 0, 0), 10 * MS, || None);
-        let judge = |(clocks, queued): &(Clocks, Option<u64>)| {
-            window.judge(*clocks, 10 * MS, || queued.map(|queued| queued * MS))
-        };
-        looks.iter().map(judge).collect()
-    }
-
-    #[test]
-    fn one_that_waits_for_a_processor_is_as_steady_once_it_has_been_asked() {
-        let waits = [
-            (at(40, 20, 0), Some(1_000)),
-            (at(80, 40, 0), Some(1_020)),
-            (at(120, 60, 0), Some(1_040)),
-            (at(160, 80, 0), Some(1_060)),
-            (at(200, 100, 0), Some(1_065)),
-        ];
-        let [no, yes] = [Some(false), Some(true)];
-        // The first is not known to have waited, nor are the first two together.
-        assert_eq!(judge_queued(&waits), [no, no, yes, yes, no]);
-    }
-
-    #[test]
-    fn a_wait_that_ends_in_the_next_window_does_not_hide_that_it_blocks_there() {
-        let waits = [
-            (at(40, 20, 0), Some(1_000)),
-            (at(80, 60, 0), Some(1_000)),
-            (at(120, 64, 0), Some(1_000)),
-            (at(160, 74, 0), Some(1_036)),
-        ];
-        let [no, yes] = [Some(false), Some(true)];
-        assert_eq!(judge_queued(&waits), [no, yes, no, no]);
-    }
-
-    #[test]
-    fn one_that_blocks_again_and_again_is_seldom_asked() {
-        let mut window = Window::default();
-        let mut asked = 0;
-        for look in 0..1_000 {
-            window.judge(at(40 * look, 0, 0), 10 * MS, || {
-                asked += 1;
-                Some(0)
-            });
-        }
-        assert!(asked > USELESS_WINDOWS && asked < 110, "{asked} times");
-    }
-
-    #[test]
-    fn one_that_has_run_for_long_is_not_asked() {
-        let mut window = Window::default();
-        let mut asked = 0;
-        for look in 0..30 {
-            // It stands still in the first.
-            let clocks = at(40 * look, 40 * look.saturating_sub(1), 0);
-            window.judge(clocks, 10 * MS, || {
-                asked += 1;
-                Some(0)
-            });
-        }
-        assert_eq!(asked, ASKED_WINDOWS);
-    }
-
-    #[test]
-    fn a_thread_that_runs_or_polls_all_the_time_is_steady() {
-        assert_eq!(judge(&[at(40, 40, 0)]), [Some(true)]);
-        assert_eq!(judge(&[at(40, 1, 39)]), [Some(true)]);
-        assert_eq!(judge(&[at(40, 20, 16)]), [Some(true)]);
-        assert_eq!(judge(&[at(40, 20, 15)]), [Some(false)]);
-        assert_eq!(judge(&[at(40, 35, 0)]), [Some(false)], "it blocks");
-    }
-
-    #[test]
-    fn it_is_judged_by_some_intervals_at_a_time() {
-        let looks = [at(10, 10, 0), at(39, 39, 0), at(50, 40, 0), at(90, 80, 0)];
-        assert_eq!(judge(&looks), [None, None, Some(false), Some(true)]);
-    }
-
     fn next(first: u64, cpu: u64, sampled: u64) -> u64 {
         let mut alarm = Alarm::default();
         (alarm.is_set, alarm.first, alarm.period) = (true, first * MS, 11 * MS);
@@ -409,6 +252,23 @@ mod tests {
         let alarm = Alarm::default();
         assert_eq!(alarm.next(clocks(103, 100), 10 * MS), 110 * MS);
         assert_eq!(alarm.next(clocks(150, 100), 10 * MS), 150 * MS);
+    }
+
+    #[test]
+    fn one_that_has_been_steady_for_long_may_block_once() {
+        let verdict = |is_set, steady, is_steady, unheard| {
+            let mut alarm = Alarm::default();
+            (alarm.is_set, alarm.steady) = (is_set, steady);
+            alarm.verdict(is_steady, unheard)
+        };
+        let blocks = Some(false);
+        assert_eq!(verdict(true, 3, Some(true), false), Verdict::Steady);
+        assert_eq!(verdict(true, LONG_STEADY, None, false), Verdict::AsItIs);
+        assert_eq!(verdict(true, LONG_STEADY, blocks, false), Verdict::OnceMore);
+        assert_eq!(verdict(true, LONG_STEADY - 1, blocks, false), Verdict::Off);
+        assert_eq!(verdict(true, 0, blocks, false), Verdict::Off);
+        assert_eq!(verdict(true, LONG_STEADY, blocks, true), Verdict::Off);
+        assert_eq!(verdict(true, 3, Some(true), true), Verdict::Off);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alarm::{Alarm, Clocks};
+use super::alarm::Alarm;
+use super::steadiness::Clocks;
 use crate::handler::on_sampling_signal;
 use crate::slot::ThreadSlot;
 use crate::waker::Waker;
@@ -22,6 +23,11 @@ const RESOLVE_AFTER_NS: u64 = 100_000_000;
 const RESOLVE_BEFORE_FORGOTTEN_NS: u64 = 20_000_000;
 /// What a safe point had no time for is asked for again after this.
 const NEXT_SLICE_NS: u64 = 5_000_000;
+/// Intervals after which a thread with an alarm is looked at, and asked for the rest of what a slice had no time for. Sooner costs more looks; later, more is left
+/// when a full collection comes, before which all of it has to be kept.
+const LOOK_UNFINISHED: u64 = 5;
+/// With more bytes of samples than these waiting it is looked at after every interval.
+const MUCH_UNFINISHED: u32 = buffer::CAPACITY / 8;
 /// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
 const OVERDUE_NS: u64 = 100_000_000;
 /// Intervals that a thread which gets little of a processor is left alone for at most: it may block, or get more of it.
@@ -155,7 +161,9 @@ impl Watch {
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
-        let is_urgent = slot.unfinished.load(Relaxed) || self.forgotten != forgotten_sets();
+        let is_urgent = self.forgotten != forgotten_sets();
+        let is_unfinished = slot.unfinished.load(Relaxed);
+        let is_urgent = is_urgent || (is_unfinished && slot.buffer.used() > MUCH_UNFINISHED);
         let clocks = Clocks {
             now,
             cpu,
@@ -167,6 +175,8 @@ impl Watch {
             (self.seen_at, self.seen_cpu) = (now, cpu);
             return if is_urgent {
                 Look::Running(interval_ns)
+            } else if is_unfinished {
+                Look::Rung(rest.min(LOOK_UNFINISHED * interval_ns))
             } else {
                 Look::Rung(rest)
             };
