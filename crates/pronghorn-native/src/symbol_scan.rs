@@ -59,7 +59,7 @@ pub(crate) fn scan(
     while left > 0 {
         let wanted = left.saturating_mul(SYMBOL_SIZE).min(CHUNK as u64) as usize;
         let bytes = source.read(position, buffer.get_mut(..wanted).unwrap_or_default());
-        let symbols = bytes.chunks_exact(SYMBOL_SIZE as usize);
+        let (symbols, _) = bytes.as_chunks::<{ SYMBOL_SIZE as usize }>();
         let count = symbols.len() as u64;
         if count == 0 {
             break;
@@ -103,26 +103,34 @@ impl Pages {
     /// False if none of the addresses lies from `start` up to `end`.
     fn may_have(&self, start: u64, end: u64) -> bool {
         let (first, last) = (start >> Self::SHIFT, end.saturating_sub(1) >> Self::SHIFT);
+        if first == last {
+            return self.has(first);
+        }
         // One that covers many, such as a label that reaches to its section's end, is looked at.
-        last.saturating_sub(first) > 16
-            || (first..=last).any(|page| {
-                let (word, bit) = Self::place(page);
-                self.0.get(word).is_none_or(|word| word & bit != 0)
-            })
+        last.saturating_sub(first) > 16 || (first..=last).any(|page| self.has(page))
+    }
+
+    fn has(&self, page: u64) -> bool {
+        let (word, bit) = Self::place(page);
+        self.0.get(word).is_none_or(|word| word & bit != 0)
     }
 }
 
 /// Offers one symbol to the addresses it covers.
 fn visit(
-    symbol: &[u8],
+    symbol: &[u8; SYMBOL_SIZE as usize],
     code: &[Option<Range<u64>>],
     addresses: &[u64],
     pages: &Pages,
     found: &mut [Option<Found>],
 ) {
+    // What it is comes first: a third of them are no functions.
+    let kind = symbol[4] & 0xf;
+    if !matches!(kind, STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE) {
+        return;
+    }
     let Some(Raw {
         name,
-        info,
         section,
         start,
         size,
@@ -130,8 +138,7 @@ fn visit(
     else {
         return;
     };
-    let kind = info & 0xf;
-    if !matches!(kind, STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE) || section == 0 || name == 0 {
+    if section == 0 || name == 0 {
         return;
     }
     let end = if size > 0 && kind != STT_NOTYPE {
@@ -167,16 +174,14 @@ fn visit(
 
 struct Raw {
     name: u32,
-    info: u8,
     section: u16,
     start: u64,
     size: u64,
 }
 
-fn parse(symbol: &[u8]) -> Option<Raw> {
+fn parse(symbol: &[u8; SYMBOL_SIZE as usize]) -> Option<Raw> {
     Some(Raw {
         name: field!(symbol, u32, 0)?,
-        info: *symbol.get(4)?,
         section: field!(symbol, u16, 6)?,
         start: field!(symbol, u64, 8)?,
         size: field!(symbol, u64, 16)?,

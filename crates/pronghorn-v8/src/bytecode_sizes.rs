@@ -43,15 +43,18 @@ impl BytecodeSizes {
 
     /// The length of the instruction at the start of `code`, prefix included.
     pub(crate) fn length(&self, code: &[u8]) -> Option<usize> {
-        // Wide, ExtraWide, and the debugger's stand-ins for them.
-        let (prefix, extra, bytecode) = match *code.first()? {
-            0 | 2 => (1, 1, *code.get(1)?),
-            1 | 3 => (1, 3, *code.get(1)?),
-            bytecode => (0, 0, bytecode),
+        let digit = |digits: &[u8], bytecode: u8| {
+            let digit = digits.get(usize::from(bytecode))?.checked_sub(b'0')?;
+            Some(usize::from(digit))
         };
-        let narrow = usize::from(self.narrow.get(usize::from(bytecode))?.checked_sub(b'0')?);
-        let growing = usize::from(self.growing.get(usize::from(bytecode))?.checked_sub(b'0')?);
-        Some(prefix + narrow + extra * growing)
+        // Wide, ExtraWide, and the debugger's stand-ins for them.
+        let extra = match *code.first()? {
+            0 | 2 => 1,
+            1 | 3 => 3,
+            bytecode => return digit(self.narrow, bytecode),
+        };
+        let bytecode = *code.get(1)?;
+        Some(1 + digit(self.narrow, bytecode)? + extra * digit(self.growing, bytecode)?)
     }
 }
 

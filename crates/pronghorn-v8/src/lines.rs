@@ -34,7 +34,7 @@ pub(crate) struct Lines {
 
 /// A look-up goes to the block of a script's characters that an offset lies in, and searches among the ends there: among all ends of a source of
 /// 10 MB each step of a search is a cache miss.
-const BLOCK: u32 = 1 << 12;
+const BLOCK: u32 = 1 << 10;
 
 /// Line ends, kept.
 #[derive(Debug, Default)]

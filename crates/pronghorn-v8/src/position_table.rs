@@ -51,7 +51,17 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned quantity; nothing at the end, or if it has more than 64 bits.
+    #[inline]
     pub(crate) fn unsigned(&mut self) -> Option<u64> {
+        // Nearly all of them.
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Some(u64::from(*byte));
+        }
+        self.longer()
+    }
+
+    fn longer(&mut self) -> Option<u64> {
         let mut value = 0u64;
         let mut shift = 0;
         loop {
@@ -69,6 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A signed quantity, the sign in the lowest bit.
+    #[inline]
     pub(crate) fn signed(&mut self) -> Option<i64> {
         let value = self.unsigned()?;
         Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())

@@ -3,6 +3,8 @@
 
 use core::mem::take;
 
+use memchr::memchr2_iter;
+
 use super::{CallSites, Jump};
 use crate::address_hash::AddressMap;
 use crate::code::Code;
@@ -216,7 +218,8 @@ fn find_jumps<M: Memory>(memory: &M, code: &Code, place: &mut Vec<u8>, jumps: &m
     if !memory.copy(code.start, bytes) {
         return;
     }
-    let jump = |(at, window): (usize, &[u8])| {
+    let jump = |at: usize| {
+        let window = bytes.get(at..at + 6)?.first_chunk::<6>()?;
         let at = at as u64;
         // jcc rel32 and jmp rel32.
         let (operand, end) = match *window {
@@ -227,7 +230,7 @@ fn find_jumps<M: Memory>(memory: &M, code: &Code, place: &mut Vec<u8>, jumps: &m
         let target = end.checked_add_signed(i64::from(i32::from_le_bytes(operand)))?;
         (target < u64::from(code.size)).then_some((at, target))
     };
-    jumps.extend(bytes.windows(6).enumerate().filter_map(jump));
+    jumps.extend(memchr2_iter(0x0f, 0xe9, bytes).filter_map(jump));
 }
 
 /// The jumps forwards to what lies behind the end of the position table, by target; one for each.
