@@ -4,8 +4,8 @@
 //! stack is looked up by frames that are compared with stored frame numbers, which the map's interface cannot say. The
 //! default hasher would also cost several times the rest of the lookup. Nothing is ever removed, which keeps it small.
 
-use pronghorn_sync::MappedVec;
 use pronghorn_sync::mapping::{Kind, MapError};
+use pronghorn_sync::{MappedVec, prefetch_place};
 
 /// Odd, with its bits evenly spread: 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -55,6 +55,19 @@ impl HashIndex {
                 return Some(position);
             }
             bucket = (bucket + 1) & mask;
+        }
+    }
+
+    /// Which position [`HashIndex::find`] will look at first.
+    pub(crate) fn first(&self, hash: u64) -> Option<u32> {
+        let mask = self.buckets.len().checked_sub(1)?;
+        self.buckets[hash as usize & mask].checked_sub(1)
+    }
+
+    /// Has the processor fetch the bucket.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        if let Some(mask) = self.buckets.len().checked_sub(1) {
+            prefetch_place(&self.buckets[hash as usize & mask]);
         }
     }
 

@@ -12,8 +12,8 @@
 
 use std::sync::Arc;
 
-use pronghorn_sync::MappedVec;
 use pronghorn_sync::mapping::{Kind, MapError};
+use pronghorn_sync::{MappedVec, prefetch_place};
 
 use crate::hash::{HashIndex, mix};
 use crate::{Frame, LabelSet, Sample, ThreadLabel, Values};
@@ -24,6 +24,9 @@ const MAX_STORED_FRAMES: usize = 1 << 25;
 
 /// The most distinct stacks in one slot.
 const MAX_STACKS: usize = 1 << 22;
+/// How many frames ahead a bucket is asked for, then the frame that it names.
+const BUCKET_AHEAD: usize = 8;
+const FRAME_AHEAD: usize = 4;
 
 /// How much room a slot is prepared with. The recorder goes by the last period, so that a busy program's tables seldom
 /// grow while a slot is locked.
@@ -213,7 +216,8 @@ impl SlotData {
         let stacks = &self.stacks;
         self.stack_index
             .reserve_one(|earlier| stacks[earlier as usize].hash)?;
-        for frame in frames {
+        for (at, frame) in frames.iter().enumerate() {
+            self.ahead(frames, at);
             match self.frame_number(frame) {
                 Ok(number) => self.stored_frames.push(number)?,
                 Err(full) => {
@@ -235,9 +239,22 @@ impl SlotData {
         Ok(position)
     }
 
+    /// Asks for what the look-ups of the next frames will read, most of which the program has driven out of the processor's caches since the last sample.
+    fn ahead(&self, frames: &[Frame], at: usize) {
+        if let Some(frame) = frames.get(at + BUCKET_AHEAD) {
+            self.frame_index.prefetch(hash_of(frame));
+        }
+        if let Some(frame) = frames.get(at + FRAME_AHEAD)
+            && let Some(number) = self.frame_index.first(hash_of(frame))
+            && let Some(known) = self.frames.get(number as usize)
+        {
+            prefetch_place(known);
+        }
+    }
+
     /// There are fewer distinct frames than stored ones, and fewer of those than a `u32` counts.
     fn frame_number(&mut self, frame: &Frame) -> Result<u32, Full> {
-        let hash = mix(0, frame.hash_word());
+        let hash = hash_of(frame);
         let frames = &self.frames;
         if let Some(number) = self
             .frame_index
@@ -247,7 +264,7 @@ impl SlotData {
         }
         let number = self.frames.len() as u32;
         self.frame_index
-            .reserve_one(|earlier| mix(0, frames[earlier as usize].hash_word()))?;
+            .reserve_one(|earlier| hash_of(&frames[earlier as usize]))?;
         self.frames.push(frame.clone())?;
         self.frame_index.insert(hash, number);
         Ok(number)
@@ -318,6 +335,10 @@ impl SlotData {
         }
         totals
     }
+}
+
+fn hash_of(frame: &Frame) -> u64 {
+    mix(0, frame.hash_word())
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ impl StackBuilder {
     ) -> bool {
         out.clear();
         let mut scripts = Scripts::default();
-        for frame in raw {
+        for (at, frame) in raw.iter().enumerate() {
+            self.resolver.ahead(raw.get(at..).unwrap_or_default());
             if frame.kind() == Kind::Native {
                 let address = native_address(frame);
                 out.push(Frame::Native { address });

@@ -9,6 +9,7 @@
 //! - [`Futex`]: a word to sleep on; [`Parking`]: a thread that does, and is woken from in a signal handler.
 //! - `Published`: what a process finds out once; nobody waits for whoever looks.
 //! - [`own_tid`]: the calling thread.
+//! - [`prefetch`]: a hint that memory is about to be read.
 //! - `descriptors`: open files of our threads, which a child closes.
 //! - [`Alone`]: the proof that a reset has the process to itself.
 //! - [`failpoint!`]: a place at which a test can hold a thread; nothing in a normal build.
@@ -32,6 +33,7 @@ mod mapped_vec;
 pub mod mapping;
 mod own_tid;
 mod park;
+mod prefetch;
 mod primitives;
 #[cfg(not(loom))]
 mod published;
@@ -49,6 +51,7 @@ pub use mapped_vec::MappedVec;
 pub use mapping::Mapping;
 pub use own_tid::own_tid;
 pub use park::{Parking, Sleep};
+pub use prefetch::{prefetch, prefetch_place};
 #[cfg(not(loom))]
 pub use published::Published;
 pub use raw_lock::{RawLock, RawLockGuard};

@@ -195,11 +195,26 @@ fn step<M: Memory>(
     let (Some(pc), Some(caller_fp)) = (memory.u64(fp.wrapping_add(8)), memory.u64(fp)) else {
         return Err(Broken::BadLoad);
     };
+    look_ahead(memory, view, fp, caller_fp);
     Ok(Registers {
         pc,
         sp: fp.wrapping_add(16),
         fp: caller_fp,
     })
+}
+
+/// Has the function of the frame behind the caller's fetched, which most likely lies in no cache: nearly all that a frame takes is waiting for it.
+fn look_ahead<M: Memory>(memory: &M, view: &IsolateView, fp: u64, caller_fp: u64) {
+    // Native code keeps anything in that register. What lies on the stack above can be read.
+    let is_above =
+        |at: u64, below: u64| at > below && at & 7 == 0 && at < view.stack_end.saturating_sub(16);
+    if is_above(caller_fp, fp)
+        && let Some(next) = memory.u64(caller_fp)
+        && is_above(next, caller_fp)
+        && let Some(function) = memory.u64(next.wrapping_add_signed(view.layout.slots.function))
+    {
+        memory.prefetch(function);
+    }
 }
 
 /// A function that is being entered: the frame does not say which, the register does.
@@ -266,14 +281,15 @@ fn javascript<M: Memory>(
             RawFrame::marker(Kind::Unknown, pc, exact)
         };
     };
+    if compiled {
+        // No builtin: its function need not be read, which nobody else may have done for long.
+        return RawFrame::compiled(pc, exact, shared);
+    }
     let Some(script) = field(memory, shared, layout.shared.script) else {
         return RawFrame::marker(Kind::Unknown, pc, exact);
     };
     if instance_type(memory, layout, script).is_none_or(|kind| kind == layout.types.oddball) {
         return RawFrame::builtin(pc, exact, shared);
-    }
-    if compiled {
-        return RawFrame::compiled(pc, exact, shared);
     }
     // The pc lies in a builtin: the interpreter, or a stub without a frame that the function called. A slot of optimized code
     // can hold anything, so nothing is followed before something else speaks for it. Slots below the stack pointer are

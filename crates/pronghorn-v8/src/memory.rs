@@ -14,6 +14,8 @@ pub trait Memory {
     fn u8(&self, address: u64) -> Option<u8>;
     /// Fills `into` from `address`; false if any byte cannot be read.
     fn copy(&self, address: u64, into: &mut [u8]) -> bool;
+    /// The caller will read at `address`, or not: a hint, for any address whatever.
+    fn prefetch(&self, _address: u64) {}
 }
 
 /// The memory of this process, through checked loads. Usable in a signal handler.
@@ -40,6 +42,10 @@ impl Memory for Live {
     #[inline]
     fn copy(&self, address: u64, into: &mut [u8]) -> bool {
         load::copy(address, into)
+    }
+    #[inline]
+    fn prefetch(&self, address: u64) {
+        pronghorn_sync::prefetch(address);
     }
 }
 

@@ -7,6 +7,7 @@
 //! A fork needs no reset: the child's heap is a copy at the same addresses.
 
 mod compiled;
+mod frame_table;
 mod interpreted;
 
 use std::collections::BTreeMap;
@@ -27,10 +28,10 @@ use crate::proof::Proofs;
 use crate::ranges::CodeRanges;
 use crate::raw_frame::{Kind, RawFrame};
 use crate::scratch::Scratch;
+use frame_table::FrameTable;
 
 // Bounds of the caches; one that is full is emptied.
 const MOST_STACKED: usize = 1 << 16;
-const MOST_RESOLVED: usize = 1 << 18;
 const MOST_CODES: usize = 1 << 16;
 const MOST_BYTECODES: usize = 1 << 17;
 const MOST_SITES: usize = 1 << 12;
@@ -54,10 +55,8 @@ pub struct Resolver<F: Clone, M: Memory = Live> {
     sizes: Option<BytecodeSizes>,
     proofs: Proofs,
     // Keyed by addresses: until the next major collection.
-    /// Frames that are known, by where what they resolved to stands in `resolved` and how many that are.
-    frames: AddressMap<RawFrame, (u32, u32)>,
-    /// In the order of first sight: what lies on one stack is looked up together.
-    resolved: Vec<Resolved<F>>,
+    /// Frames that are known.
+    frames: FrameTable<F>,
     /// Those that were only kept.
     kept: AddressMap<RawFrame, Vec<Kept<F>>>,
     /// By their first instruction.
@@ -100,8 +99,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
             ranges,
             sizes,
             proofs: Proofs::default(),
-            frames: AddressMap::default(),
-            resolved: Vec::new(),
+            frames: FrameTable::new(),
             kept: AddressMap::default(),
             found: Vec::new(),
             codes: BTreeMap::new(),
@@ -130,7 +128,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Resolved<F>>,
     ) -> Progress {
-        if let Some(known) = self.known(raw) {
+        if let Some(known) = self.frames.get(raw) {
             out.extend_from_slice(known);
             return Progress::Known;
         }
@@ -141,16 +139,15 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         out.extend(found.drain(..).filter_map(|kept| kept.resolved()));
         self.found = found;
         if progress == Progress::New {
-            if self.frames.len() >= MOST_STACKED || self.resolved.len() >= MOST_RESOLVED {
-                self.frames.clear();
-                self.resolved.clear();
-            }
             let added = out.get(begin..).unwrap_or_default();
-            let place = (self.resolved.len() as u32, added.len() as u32);
-            self.resolved.extend_from_slice(added);
-            self.frames.insert(*raw, place);
+            self.frames.insert(raw, added);
         }
         progress
+    }
+
+    /// The frames that are about to be resolved, the next one first: a hint, which makes that quicker.
+    pub fn ahead(&self, next: &[RawFrame]) {
+        self.frames.ahead(next);
     }
 
     /// As [`Resolver::resolve`], without counting lines: appends what outlives V8's pointers, for [`Resolver::complete`].
@@ -160,7 +157,7 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         make: &mut dyn FnMut(&FunctionInfo<'_>) -> F,
         out: &mut Vec<Kept<F>>,
     ) {
-        if let Some(known) = self.known(raw) {
+        if let Some(known) = self.frames.get(raw) {
             return out.extend(known.iter().map(Kept::from));
         }
         if let Some(known) = self.kept.get(raw) {
@@ -216,12 +213,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
         Some(Resolved { function, place })
     }
 
-    /// What a frame resolved to before.
-    fn known(&self, raw: &RawFrame) -> Option<&[Resolved<F>]> {
-        let &(start, count) = self.frames.get(raw)?;
-        self.resolved.get(start as usize..)?.get(..count as usize)
-    }
-
     /// Appends what one frame comes to; nothing if it is unfinished.
     fn read(
         &mut self,
@@ -263,7 +254,6 @@ impl<F: Clone, M: Memory> Resolver<F, M> {
     /// frames need. Without one those are missing, unless a frame leads to the script again.
     pub fn forget_pointers(&mut self, hold: &mut dyn FnMut(u64) -> Option<u64>) {
         self.frames.clear();
-        self.resolved.clear();
         self.kept.clear();
         self.functions.forget_pointers();
         self.functions.scripts.forget_pointers(hold);
