@@ -16,7 +16,7 @@ for (const major of majors) {
   describe(`alarms on Node ${major}`, () => {
     for (const what of ['burn', 'turns']) {
       it(`our thread sleeps while a thread computes (${what}, Node ${major})`, async (context) => {
-        const { windows, profile, little } = await runScenario('alarms', major, { what });
+        const { windows, profile, little, nowAndThen } = await runScenario('alarms', major, { what });
         const steady = windows.filter((window) => window.steady);
         // The first windows find a ticker that has not got to know the thread yet, and one that lost its processor for a moment ticks for some windows.
         const looks = Math.min(...steady.map((window) => window.looks));
@@ -31,6 +31,11 @@ for (const major of majors) {
         assert.ok(long > 400 && long < 600, `${long} ms of the long wait:\n${describeStacks(samples, 'wall')}`);
         const [waited, repeated] = [wallOf('waitForLittle'), little / 1e6];
         assert.ok(waited > 0.5 * repeated && waited < repeated, `${waited} ms of ${repeated} in little waits:\n${describeStacks(samples, 'wall')}`);
+
+        // Long enough apart for an alarm that is only looked at now and then.
+        const [seen, apart] = [wallOf('waitNowAndThen'), nowAndThen / 1e6];
+        context.diagnostic(`${seen.toFixed(0)} ms of ${apart.toFixed(0)} in waits that lie far apart`);
+        assert.ok(seen > 0.5 * apart && seen < 1.2 * apart, `${seen} ms of ${apart} in waits that lie far apart:\n${describeStacks(samples, 'wall')}`);
 
         if (steady.length === 0) return context.skip('this machine has too much else to do: the thread never had a processor for itself');
         assert.ok(looks <= 0.4 * TICKS, `${looks} looks in the quietest of ${steady.length} windows`);

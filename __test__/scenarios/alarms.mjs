@@ -14,6 +14,10 @@ function waitForLittle() {
   Atomics.wait(cell, 0, 0, 20);
 }
 
+function waitNowAndThen() {
+  Atomics.wait(cell, 0, 0, 100);
+}
+
 /** Computes through promises and turns of the event loop, as a server under load does. */
 async function burnInTurns(ms) {
   const end = performance.now() + ms;
@@ -50,5 +54,13 @@ for (let index = 0; index < 30; index++) {
   waitForLittle();
   burn(5);
 }
+const little = monotonic() - began;
+let nowAndThen = 0;
+for (let index = 0; index < 12; index++) {
+  burn(350);
+  const waits = monotonic();
+  waitNowAndThen();
+  nowAndThen += monotonic() - waits;
+}
 const profile = await profiler.stop();
-report({ windows, long: began - blocked, little: monotonic() - began, profile: keep(profile, 'profile') });
+report({ windows, long: began - blocked, little, nowAndThen, profile: keep(profile, 'profile') });

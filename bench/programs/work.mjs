@@ -18,11 +18,12 @@ const began = performance.now();
 const operations = await run();
 const wallMs = performance.now() - began;
 const cpuOfRun = cpuMs() - cpuBefore;
-const stats = profiler.stats?.();
 
 const hasLatencies = latencies !== undefined;
-// What V8 has put off while the work kept its thread busy, a full collection at times, is the work's, under any contender and under none.
+// What V8 has put off while the work kept its thread busy, a full collection at times, is no part of a profile: it comes with any contender and with none, and is counted
+// with neither work nor profile. What the contender does meanwhile is its own.
 await setTimeout(LOOP_MS);
+const stats = profiler.stats?.();
 const profileBegan = { process: cpuMs(), thread: threadCpuMs() };
 const bytes = (await (hasLatencies ? profiler.rotate() : profiler.stop()))?.length;
 const cpuOfProfile = { process: cpuMs() - profileBegan.process, thread: threadCpuMs() - profileBegan.thread };

@@ -66,7 +66,7 @@ pub struct IsolateView {
     pub layout: Layout,
     /// Where the isolate's code lies.
     pub ranges: CodeRanges,
-    /// First address behind the thread's stack; 0 if unknown.
+    /// First address behind the thread's stack; 0 or the largest address if unknown.
     pub stack_end: u64,
 }
 
@@ -205,6 +205,10 @@ fn step<M: Memory>(
 
 /// Has the function of the frame behind the caller's fetched, which most likely lies in no cache: nearly all that a frame takes is waiting for it.
 fn look_ahead<M: Memory>(memory: &M, view: &IsolateView, fp: u64, caller_fp: u64) {
+    if view.stack_end == u64::MAX {
+        // It is not known where the stack ends.
+        return;
+    }
     // Native code keeps anything in that register. What lies on the stack above can be read.
     let is_above =
         |at: u64, below: u64| at > below && at & 7 == 0 && at < view.stack_end.saturating_sub(16);
@@ -282,7 +286,7 @@ fn javascript<M: Memory>(
         };
     };
     if compiled {
-        // No builtin: its function need not be read, which nobody else may have done for long.
+        // No builtin: its script need not be looked at.
         return RawFrame::compiled(pc, exact, shared);
     }
     let Some(script) = field(memory, shared, layout.shared.script) else {

@@ -4,7 +4,7 @@
 //! Such a timer never rings in a thread that is blocked, and the kernel looks at it at its own tick. So it is set only where blocking has no
 //! part ([`STEADY`]: the thread runs, waits for a processor, or waits in its event loop's poll, whose time is known anyway), and only for intervals
 //! of two kernel ticks and more. The ticker judges that anew at each look, over some intervals (`steadiness.rs`); when a thread blocks elsewhere, its alarm
-//! is switched off and it is looked at like any other: at once, or the second time in a row if it has been steady for long.
+//! is switched off and it is looked at like any other: at once, or, if it has been steady for long, the second time in a row; the first time it is sampled where it is.
 //!
 //! What makes the intervals irregular, so that they do not beat with the program's: each look draws the next ones' length.
 //!
@@ -54,6 +54,17 @@ pub(super) struct Alarm {
     window: Window,
 }
 
+/// What the ticker has to do about a thread, by its alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing for so many nanoseconds: the alarm asks for the samples.
+    Alone(u64),
+    /// It has an alarm, and was blocked for a part of the time. If it still is, that does not ring: it is sampled now, where it is.
+    WhereItIs,
+    /// It has no alarm.
+    ToTheTicker,
+}
+
 /// What is to become of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -82,7 +93,7 @@ impl Alarm {
         self.steady >= LONG_STEADY
     }
 
-    /// Judges the thread, and sets its alarm or switches it off. How long the thread may be left to it then; `None` if it is off.
+    /// Judges the thread, and sets its alarm or switches it off.
     pub(super) fn judge(
         &mut self,
         index: usize,
@@ -90,9 +101,9 @@ impl Alarm {
         clocks: Clocks,
         pace: Pace,
         random: u64,
-    ) -> Option<u64> {
+    ) -> Left {
         if !pace.may_ring || self.refused {
-            return None;
+            return Left::ToTheTicker;
         }
         // The handler switched it off, since the thread forked.
         self.is_set &= slot.alarm.load(Relaxed) != 0;
@@ -105,34 +116,34 @@ impl Alarm {
             WINDOW_INTERVALS
         };
         let judged = self.window.judge(clocks, window * pace.interval_ns, queued);
-        match self.verdict(judged, unheard) {
+        let verdict = self.verdict(judged, unheard);
+        match verdict {
             Verdict::AsItIs => {}
-            Verdict::Steady => {
-                self.set(index, slot, clocks, pace, random);
-                self.steady = self.steady.saturating_add(1);
-            }
-            Verdict::OnceMore => {
-                self.set(index, slot, clocks, pace, random);
-                self.steady = 0;
-            }
+            Verdict::Steady | Verdict::OnceMore => self.set(index, slot, clocks, pace, random),
             Verdict::Off => {
                 // Somebody has the signal blocked, or the kernel does not do what it says: such a thread is looked at, for good.
                 self.refused |= unheard && self.is_set;
                 self.switch_off(slot);
             }
         }
-        self.rest(pace.interval_ns)
+        match self.rest(pace.interval_ns) {
+            None => Left::ToTheTicker,
+            Some(_) if verdict == Verdict::OnceMore => Left::WhereItIs,
+            Some(rest) => Left::Alone(rest),
+        }
     }
 
-    fn verdict(&self, is_steady: Option<bool>, unheard: bool) -> Verdict {
-        match is_steady {
-            _ if unheard => Verdict::Off,
-            None => Verdict::AsItIs,
-            Some(true) => Verdict::Steady,
+    fn verdict(&mut self, is_steady: Option<bool>, unheard: bool) -> Verdict {
+        let (verdict, steady) = match is_steady {
+            _ if unheard => (Verdict::Off, 0),
+            None => (Verdict::AsItIs, self.steady),
+            Some(true) => (Verdict::Steady, self.steady.saturating_add(1)),
             // Once is no habit, and the alarm is worth what it costs to set it again.
-            Some(false) if self.is_set && self.is_long_steady() => Verdict::OnceMore,
-            Some(false) => Verdict::Off,
-        }
+            Some(false) if self.is_set && self.is_long_steady() => (Verdict::OnceMore, 0),
+            Some(false) => (Verdict::Off, 0),
+        };
+        self.steady = steady;
+        verdict
     }
 
     fn set(&mut self, index: usize, slot: &ThreadSlot, clocks: Clocks, pace: Pace, random: u64) {
@@ -180,7 +191,6 @@ impl Alarm {
             slot.alarm.store(0, Relaxed);
         }
         self.is_set = false;
-        self.steady = 0;
     }
 }
 
@@ -256,19 +266,39 @@ mod tests {
 
     #[test]
     fn one_that_has_been_steady_for_long_may_block_once() {
-        let verdict = |is_set, steady, is_steady, unheard| {
-            let mut alarm = Alarm::default();
-            (alarm.is_set, alarm.steady) = (is_set, steady);
-            alarm.verdict(is_steady, unheard)
+        let mut alarm = Alarm::default();
+        let (runs, blocks) = (Some(true), Some(false));
+        let mut verdicts = |is_set, windows: &[Option<bool>]| {
+            alarm.is_set = is_set;
+            let verdicts = windows.iter().map(|window| alarm.verdict(*window, false));
+            verdicts.collect::<Vec<_>>()
         };
-        let blocks = Some(false);
-        assert_eq!(verdict(true, 3, Some(true), false), Verdict::Steady);
-        assert_eq!(verdict(true, LONG_STEADY, None, false), Verdict::AsItIs);
-        assert_eq!(verdict(true, LONG_STEADY, blocks, false), Verdict::OnceMore);
-        assert_eq!(verdict(true, LONG_STEADY - 1, blocks, false), Verdict::Off);
-        assert_eq!(verdict(true, 0, blocks, false), Verdict::Off);
-        assert_eq!(verdict(true, LONG_STEADY, blocks, true), Verdict::Off);
-        assert_eq!(verdict(true, 3, Some(true), true), Verdict::Off);
+        assert_eq!(verdicts(false, &[blocks]), [Verdict::Off]);
+        assert_eq!(verdicts(false, &[runs]), [Verdict::Steady]);
+        assert_eq!(verdicts(true, &[runs; 2]), [Verdict::Steady; 2]);
+        assert_eq!(verdicts(true, &[blocks]), [Verdict::Off], "too few");
+        assert_eq!(
+            verdicts(true, &[runs; LONG_STEADY as usize]),
+            [Verdict::Steady; LONG_STEADY as usize]
+        );
+        assert_eq!(
+            verdicts(true, &[None, blocks, runs, blocks]),
+            [
+                Verdict::AsItIs,
+                Verdict::OnceMore,
+                Verdict::Steady,
+                Verdict::Off
+            ]
+        );
+        assert_eq!(
+            verdicts(true, &[runs; LONG_STEADY as usize]).len(),
+            LONG_STEADY as usize
+        );
+        assert_eq!(
+            verdicts(true, &[blocks, blocks]),
+            [Verdict::OnceMore, Verdict::Off]
+        );
+        assert_eq!(alarm.verdict(runs, true), Verdict::Off, "it is not heard");
     }
 
     #[test]
@@ -284,7 +314,7 @@ mod tests {
             sampled: 50 * MS,
             ..at(0, 200, 0)
         };
-        assert_eq!(alarm.judge(0, &slot, unheard, pace, 0), None);
+        assert_eq!(alarm.judge(0, &slot, unheard, pace, 0), Left::ToTheTicker);
         assert_eq!(slot.alarm.load(Relaxed), 7, "there was no timer");
         assert!(alarm.refused, "nor will there be another");
     }

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Left};
 use super::steadiness::Clocks;
 use crate::handler::on_sampling_signal;
 use crate::slot::ThreadSlot;
@@ -18,15 +18,18 @@ use pronghorn_sync::fork;
 /// A thread that used less CPU than this since its last sample has not run: it only came back from the handler. Where that takes longer, see `standing.rs`.
 const SLACK_NS: u64 = 12_000;
 /// Samples are not left unresolved for longer than this while their thread runs.
-const RESOLVE_AFTER_NS: u64 = 100_000_000;
+///
+/// Less than from one look to the next at a thread that is left to its alarm, so that each of those asks.
+const RESOLVE_AFTER_NS: u64 = 85_000_000;
 /// The same while sets of labels are forgotten: samples know theirs by a number, until it is another's.
 const RESOLVE_BEFORE_FORGOTTEN_NS: u64 = 20_000_000;
 /// What a safe point had no time for is asked for again after this.
 const NEXT_SLICE_NS: u64 = 5_000_000;
-/// Intervals after which a thread with an alarm is looked at, and asked for the rest of what a slice had no time for. Sooner costs more looks; later, more is left
-/// when a full collection comes, before which all of it has to be kept.
+/// A thread with an alarm that has something left of an earlier slice is looked at, and asked for it, after so many intervals, or so long. Sooner costs more looks;
+/// later, more is left when a full collection comes, before which all of it has to be kept.
 const LOOK_UNFINISHED: u64 = 5;
-/// With more bytes of samples than these waiting it is looked at after every interval.
+const LOOK_UNFINISHED_NS: u64 = 50_000_000;
+/// With more bytes of samples than these waiting, after every interval.
 const MUCH_UNFINISHED: u32 = buffer::CAPACITY / 8;
 /// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
 const OVERDUE_NS: u64 = 100_000_000;
@@ -157,26 +160,29 @@ impl Watch {
         }
         self.still_since = 0;
         self.quiet_rounds = 0;
+        let forgets = self.forgotten != forgotten_sets();
         self.ask_to_resolve(index, slot, now);
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
-        let is_urgent = self.forgotten != forgotten_sets();
-        let is_unfinished = slot.unfinished.load(Relaxed);
-        let is_urgent = is_urgent || (is_unfinished && slot.buffer.used() > MUCH_UNFINISHED);
+        let is_urgent = self.forgotten != forgotten_sets() || self.must_hurry(slot, forgets);
         let clocks = Clocks {
             now,
             cpu,
             polled: slot.account.polled_by(now),
             sampled: slot.cpu_at_sample.load(Relaxed),
         };
-        if let Some(rest) = self.alarm.judge(index, slot, clocks, pace, random) {
+        let left = self.alarm.judge(index, slot, clocks, pace, random);
+        if left != Left::ToTheTicker {
             // If it stops ringing, what has passed until then is not to be taken for one look's.
             (self.seen_at, self.seen_cpu) = (now, cpu);
+        }
+        if let Left::Alone(rest) = left {
             return if is_urgent {
                 Look::Running(interval_ns)
-            } else if is_unfinished {
-                Look::Rung(rest.min(LOOK_UNFINISHED * interval_ns))
+            } else if slot.unfinished.load(Relaxed) {
+                let soon = (LOOK_UNFINISHED * interval_ns).min(LOOK_UNFINISHED_NS);
+                Look::Rung(rest.min(soon.max(interval_ns)))
             } else {
                 Look::Rung(rest)
             };
@@ -185,7 +191,9 @@ impl Watch {
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
-        if let Some(rest) = self.shall_run_on(slot, cpu, now, pace) {
+        if left == Left::ToTheTicker
+            && let Some(rest) = self.shall_run_on(slot, cpu, now, pace)
+        {
             return Look::Running(if is_urgent { interval_ns } else { rest });
         }
         if send_signal(index, slot, now) {
@@ -262,6 +270,13 @@ impl Watch {
                 self.unresolved_since = now;
             }
         }
+    }
+
+    /// Whether the thread is to be looked at after every interval, since what it has left of a slice cannot wait. `forgets`: sets of labels had been forgotten before it
+    /// was asked.
+    fn must_hurry(&self, slot: &ThreadSlot, forgets: bool) -> bool {
+        let waits = slot.buffer.used() > MUCH_UNFINISHED || slot.kept.load(Relaxed) > 0;
+        slot.unfinished.load(Relaxed) && (forgets || waits)
     }
 
     /// Whether it is time.

@@ -95,6 +95,9 @@ impl<F: Clone> FrameTable<F> {
 
     /// Forgets all of them; the memory stays.
     pub(super) fn clear(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
         self.buckets.fill(0);
         self.entries.clear();
         self.resolved.clear();
