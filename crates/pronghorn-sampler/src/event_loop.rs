@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use crate::host::{Host, IsolatePtr};
 use crate::observed::{Entry, entered};
 use crate::slot::ThreadSlot;
-use crate::thread::{Extent, SLICE};
 use crate::uv_handle::{HandleKind, UvHandle};
 use crate::{clock, failure, session, stall, thread, ticker};
 use pronghorn_sync::fork;
@@ -258,7 +257,7 @@ fn end_turn(slot: &ThreadSlot) -> bool {
 fn resolve(slot: &ThreadSlot) {
     thread::with(slot, |thread| {
         slot.safe_points.fetch_add(1, Relaxed);
-        thread.drain(Extent::Slice(SLICE));
+        thread.drain_before_poll();
         thread.keep_awake(slot.unfinished.load(Relaxed));
     });
     slot.account.enter_poll(clock::monotonic_ns());

@@ -49,6 +49,8 @@ pub struct JsThread {
     hooked: bool,
     builder: StackBuilder,
     stacks: Stacks,
+    /// A rotation has had its first slice in this turn of the loop, and left something.
+    had_first_slice: bool,
 }
 
 /// Runs `work` on the slot's thread record. The caller is that thread and holds the slot's `busy`.
@@ -87,7 +89,13 @@ pub fn settle(slot: &ThreadSlot, extent: Extent) -> bool {
         take_here(slot, context);
         slot.safe_points.fetch_add(1, Relaxed);
     }
-    let drain = || with(slot, |thread| thread.drain(extent));
+    let drain = || {
+        with(slot, |thread| {
+            let has_all = thread.drain(extent);
+            thread.had_first_slice = !has_all && extent == Extent::Slice(FIRST_SLICE);
+            has_all
+        })
+    };
     timed(slot, ThreadSlot::work_in_session, drain)
         .flatten()
         .unwrap_or(true)
@@ -150,15 +158,18 @@ impl JsThread {
             hooked: _,
             builder: _,
             stacks,
+            had_first_slice,
         } = self;
         label.id = tid as u32;
         stacks.reset_after_fork();
+        *had_first_slice = false;
         self.let_go_of_scripts();
     }
 
     /// Forgets the last session's stacks, for a start.
     pub fn begin_session(&mut self) {
         self.stacks.begin_session();
+        self.had_first_slice = false;
         self.let_go_of_scripts();
         self.slot.backlog.store(0, Relaxed);
         self.slot.kept.store(0, Relaxed);
@@ -177,6 +188,14 @@ impl JsThread {
             (self.host.add_gc_epilogue)(self.isolate, gc::on_epilogue, data, gc::TYPES);
         }
         self.hook.start();
+    }
+
+    /// A slice before the poll; none in the turn in which a rotation has had its first: its call alone takes as long as both may.
+    pub fn drain_before_poll(&mut self) {
+        if std::mem::take(&mut self.had_first_slice) && self.slot.unfinished.load(Relaxed) {
+            return;
+        }
+        self.drain(Extent::Slice(SLICE));
     }
 
     /// Whether this thread's loop is to come round without sleeping.

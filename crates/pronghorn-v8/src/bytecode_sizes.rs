@@ -132,6 +132,9 @@ mod tests {
         assert_eq!(sizes.length(&[0x0d, 1]), Some(2));
         assert_eq!(sizes.length(&[0x00, 0x0d]), Some(4));
         assert_eq!(sizes.length(&[0x01, 0x0d]), Some(6));
+        // The debugger's stand-ins.
+        assert_eq!(sizes.length(&[0x02, 0x0d]), Some(4));
+        assert_eq!(sizes.length(&[0x03, 0x0d]), Some(6));
         assert_eq!(sizes.length(&[0x00]), None);
         assert_eq!(sizes.length(&[]), None);
         assert_eq!(sizes.length(&[0xff]), None);

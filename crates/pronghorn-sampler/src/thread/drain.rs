@@ -265,7 +265,7 @@ impl JsThread {
         Next::Sample(header, self.label_set(header.labels))
     }
 
-    /// The set with this number, as it was when the sample was taken: that is a tenth of a second ago at most, unless the thread was blocked.
+    /// The set with this number, as it was when the sample was taken: that is two tenths of a second ago at most, unless the thread was blocked.
     fn label_set(&mut self, number: u32) -> Option<Arc<LabelSet>> {
         if number == 0 {
             return None;

@@ -58,6 +58,7 @@ pub fn register(
         hooked: false,
         builder,
         stacks: Stacks::new(),
+        had_first_slice: false,
     });
     slot.thread.store(Box::into_raw(thread), Release);
     // SAFETY: on the isolate's thread; the slot lives for ever, and the hook is there as long as the environment.

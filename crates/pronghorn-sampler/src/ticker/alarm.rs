@@ -1,12 +1,12 @@
 //! A thread that is never blocked asks for its own samples: a timer on its CPU clock rings once per interval, and the ticker, whose every
 //! look costs more than a sample, comes back every few intervals only (docs/measurements.md).
 //!
-//! Such a timer never rings in a thread that is blocked, and the kernel looks at it at its own tick. So it is set only where blocking has no
-//! part ([`STEADY`]: the thread runs, waits for a processor, or waits in its event loop's poll, whose time is known anyway), and only for intervals
-//! of two kernel ticks and more. The ticker judges that anew at each look, over some intervals (`steadiness.rs`); when a thread blocks elsewhere, its alarm
+//! Such a timer never rings in a thread that is blocked, and the kernel looks at it at its own tick. So it is set only where blocking has hardly a
+//! part (`steadiness.rs`: the thread runs, waits for a processor, or waits in its event loop's poll, whose time is known anyway), and only for intervals
+//! of two kernel ticks and more. The ticker judges that anew over some intervals; when a thread blocks elsewhere, its alarm
 //! is switched off and it is looked at like any other: at once, or, if it has been steady for long, the second time in a row; the first time it is sampled where it is.
 //!
-//! What makes the intervals irregular, so that they do not beat with the program's: each look draws the next ones' length.
+//! What makes the intervals irregular, so that they do not beat with the program's: whenever the thread is judged, the next ones' length is drawn.
 //!
 //! The signal carries the slot's index and nonce, like the ticker's own, and comes from the kernel as SI_TIMER (`signal.rs`).
 //!

@@ -165,7 +165,7 @@ impl Watch {
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
-        let is_urgent = self.forgotten != forgotten_sets() || self.must_hurry(slot, forgets);
+        let is_urgent = self.forgotten != forgotten_sets() || Self::must_hurry(slot, forgets);
         let clocks = Clocks {
             now,
             cpu,
@@ -274,7 +274,7 @@ impl Watch {
 
     /// Whether the thread is to be looked at after every interval, since what it has left of a slice cannot wait. `forgets`: sets of labels had been forgotten before it
     /// was asked.
-    fn must_hurry(&self, slot: &ThreadSlot, forgets: bool) -> bool {
+    fn must_hurry(slot: &ThreadSlot, forgets: bool) -> bool {
         let waits = slot.buffer.used() > MUCH_UNFINISHED || slot.kept.load(Relaxed) > 0;
         slot.unfinished.load(Relaxed) && (forgets || waits)
     }
@@ -429,6 +429,19 @@ mod tests {
         // It counts until the sample.
         let clocks = [2 * MS, 3 * MS];
         assert_eq!(run_on(0, Some(5 * MS), &clocks), [true, false]);
+    }
+
+    #[test]
+    fn what_a_slice_has_left_is_urgent_if_much_waits_or_v8_holds_scripts_for_it() {
+        let slot = ThreadSlot::new();
+        assert!(slot.map());
+        slot.unfinished.store(true, Relaxed);
+        assert!(!Watch::must_hurry(&slot, false));
+        assert!(Watch::must_hurry(&slot, true), "labels are forgotten");
+        slot.kept.store(1, Relaxed);
+        assert!(Watch::must_hurry(&slot, false));
+        slot.unfinished.store(false, Relaxed);
+        assert!(!Watch::must_hurry(&slot, true), "nothing is left");
     }
 
     #[test]

@@ -218,6 +218,11 @@ fn find_jumps<M: Memory>(memory: &M, code: &Code, place: &mut Vec<u8>, jumps: &m
     if !memory.copy(code.start, bytes) {
         return;
     }
+    jumps.extend(jumps_in(bytes));
+}
+
+/// Where something that looks like a jump begins, and where it leads.
+pub(super) fn jumps_in(bytes: &[u8]) -> impl Iterator<Item = Jump> {
     let jump = |at: usize| {
         let window = bytes.get(at..at + 6)?.first_chunk::<6>()?;
         let at = at as u64;
@@ -228,9 +233,9 @@ fn find_jumps<M: Memory>(memory: &M, code: &Code, place: &mut Vec<u8>, jumps: &m
             _ => return None,
         };
         let target = end.checked_add_signed(i64::from(i32::from_le_bytes(operand)))?;
-        (target < u64::from(code.size)).then_some((at, target))
+        (target < bytes.len() as u64).then_some((at, target))
     };
-    jumps.extend(memchr2_iter(0x0f, 0xe9, bytes).filter_map(jump));
+    memchr2_iter(0x0f, 0xe9, bytes).filter_map(jump)
 }
 
 /// The jumps forwards to what lies behind the end of the position table, by target; one for each.

@@ -1,4 +1,4 @@
-use super::reading::slow_paths;
+use super::reading::{jumps_in, slow_paths};
 use super::*;
 use crate::code::Code;
 use crate::deopt_points;
@@ -368,4 +368,34 @@ fn a_reading_in_parts_finds_the_same() {
         compared += 1;
     }
     assert!(compared > 0);
+}
+
+#[test]
+fn jumps_are_found_at_every_byte() {
+    let mut random = Random(17);
+    let mut found = 0;
+    for _ in 0..300 {
+        // Openings, small operands of either sign, and little else.
+        let mut bytes = random.bytes(400);
+        for byte in &mut bytes {
+            *byte =
+                [0x0f, 0xe9, 0x84, 0x90, 0, 0, 0, 0, 0xff, 0xff, 7, 0xf0][usize::from(*byte) % 12];
+        }
+        let mut expected = Vec::new();
+        for at in 0..bytes.len() - 5 {
+            let (operand, end) = match bytes[at..at + 6] {
+                [0x0f, code, ..] if code & 0xf0 == 0x80 => (at + 2, at + 6),
+                [0xe9, ..] => (at + 1, at + 5),
+                _ => continue,
+            };
+            let distance = i32::from_le_bytes(bytes[operand..operand + 4].try_into().unwrap());
+            let target = end as i64 + i64::from(distance);
+            if (0..bytes.len() as i64).contains(&target) {
+                expected.push((at as u64, target as u64));
+            }
+        }
+        assert_eq!(jumps_in(&bytes).collect::<Vec<_>>(), expected);
+        found += expected.len();
+    }
+    assert!(found > 300, "{found}");
 }

@@ -1,4 +1,7 @@
+use std::cell::RefCell;
+
 use super::*;
+use crate::memory::Image;
 use crate::test_support::{BASE, Heap, Random, VERSIONS, ranges};
 use crate::version::Version;
 
@@ -89,6 +92,96 @@ fn interpreted_frames_hold_their_bytecode() {
 #[test]
 fn compiled_frames_hold_their_pc() {
     let scene = Scene::new(VERSIONS[2], 12);
+    let found = scene.classify(CODE, FP - 64, None).unwrap();
+    assert_eq!(
+        found.frame,
+        Some(RawFrame::compiled(CODE, false, scene.shared))
+    );
+}
+
+/// Memory that says where it was read, and what was asked for beforehand.
+struct Watched<'a> {
+    image: &'a Image,
+    read: RefCell<Vec<u64>>,
+    fetched: RefCell<Vec<u64>>,
+}
+
+impl Memory for Watched<'_> {
+    fn u64(&self, address: u64) -> Option<u64> {
+        self.read.borrow_mut().push(address);
+        self.image.u64(address)
+    }
+    fn u32(&self, address: u64) -> Option<u32> {
+        self.image.u32(address)
+    }
+    fn u16(&self, address: u64) -> Option<u16> {
+        self.image.u16(address)
+    }
+    fn u8(&self, address: u64) -> Option<u8> {
+        self.image.u8(address)
+    }
+    fn copy(&self, address: u64, into: &mut [u8]) -> bool {
+        self.image.copy(address, into)
+    }
+    fn prefetch(&self, address: u64) {
+        self.fetched.borrow_mut().push(address);
+    }
+}
+
+#[test]
+fn the_function_two_frames_on_is_asked_for_and_nothing_is_read_outside_of_the_stack() {
+    const NEXT_FP: u64 = STACK + 0x300;
+    const FUNCTION: u64 = 0x1234_5671;
+    const END: u64 = STACK + 0x1000;
+    let fetched = |caller_fp: u64, next_fp: u64, stack_end: u64| {
+        let mut scene = Scene::new(VERSIONS[2], 12);
+        scene.heap.image.put_u64(FP, caller_fp);
+        if caller_fp == CALLER_FP {
+            scene.heap.image.put_u64(CALLER_FP, next_fp);
+        }
+        scene.heap.image.put_u64(NEXT_FP - 16, FUNCTION);
+        let memory = Watched {
+            image: &scene.heap.image,
+            read: RefCell::default(),
+            fetched: RefCell::default(),
+        };
+        let registers = Registers {
+            pc: CODE,
+            sp: FP - 64,
+            fp: FP,
+        };
+        let view = IsolateView {
+            stack_end,
+            ..scene.view()
+        };
+        classify_in(&memory, &view, registers, None).unwrap();
+        let (heap, stack) = (BASE..STACK, FP - 64..END);
+        let read = memory.read.take();
+        let outside = read
+            .iter()
+            .find(|at| !heap.contains(at) && !stack.contains(at));
+        assert_eq!(outside, None, "{caller_fp:x} {next_fp:x}");
+        memory.fetched.take()
+    };
+    assert_eq!(fetched(CALLER_FP, NEXT_FP, END), [FUNCTION]);
+    for caller_fp in [FP, FP - 8, CALLER_FP + 4, END - 8, END, 8, u64::MAX] {
+        assert!(fetched(caller_fp, 0, END).is_empty(), "{caller_fp:x}");
+    }
+    for next_fp in [CALLER_FP, FP, NEXT_FP + 1, END - 16, END, 0, u64::MAX - 7] {
+        assert!(fetched(CALLER_FP, next_fp, END).is_empty(), "{next_fp:x}");
+    }
+    // It is not known where the stack ends.
+    for end in [0, u64::MAX] {
+        assert!(fetched(CALLER_FP, NEXT_FP, end).is_empty());
+    }
+}
+
+#[test]
+fn compiled_frames_are_told_without_their_script() {
+    let mut scene = Scene::new(VERSIONS[4], 12);
+    scene
+        .heap
+        .set(scene.shared, scene.heap.layout.shared.script, 3);
     let found = scene.classify(CODE, FP - 64, None).unwrap();
     assert_eq!(
         found.frame,
