@@ -123,13 +123,14 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
     const LEAST: u64 = 40 * MS;
 
-    fn at(now: u64, cpu: u64, polled: u64) -> Clocks {
+    /// Clocks in milliseconds, of a thread without a sample so far.
+    pub(in crate::ticker) fn at(now: u64, cpu: u64, polled: u64) -> Clocks {
         Clocks {
             now: (1_000 + now) * MS,
             cpu: cpu * MS,
