@@ -71,7 +71,7 @@ export class Collector {
    * @param making is told before anything else can come in between: also in the call
    */
   rotate(making: Unsettled): Promise<NativeProfile | null> {
-    return this.#async(async () => tell(await this.#finished(this.#native.rotate()), making));
+    return this.#async(async () => this.#finished(this.#native.rotate(), making));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -88,7 +88,7 @@ export class Collector {
     workers.silence();
     return this.#async(async () => {
       const work = this.#native.stop(false) ?? (await this.#stopLater(making, isOver));
-      return work === undefined ? null : tell(await this.#finished(work), making);
+      return work === undefined ? null : this.#finished(work, making);
     });
   }
 
@@ -107,8 +107,12 @@ export class Collector {
   }
 
   /** The profile of a rotation or stop that is under way, by its number. */
-  #finished(work: number): Promise<NativeProfile | null> {
-    return offThread(() => this.#native.finishedProfile(work));
+  #finished(work: number, making: Unsettled): Promise<NativeProfile | null> {
+    return offThread(() => {
+      const native = this.#native.finishedProfile(work);
+      if (native) making.arrived(native);
+      return native;
+    });
   }
 
   /** Switches sampling off and serializes on this thread. */
@@ -173,11 +177,6 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-function tell(native: NativeProfile | null, making: Unsettled): NativeProfile | null {
-  if (native !== null) making.arrived(native);
-  return native;
 }
 
 /**

@@ -16,9 +16,11 @@ interface State {
   /** What the property held before us, while it holds ours. */
   original: Execve | undefined;
   ours: Execve | undefined;
+  /** Whether ours does nothing of its own. */
+  rests: boolean;
 }
 
-const fresh = (): State => ({ original: undefined, ours: undefined });
+const fresh = (): State => ({ original: undefined, ours: undefined, rests: false });
 
 /** Puts the function in place, and takes it away. Node 20 has no process.execve; then it does nothing. */
 export class ExecveGuard implements ForkComponent {
@@ -44,11 +46,11 @@ export class ExecveGuard implements ForkComponent {
   start(): void {
     const original = this.#holder.execve;
     if (typeof original !== 'function' || this.#state.ours !== undefined) return;
-    const inPlace = (): boolean => this.#state.ours === ours;
+    const isAwake = (): boolean => this.#state.ours === ours && !this.#state.rests;
     const before = (): void => this.#before();
     const afterFailure = (): void => this.#quietly(() => this.#native.resume(), this.#fail);
     const ours = function execve(this: unknown, ...args: unknown[]): unknown {
-      if (!inPlace()) return original.apply(this, args);
+      if (!isAwake()) return original.apply(this, args);
       before();
       try {
         return original.apply(this, args);
@@ -59,7 +61,12 @@ export class ExecveGuard implements ForkComponent {
     };
     Object.defineProperty(ours, 'length', { value: original.length, configurable: true });
     this.#set(ours);
-    this.#state = { original, ours };
+    this.#state = { original, ours, rests: false };
+  }
+
+  /** From here on ours only calls the original. It is put back later, by hooksOff(): telling what has imported it takes a tenth of a millisecond or two, for Node looks at every module of its own. */
+  rest(): void {
+    this.#state.rests = true;
   }
 
   /** Leaves a function alone that somebody else has put around ours. That one goes on calling ours, which then does nothing of its own. */

@@ -412,7 +412,7 @@ export class Profiler {
   #beforeStop(): void {
     this.#markStopping();
     this.#tellStall(true);
-    this.#execve.hooksOff();
+    this.#execve.rest();
     this.#continuous?.endRotations();
     this.#state.lastCapabilities = this.#collector.capabilities();
   }

@@ -20,9 +20,9 @@ export class Unsettled {
   #taken: (() => Profile) | undefined;
 
   /** For the collector, which knows first. */
-  readonly arrived = (native: NativeProfile): void => {
+  arrived(native: NativeProfile): void {
     this.#arrived = native;
-  };
+  }
 
   /** Whether somebody was faster than the promise, with success or without. */
   get isTaken(): boolean {

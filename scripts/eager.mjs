@@ -3,7 +3,7 @@
 // in parentheses (in V8 11.3 to 14.6 `next_function_is_likely_called`, src/parsing/parser-base.h; arrow functions from 13 on). docs/measurements.md has what it
 // saves, what the import costs more, and for how long it lasts: V8 throws away what has not run for six full collections.
 //
-// A declaration becomes a variable at the top of its module. A method becomes an expression too, still inside its class, where it may use private names:
+// A declaration becomes a variable at the top of its module, and what were arrow functions in any of them are function expressions, too. A method becomes an expression, still inside its class, where it may use private names:
 //
 //   static { ofProfiler = { 'rotate': (function () { … }) }; … } // each becomes a property of the prototype
 //   static { ofProfiler = { '#begin': (function () { … }) }; }
@@ -18,9 +18,9 @@ const CALLED = {
   'lib/api.js': ['startAs', 'continuousOf'],
   'lib/caller.js': ['callerOf'],
   'lib/channels.js': ['startIsHeard', 'publishRotate', 'publishStop', 'publishProfile'],
-  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'tell', 'fromLoop'],
-  'lib/execve.js': ['start', '#set', 'hooksOff'],
-  'lib/fork/chain.js': ['setTest'],
+  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'fromLoop'],
+  'lib/execve.js': ['start', '#set', 'rest', 'hooksOff'],
+  'lib/fork/chain.js': ['setTest', 'join'],
   'lib/fork/own-process.js': ['inOwnProcess'],
   'lib/fork/promises.js': ['track', 'watch'],
   'lib/identity.js': ['get runtimeId', 'get pid', 'get comments'],
@@ -49,7 +49,7 @@ const CALLED = {
   'lib/registry.js': ['get current', 'set', 'clear'],
   'lib/stalls.js': ['stallFile'],
   'lib/threads.js': ['tell', '#forgetDead', 'silence'],
-  'lib/unsettled.js': ['get isTaken', 'settle'],
+  'lib/unsettled.js': ['get isTaken', 'arrived', 'settle'],
   'lib/with-resolvers.js': ['withResolvers'],
 };
 
@@ -129,7 +129,45 @@ function asExpression(source, node, name) {
   const isAsync = has(node, ts.SyntaxKind.AsyncKeyword) ? 'async ' : '';
   const star = node.asteriskToken === undefined ? '' : '*';
   const opening = source.lastIndexOf('(', node.parameters.pos);
-  return `${isAsync}function${star} ${name}${source.slice(opening, node.end)}`;
+  return `${isAsync}function${star} ${name}${withEagerArrows(source, node, opening)}`;
+}
+
+/** What stands for `this` in what was an arrow function. */
+const OUTER = 'outerThis';
+
+/** @returns {string} the function from `start` on, its arrow functions as function expressions in parentheses */
+function withEagerArrows(source, node, start) {
+  const bodyAt = node.body.getStart();
+  const body = rewritten(source, node.body, false);
+  // Behind the brace that opens it.
+  const outer = body.includes(OUTER) ? `{ const ${OUTER} = this;${body.slice(1)}` : body;
+  return source.slice(start, bodyAt) + outer + source.slice(node.body.end, node.end);
+}
+
+/** @returns {string} the text of a node. @param isArrow whether it is in an arrow function, and so not in its own function any more */
+function rewritten(source, node, isArrow) {
+  let text = '';
+  let at = node.getStart();
+  const look = (child) => {
+    if (isArrow && MEANT_OUTSIDE.some((means) => means(child))) throw new Error(`${child.getText()} in an arrow function would mean another thing: ${source.slice(node.getStart(), node.end)}`);
+    // Functions with a `this` of their own stay as they are.
+    if (ts.isFunctionLike(child) && !ts.isArrowFunction(child)) return;
+    const replacement = ts.isArrowFunction(child) ? `(${asFunction(source, child)})` : isArrow && child.kind === ts.SyntaxKind.ThisKeyword ? OUTER : undefined;
+    if (replacement === undefined) return void ts.forEachChild(child, look);
+    text += source.slice(at, child.getStart()) + replacement;
+    at = child.end;
+  };
+  look(node);
+  return text + source.slice(at, node.end);
+}
+
+const MEANT_OUTSIDE = [(node) => node.kind === ts.SyntaxKind.SuperKeyword, ts.isMetaProperty, (node) => ts.isIdentifier(node) && (node.text === 'arguments' || node.text === OUTER)];
+
+function asFunction(source, arrow) {
+  const isAsync = has(arrow, ts.SyntaxKind.AsyncKeyword) ? 'async ' : '';
+  const parameters = arrow.parameters.map((parameter) => parameter.getText()).join(', ');
+  const body = rewritten(source, arrow.body, true);
+  return `${isAsync}function (${parameters}) ${ts.isBlock(arrow.body) ? body : `{ return ${body}; }`}`;
 }
 
 function has(node, kind) {

@@ -87,6 +87,21 @@ test('it is taken away once, put back once, and left alone where somebody else h
   assert.deepEqual(log.slice(1).map(String), ['flush', 'suspend', 'original,false,/bin/true,0', 'resume']);
 });
 
+test('while it rests it only calls the original, which is put back later', (t) => {
+  const { log, holder, original, guard } = setup(t);
+  guard.start();
+  const ours = holder.execve;
+  guard.rest();
+  assert.equal(holder.execve, ours);
+  holder.execve('/bin/true');
+  assert.deepEqual(log.map(String), ['original,true,/bin/true,0']);
+  guard.hooksOff();
+  assert.equal(holder.execve, original);
+  guard.start();
+  holder.execve('/bin/true');
+  assert.deepEqual(log.slice(1).map(String), ['flush', 'suspend', 'original,true,/bin/true,0', 'resume']);
+});
+
 test('in a child that has not been reset it does nothing of its own', (t) => {
   const { log, native, holder, guard } = setup(t);
   guard.start();
