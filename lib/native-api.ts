@@ -268,6 +268,9 @@ export interface NativeProfile {
   sourceMapProblems: SourceMapProblem[];
 }
 
+/** All of it but what finishedStats() has told. */
+export type FinishedProfile = Omit<NativeProfile, 'stats'>;
+
 /** Something that the resource of an OTLP request says of where the profile comes from. */
 export interface OtlpAttribute {
   /** Such as `service.name`. */
@@ -341,8 +344,10 @@ export interface NativeApi {
   stop(whole: boolean): number | null;
   /** The same on the calling thread, for the process's `exit` event. */
   stopSync(): NativeProfile;
-  /** The profile of rotate() or stop() by its number, once; undefined while it is being made, null if takeFinished() was faster. Throws what has made it fail. */
-  finishedProfile(work: number): NativeProfile | null | undefined;
+  /** The counters of the profile of rotate() or stop(), by its number, which stays where it is; undefined while it is being made, null if finishedProfile() has none. */
+  finishedStats(work: number): Stats | null | undefined;
+  /** That profile, once; undefined while it is being made, null if takeFinished() was faster. Throws what has made it fail. */
+  finishedProfile(work: number): FinishedProfile | null | undefined;
   /** For the process's end: the profile of rotate() or stop() whose promise has not been settled, waited for up to a second. Null if there is none. */
   takeFinished(): NativeProfile | null;
   /** Makes the body of an OTLP profiles request with this pprof, gzipped or not, on another thread; the number is for encodedOtlp(). Needs no profiler that runs. */

@@ -4,14 +4,12 @@
  * Nothing wakes the event loop from outside: what does such a thing (a threadsafe function, a descriptor) has locks and queues that a child of a fork would have of its parent. A
  * timer is JavaScript's own. It keeps the loop alive, as the promise of a work that is under way does.
  *
- * Fetching it and what the promise sets off are two turns of the event loop: a first profile takes 0.2 to 0.5 ms for either (docs/measurements.md).
- *
  * Fork: in the child the native half knows nothing of the work, so the first look there ends it.
  */
 import { withResolvers } from './with-resolvers.js';
 
 // At the import: an application's tests may put clocks of their own in place of the timers. Not those of timers/promises, which hardly any program has called before.
-const { setImmediate, setTimeout } = process.getBuiltinModule('node:timers');
+const { setTimeout } = process.getBuiltinModule('node:timers');
 
 /** The first pause, in milliseconds; each is twice as long as the one before. */
 const FIRST_PAUSE_MS = 1;
@@ -24,7 +22,7 @@ interface Waiting<T> {
 }
 
 /**
- * @param look undefined as long as it is not there. What it throws, the promise rejects with. What it returns is its caller's from then on: the promise has it a turn later
+ * @param look undefined as long as it is not there. What it throws, the promise rejects with
  */
 export function offThread<T>(look: () => T | undefined): Promise<T> {
   const { promise, resolve, reject } = withResolvers<T>();
@@ -40,7 +38,7 @@ function lookAgain<T>(waiting: Waiting<T>, pauseMs: number): void {
   try {
     const found = waiting.look();
     if (found === undefined) wait(waiting, Math.min(2 * pauseMs, LONGEST_PAUSE_MS));
-    else setImmediate(waiting.resolve, found);
+    else waiting.resolve(found);
   } catch (error) {
     waiting.reject(error);
   }

@@ -181,7 +181,7 @@ export class Profiler {
         unwatched: true,
         deliver: (native) => {
           const making = this.#state.making!;
-          const profile = making.settle(native, (made) => this.#ended(made));
+          const profile = this.#endedBy(making, native);
           // Behind that: a listener may end the process.
           if (!making.isTaken) publishStop({ profile });
           return profile;
@@ -422,6 +422,16 @@ export class Profiler {
     if (entry?.profiler === this) entry.stopping = true;
   }
 
+  /** The promise's turn. @param native null if somebody else has the last profile */
+  #endedBy(making: Unsettled, native: NativeProfile | null): Profile {
+    try {
+      return making.settle(native, (made) => this.#ended(made));
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+  }
+
   /** The last profile is there, and goes where it is to go. @param before what follows at once */
   #ended(native: NativeProfile, before?: 'closeSync'): Profile {
     const profile = this.#aware.sequence.next(native);
@@ -434,9 +444,14 @@ export class Profiler {
   /** It does not run any more, however that came. */
   #end(): void {
     this.#state.running = false;
-    this.#execve.hooksOff();
     for (const leave of this.#leave) leave();
     this.#registry.clear(this);
+    // The program may have frozen `process` meanwhile.
+    try {
+      this.#execve.hooksOff();
+    } catch (error) {
+      publishError({ error: fromNative(error) });
+    }
   }
 
   #resetAfterFork({ verdict }: Reset): void {

@@ -10,7 +10,7 @@
 //   #begin = ofProfiler['#begin'];
 //
 // The keys give the functions the names that they have in stacks and profiles; a class that named itself would be renamed by esbuild. Constructors stay as they
-// are, as do methods with `super` and static ones.
+// are, as do methods with `super` and static ones. What an arrow function means by `this` is in `outerThis`.
 import ts from 'typescript59';
 
 /** What a first start(), rotate() and stop() call, by module of build/. eager.test.mjs finds what is missing here. */
@@ -18,7 +18,7 @@ const CALLED = {
   'lib/api.js': ['startAs', 'continuousOf'],
   'lib/caller.js': ['callerOf'],
   'lib/channels.js': ['startIsHeard', 'publishRotate', 'publishStop', 'publishProfile'],
-  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'fromLoop'],
+  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'tell', 'fromLoop'],
   'lib/execve.js': ['start', '#set', 'rest', 'hooksOff'],
   'lib/fork/chain.js': ['setTest', 'join'],
   'lib/fork/own-process.js': ['inOwnProcess'],
@@ -40,6 +40,7 @@ const CALLED = {
     '#isOver',
     '#tellStall',
     '#beforeStop',
+    '#endedBy',
     '#markStopping',
     '#ended',
     '#end',
@@ -137,6 +138,7 @@ const OUTER = 'outerThis';
 
 /** @returns {string} the function from `start` on, its arrow functions as function expressions in parentheses */
 function withEagerArrows(source, node, start) {
+  if (source.includes(OUTER)) throw new Error(`there is an ${OUTER} already`);
   const bodyAt = node.body.getStart();
   const body = rewritten(source, node.body, false);
   // Behind the brace that opens it.
@@ -149,9 +151,9 @@ function rewritten(source, node, isArrow) {
   let text = '';
   let at = node.getStart();
   const look = (child) => {
-    if (isArrow && MEANT_OUTSIDE.some((means) => means(child))) throw new Error(`${child.getText()} in an arrow function would mean another thing: ${source.slice(node.getStart(), node.end)}`);
-    // Functions with a `this` of their own stay as they are.
-    if (ts.isFunctionLike(child) && !ts.isArrowFunction(child)) return;
+    if (isArrow && wouldMeanAnotherThing(child)) throw new Error(`${child.getText()} would mean another thing in a function expression: ${source.slice(node.getStart(), node.end)}`);
+    // Functions with a `this` of their own stay as they are, but for a name that is worked out.
+    if (ts.isFunctionLike(child) && !ts.isArrowFunction(child)) return void (child.name && look(child.name));
     const replacement = ts.isArrowFunction(child) ? `(${asFunction(source, child)})` : isArrow && child.kind === ts.SyntaxKind.ThisKeyword ? OUTER : undefined;
     if (replacement === undefined) return void ts.forEachChild(child, look);
     text += source.slice(at, child.getStart()) + replacement;
@@ -161,10 +163,16 @@ function rewritten(source, node, isArrow) {
   return text + source.slice(at, node.end);
 }
 
-const MEANT_OUTSIDE = [(node) => node.kind === ts.SyntaxKind.SuperKeyword, ts.isMetaProperty, (node) => ts.isIdentifier(node) && (node.text === 'arguments' || node.text === OUTER)];
+/** What is not seen through: words of the function around, and what has a `this` of its own in some places and not in others. */
+function wouldMeanAnotherThing(node) {
+  const isWord = node.kind === ts.SyntaxKind.SuperKeyword || ts.isMetaProperty(node) || (ts.isIdentifier(node) && node.text === 'arguments');
+  return isWord || ts.isClassLike(node) || ts.isComputedPropertyName(node);
+}
 
 function asFunction(source, arrow) {
   const isAsync = has(arrow, ts.SyntaxKind.AsyncKeyword) ? 'async ' : '';
+  const isWorkedOut = (node) => node.initializer !== undefined || ts.isComputedPropertyName(node) || ts.forEachChild(node, (child) => isWorkedOut(child) || undefined) === true;
+  if (arrow.parameters.some(isWorkedOut)) throw new Error(`parameters are not looked into: ${arrow.getText()}`);
   const parameters = arrow.parameters.map((parameter) => parameter.getText()).join(', ');
   const body = rewritten(source, arrow.body, true);
   return `${isAsync}function (${parameters}) ${ts.isBlock(arrow.body) ? body : `{ return ${body}; }`}`;

@@ -90,6 +90,13 @@ export function fakeNative(beside = undefined) {
       calls.push(['rotate']);
       return fake.give();
     },
+    finishedStats(number) {
+      here();
+      const work = works.get(number);
+      if (work === undefined) throw nativeError('ERR_PRONGHORN_FORKED', 'no such work');
+      if (!work.isThere) return undefined;
+      return finished === work && !work.failure ? work.profile.stats : null;
+    },
     finishedProfile(number) {
       here();
       const work = works.get(number);
@@ -99,7 +106,8 @@ export function fakeNative(beside = undefined) {
       if (finished !== work) return null;
       finished = undefined;
       if (work.failure) throw work.failure;
-      return work.profile;
+      const { stats: _told, ...profile } = work.profile;
+      return profile;
     },
     takeFinished() {
       here();

@@ -45,6 +45,71 @@ test('a second stop() gives the same promise; after it the module has nothing to
   assert.throws(() => profiler.stopSync(), { code: 'ERR_PRONGHORN_NOT_STARTED' });
 });
 
+for (const end of ['stop', 'rotate']) {
+  test(`between the turns in which the counters and the profile of ${end}() are fetched, the process's end takes it`, async () => {
+    const { native, start } = setup();
+    const profiler = start();
+    const { promise: told, resolve: tell } = withResolvers();
+    const { finishedStats, finishedProfile } = native;
+    let fetched = 0;
+    native.finishedStats = (work) => {
+      const stats = finishedStats(work);
+      if (stats !== undefined) tell();
+      return stats;
+    };
+    native.finishedProfile = (work) => {
+      fetched += 1;
+      return finishedProfile(work);
+    };
+    const promise = profiler[end]();
+    await told;
+    assert.equal(fetched, 0, 'the native half still has it');
+    const { profile } = profiler.endSync();
+    const first = await promise;
+    assert.deepEqual([first.sequence, first.stats.samples > 0], [0, true]);
+    assert.equal(profile.sequence, end === 'stop' ? 0 : 1);
+    assert.ok(names(native).includes('takeFinished'));
+  });
+}
+
+/** What process.execve is, or a stand-in where Node has none. */
+function execveOf(t) {
+  if (process.execve === undefined) {
+    process.execve = function execve() {};
+    t.after(() => delete process.execve);
+  }
+  return process.execve;
+}
+
+test('a program that has frozen `process` gets its last profile, and hears that execve stays as it is', async (t) => {
+  const { start, stop } = setup();
+  const heard = [];
+  const listener = ({ error }) => heard.push(error.message);
+  subscribe('pronghorn:error', listener);
+  t.after(() => unsubscribe('pronghorn:error', listener));
+  const original = execveOf(t);
+  start();
+  Object.defineProperty(process, 'execve', { writable: false });
+  assert.equal((await stop()).sequence, 0);
+  assert.match(heard.join(), /^Cannot assign to read only property 'execve'/);
+  Object.defineProperty(process, 'execve', { value: original, writable: true });
+  // Nothing says that it is just stopping.
+  start();
+  assert.equal((await stop()).sequence, 1);
+});
+
+test('a stop whose profile somebody else has is over all the same', async (t) => {
+  const { native, start, stop } = setup();
+  const original = execveOf(t);
+  start();
+  assert.notEqual(process.execve, original);
+  native.finishedProfile = () => null;
+  await assert.rejects(stop(), { code: 'ERR_PRONGHORN_INTERNAL' });
+  assert.equal(process.execve, original);
+  delete native.finishedProfile;
+  await assert.rejects(stop(), { code: 'ERR_PRONGHORN_NOT_STARTED' });
+});
+
 test('stop without start is an error, also where the native half cannot be loaded', async () => {
   const { stop } = createApi(() => {
     throw new Error('no binary');

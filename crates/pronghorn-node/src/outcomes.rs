@@ -62,14 +62,31 @@ impl<D> Outcomes<D> {
         });
     }
 
+    /// For whoever began it: something of what [`Outcomes::take`] will give, which stays there for whoever cannot wait. `None` while it is not there; `Some(None)` if there is
+    /// nothing to look at, since it has failed or somebody else has it.
+    pub(crate) fn peek<R>(
+        &self,
+        number: u32,
+        look: impl FnOnce(&D) -> R,
+    ) -> Result<Option<Option<R>>, Failure> {
+        self.all.lock().with(|all| {
+            let (_, outcome) = all
+                .iter()
+                .find(|(of, _)| *of == number)
+                .ok_or_else(no_such_work)?;
+            Ok(match outcome {
+                Outcome::UnderWay => None,
+                Outcome::There(Ok(done)) => Some(Some(look(done))),
+                Outcome::There(Err(_)) | Outcome::Elsewhere => Some(None),
+            })
+        })
+    }
+
     /// For whoever began it, until it is there, once.
     pub(crate) fn take(&self, number: u32) -> Result<Taken<D>, Failure> {
         self.all.lock().with(|all| {
             let Some(at) = all.iter().position(|(of, _)| *of == number) else {
-                return Err(Failure::new(
-                    Code::Forked,
-                    "no such work is under way in this process: its parent has it, or it was fetched",
-                ));
+                return Err(no_such_work());
             };
             if matches!(all[at].1, Outcome::UnderWay) {
                 return Ok(Taken::NotYet);
@@ -100,9 +117,33 @@ impl<D> Outcomes<D> {
     }
 }
 
+fn no_such_work() -> Failure {
+    Failure::new(
+        Code::Forked,
+        "no such work is under way in this process: its parent has it, or it was fetched",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_looked_at_stays_for_whoever_is_faster() {
+        let outcomes = Outcomes::new();
+        let work = outcomes.begin();
+        let peek = || outcomes.peek(work, |done| *done).ok();
+        assert_eq!(peek(), Some(None), "under way");
+        outcomes.put(work, Ok('a'));
+        assert_eq!(peek(), Some(Some(Some('a'))));
+        assert!(matches!(outcomes.take_before(), Some(Ok('a'))));
+        assert_eq!(peek(), Some(Some(None)), "elsewhere");
+        assert!(matches!(outcomes.take(work), Ok(Taken::Elsewhere)));
+        let failed = outcomes.begin();
+        outcomes.put(failed, Err(Failure::new(Code::Internal, "no")));
+        assert!(matches!(outcomes.peek(failed, |_| ()), Ok(Some(None))));
+        assert!(outcomes.take(failed).is_err());
+    }
 
     #[test]
     fn each_is_taken_once_by_its_number_or_before() {
@@ -116,10 +157,12 @@ mod tests {
         outcomes.put(first, Err(Failure::new(Code::Internal, "no")));
         assert!(matches!(outcomes.take(second), Ok(Taken::There('b'))));
         assert!(outcomes.take(second).is_err(), "once");
+        assert!(outcomes.peek(second, |_| ()).is_err());
         assert!(matches!(outcomes.take_before(), Some(Err(_))));
         assert!(outcomes.take_before().is_none());
         assert!(matches!(outcomes.take(first), Ok(Taken::Elsewhere)));
         assert!(outcomes.is_empty());
+        assert!(outcomes.peek(first, |_| ()).is_err());
         // Of a parent, or of nobody.
         outcomes.put(first, Ok('a'));
         assert!(outcomes.is_empty() && outcomes.take(first).is_err());

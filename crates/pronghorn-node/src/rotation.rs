@@ -89,6 +89,19 @@ pub struct NativeProfile {
     pub source_map_problems: Vec<SourceMapProblem>,
 }
 
+/// One profile but for the counters, of which [`finished_stats`] has told.
+#[napi(object)]
+pub struct FinishedProfile {
+    /// As in `NativeProfile`.
+    pub data: Buffer,
+    /// Likewise.
+    pub start_time_nanos: BigInt,
+    /// Likewise.
+    pub end_time_nanos: BigInt,
+    /// Likewise.
+    pub source_map_problems: Vec<SourceMapProblem>,
+}
+
 /// One rotation, or the flush after a stop.
 pub struct Flush {
     /// The rotation, until the profile is there.
@@ -244,11 +257,27 @@ impl Symbolizer for Names<'_> {
 impl Flushed {
     /// As JavaScript gets it.
     pub(crate) fn into_profile(self) -> NativeProfile {
+        let stats = self.stats.clone();
+        let FinishedProfile {
+            data,
+            start_time_nanos,
+            end_time_nanos,
+            source_map_problems,
+        } = self.into_finished();
         NativeProfile {
+            data,
+            start_time_nanos,
+            end_time_nanos,
+            stats,
+            source_map_problems,
+        }
+    }
+
+    fn into_finished(self) -> FinishedProfile {
+        FinishedProfile {
             start_time_nanos: BigInt::from(self.profile.start.nanos_since_epoch()),
             end_time_nanos: BigInt::from(self.profile.finish.nanos_since_epoch()),
             data: Buffer::from(self.profile.data),
-            stats: self.stats,
             source_map_problems: self.source_map_problems,
         }
     }
@@ -274,14 +303,29 @@ impl OwnWork<Flush> {
     }
 }
 
+/// Whether the profile of a rotation or a stop is there, by its number, and its counters; undefined while it is being made, null if [`finished_profile`] has none. The profile
+/// stays where [`take_finished`] and the watcher of signals find it: JavaScript makes an object of 67 properties of the counters, and takes the profile in its next turn.
+#[napi(ts_return_type = "Stats | null | undefined")]
+pub fn finished_stats(work: u32) -> crate::error::Result<Either<Option<Stats>, ()>> {
+    guarded(|| {
+        in_own_process()?;
+        let stats = |flushed: &Flushed| flushed.stats.clone();
+        Ok(match STATE.get().outcomes.peek(work, stats)? {
+            None => Either::B(()),
+            Some(stats) => Either::A(stats),
+        })
+    })
+    .map_err(Into::into)
+}
+
 /// The profile of a rotation or a stop, by its number, once; undefined while it is being made, null if [`take_finished`] was faster, or the watcher of signals.
-#[napi(ts_return_type = "NativeProfile | null | undefined")]
-pub fn finished_profile(work: u32) -> crate::error::Result<Either<Option<NativeProfile>, ()>> {
+#[napi(ts_return_type = "FinishedProfile | null | undefined")]
+pub fn finished_profile(work: u32) -> crate::error::Result<Either<Option<FinishedProfile>, ()>> {
     guarded(|| {
         in_own_process()?;
         Ok(match STATE.get().outcomes.take(work)? {
             Taken::NotYet => Either::B(()),
-            Taken::There(flushed) => Either::A(Some(flushed.into_profile())),
+            Taken::There(flushed) => Either::A(Some(flushed.into_finished())),
             Taken::Elsewhere => Either::A(None),
         })
     })
