@@ -74,7 +74,7 @@ export class Collector {
    * @param making is told before anything else can come in between: also in the call
    */
   rotate(making: Unsettled): Promise<NativeProfile | null> {
-    return this.#async(async () => tell(await this.#finished(this.#native.rotate()), making));
+    return this.#async(async () => this.#finished(this.#native.rotate(), making));
   }
 
   /** The same, serialized on this thread; waits for a rotation that is under way. */
@@ -91,7 +91,7 @@ export class Collector {
     workers.silence();
     return this.#async(async () => {
       const work = this.#native.stop(false) ?? (await this.#stopLater(making, isOver));
-      return work === undefined ? null : tell(await this.#finished(work), making);
+      return work === undefined ? null : this.#finished(work, making);
     });
   }
 
@@ -110,14 +110,17 @@ export class Collector {
   }
 
   /**
-   * The profile of a rotation or stop that is under way, by its number. Its counters are fetched in one turn of the event loop, and the profile in the next, with all that its promise sets off:
-   * either takes the loop up to 0.4 ms the first time (docs/measurements.md). Until then the native half has it, for whoever cannot wait.
+   * The profile of a rotation or stop that is under way, by its number. Its counters are fetched in one turn of the event loop (up to 0.4 ms the first time, docs/measurements.md), and the
+   * profile in the next, with all that its promise sets off. Until then the native half has it, for whoever cannot wait.
    */
-  async #finished(work: number): Promise<NativeProfile | null> {
+  async #finished(work: number, making: Unsettled): Promise<NativeProfile | null> {
     const stats = await offThread(() => this.#native.finishedStats(work));
     await nextTurn();
-    const profile = this.#native.finishedProfile(work) ?? null;
-    return profile && Object.assign(profile, { stats: stats! });
+    const finished = this.#native.finishedProfile(work);
+    if (!finished) return null;
+    const profile = Object.assign(finished, { stats: stats! });
+    making.arrived(profile);
+    return profile;
   }
 
   /** Switches sampling off and serializes on this thread. */
@@ -182,11 +185,6 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-function tell(native: NativeProfile | null, making: Unsettled): NativeProfile | null {
-  if (native !== null) making.arrived(native);
-  return native;
 }
 
 /**

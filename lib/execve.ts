@@ -60,8 +60,7 @@ export class ExecveGuard implements ForkComponent {
       }
     };
     Object.defineProperty(ours, 'length', { value: original.length, configurable: true });
-    this.#set(ours);
-    this.#state = { original, ours, rests: false };
+    if (this.#set(ours)) this.#state = { original, ours, rests: false };
   }
 
   /** From here on ours only calls the original. It is put back later, by hooksOff(): telling what has imported it takes a tenth of a millisecond or two, for Node looks at every module of its own. */
@@ -72,18 +71,27 @@ export class ExecveGuard implements ForkComponent {
   /** Leaves a function alone that somebody else has put around ours. That one goes on calling ours, which then does nothing of its own. */
   hooksOff(): void {
     const { original, ours } = this.#state;
-    if (original !== undefined && this.#holder.execve === ours) this.#set(original);
     this.#state = fresh();
+    if (original !== undefined && this.#holder.execve === ours) this.#set(original);
   }
 
   resetAfterFork(): void {
     this.#state = fresh();
   }
 
-  /** For `import { execve } from 'node:process'` too. */
-  #set(execve: Execve): void {
-    this.#holder.execve = execve;
-    if (this.#holder === process) syncBuiltinESMExports();
+  /**
+   * For `import { execve } from 'node:process'` too.
+   *
+   * @returns false where it stays as it is: a program may have frozen `process`. What is in place then, or stays, only calls the original
+   */
+  #set(execve: Execve): boolean {
+    try {
+      this.#holder.execve = execve;
+      if (this.#holder === process) syncBuiltinESMExports();
+    } catch {
+      // The program's affair.
+    }
+    return this.#holder.execve === execve;
   }
 
   #before(): void {

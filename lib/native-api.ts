@@ -332,12 +332,12 @@ export interface NativeApi {
   findLabelStore(storage: object, wanted: number): number;
   /** The number in force on this thread will be the store of `storage`, which is `wanted` now. Returns the place, or 0 if that cannot be. */
   trackLabelStore(storage: object, wanted: number): number;
-  /** Ends one period and begins the next. Serializes on another thread; the number is for finishedProfile(). */
+  /** Ends one period and begins the next. Serializes on another thread; the number is for finishedStats() and finishedProfile(). */
   rotate(): number;
   /** The same as rotate() on the calling thread, for what cannot wait. */
   rotateSync(): NativeProfile;
   /**
-   * Switches the collector off at once, then serializes the last period on another thread; the number is for finishedProfile(). Null
+   * Switches the collector off at once, then serializes the last period on another thread; the number is for finishedStats() and finishedProfile(). Null
    * instead: the collector is off, and a first slice was not enough for this thread's samples; each further call is another one, and with
    * `whole` it takes its time.
    */

@@ -82,9 +82,19 @@ export class Profiler {
       this.#execve.start();
       this.#continuous?.begin();
     } catch (error) {
+      if (this.#state.running) this.#abandon();
       this.#end();
       this.giveUpDelivery();
       throw error;
+    }
+  }
+
+  /** The collector runs, and nobody will have the profiler: what stops it has nothing to deliver. */
+  #abandon(): void {
+    try {
+      this.#collector.stopSync();
+    } catch {
+      // The caller hears of what came before.
     }
   }
 
@@ -444,14 +454,9 @@ export class Profiler {
   /** It does not run any more, however that came. */
   #end(): void {
     this.#state.running = false;
+    this.#execve.hooksOff();
     for (const leave of this.#leave) leave();
     this.#registry.clear(this);
-    // The program may have frozen `process` meanwhile.
-    try {
-      this.#execve.hooksOff();
-    } catch (error) {
-      publishError({ error: fromNative(error) });
-    }
   }
 
   #resetAfterFork({ verdict }: Reset): void {

@@ -18,7 +18,7 @@ const CALLED = {
   'lib/api.js': ['startAs', 'continuousOf'],
   'lib/caller.js': ['callerOf'],
   'lib/channels.js': ['startIsHeard', 'publishRotate', 'publishStop', 'publishProfile'],
-  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'tell', 'fromLoop'],
+  'lib/collector.js': ['start', 'rotate', 'stop', '#stopLater', '#finished', 'stats', 'capabilities', '#sync', '#async', 'nextTurn', 'fromLoop'],
   'lib/execve.js': ['start', '#set', 'rest', 'hooksOff'],
   'lib/fork/chain.js': ['setTest', 'join'],
   'lib/fork/own-process.js': ['inOwnProcess'],
@@ -151,7 +151,7 @@ function rewritten(source, node, isArrow) {
   let text = '';
   let at = node.getStart();
   const look = (child) => {
-    if (isArrow && wouldMeanAnotherThing(child)) throw new Error(`${child.getText()} would mean another thing in a function expression: ${source.slice(node.getStart(), node.end)}`);
+    if (ts.isClassLike(child) || (isArrow && wouldMeanAnotherThing(child))) throw new Error(`${child.getText()} would mean another thing in a function expression: ${source.slice(node.getStart(), node.end)}`);
     // Functions with a `this` of their own stay as they are, but for a name that is worked out.
     if (ts.isFunctionLike(child) && !ts.isArrowFunction(child)) return void (child.name && look(child.name));
     const replacement = ts.isArrowFunction(child) ? `(${asFunction(source, child)})` : isArrow && child.kind === ts.SyntaxKind.ThisKeyword ? OUTER : undefined;
@@ -163,10 +163,10 @@ function rewritten(source, node, isArrow) {
   return text + source.slice(at, node.end);
 }
 
-/** What is not seen through: words of the function around, and what has a `this` of its own in some places and not in others. */
+/** Words of the function around, and what has a `this` of its own in some places and not in others. */
 function wouldMeanAnotherThing(node) {
   const isWord = node.kind === ts.SyntaxKind.SuperKeyword || ts.isMetaProperty(node) || (ts.isIdentifier(node) && node.text === 'arguments');
-  return isWord || ts.isClassLike(node) || ts.isComputedPropertyName(node);
+  return isWord || ts.isComputedPropertyName(node);
 }
 
 function asFunction(source, arrow) {

@@ -87,6 +87,23 @@ test('it is taken away once, put back once, and left alone where somebody else h
   assert.deepEqual(log.slice(1).map(String), ['flush', 'suspend', 'original,false,/bin/true,0', 'resume']);
 });
 
+test('where it cannot be put in place nothing happens; where it cannot be taken away it only calls the original', (t) => {
+  const { log, holder, original, guard } = setup(t);
+  const freeze = () => Object.defineProperty(holder, 'execve', { writable: false });
+  freeze();
+  guard.start();
+  assert.equal(holder.execve, original);
+  Object.defineProperty(holder, 'execve', { writable: true });
+  guard.start();
+  const ours = holder.execve;
+  assert.notEqual(ours, original);
+  freeze();
+  guard.hooksOff();
+  assert.equal(holder.execve, ours);
+  holder.execve('/bin/true');
+  assert.deepEqual(log.map(String), ['original,true,/bin/true,0']);
+});
+
 test('while it rests it only calls the original, which is put back later', (t) => {
   const { log, holder, original, guard } = setup(t);
   guard.start();

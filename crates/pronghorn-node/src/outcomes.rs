@@ -53,12 +53,13 @@ impl<D> Outcomes<D> {
         number
     }
 
-    /// It is over.
-    pub(crate) fn put(&self, number: u32, result: Result<D, Failure>) {
+    /// It is over. `held` is let go of before anybody sees that, and not before it can be seen.
+    pub(crate) fn put<H>(&self, number: u32, result: Result<D, Failure>, held: H) {
         self.all.lock().with(|all| {
             if let Some((_, outcome)) = all.iter_mut().find(|(of, _)| *of == number) {
                 *outcome = Outcome::There(result);
             }
+            drop(held);
         });
     }
 
@@ -134,13 +135,13 @@ mod tests {
         let work = outcomes.begin();
         let peek = || outcomes.peek(work, |done| *done).ok();
         assert_eq!(peek(), Some(None), "under way");
-        outcomes.put(work, Ok('a'));
+        outcomes.put(work, Ok('a'), ());
         assert_eq!(peek(), Some(Some(Some('a'))));
         assert!(matches!(outcomes.take_before(), Some(Ok('a'))));
         assert_eq!(peek(), Some(Some(None)), "elsewhere");
         assert!(matches!(outcomes.take(work), Ok(Taken::Elsewhere)));
         let failed = outcomes.begin();
-        outcomes.put(failed, Err(Failure::new(Code::Internal, "no")));
+        outcomes.put(failed, Err(Failure::new(Code::Internal, "no")), ());
         assert!(matches!(outcomes.peek(failed, |_| ()), Ok(Some(None))));
         assert!(outcomes.take(failed).is_err());
     }
@@ -153,8 +154,8 @@ mod tests {
         assert_ne!(first, second);
         assert!(matches!(outcomes.take(first), Ok(Taken::NotYet)));
         assert!(outcomes.take_before().is_none());
-        outcomes.put(second, Ok('b'));
-        outcomes.put(first, Err(Failure::new(Code::Internal, "no")));
+        outcomes.put(second, Ok('b'), ());
+        outcomes.put(first, Err(Failure::new(Code::Internal, "no")), ());
         assert!(matches!(outcomes.take(second), Ok(Taken::There('b'))));
         assert!(outcomes.take(second).is_err(), "once");
         assert!(outcomes.peek(second, |_| ()).is_err());
@@ -164,7 +165,7 @@ mod tests {
         assert!(outcomes.is_empty());
         assert!(outcomes.peek(first, |_| ()).is_err());
         // Of a parent, or of nobody.
-        outcomes.put(first, Ok('a'));
+        outcomes.put(first, Ok('a'), ());
         assert!(outcomes.is_empty() && outcomes.take(first).is_err());
     }
 }

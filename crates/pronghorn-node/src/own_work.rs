@@ -46,7 +46,7 @@ impl<W: Work> OwnWork<W> {
     }
 
     /// Has it done on the thread of `line`, by `run`, and puts what comes of it into `outcomes`: by the number that is returned it is found there. What `run`
-    /// holds on to is let go of only then.
+    /// holds on to is let go of in the same moment.
     pub(crate) fn give<H>(
         mut self,
         line: Line,
@@ -58,8 +58,7 @@ impl<W: Work> OwnWork<W> {
         let job = move |on| {
             let (result, held) = run(&mut self, on);
             if process.is_here() {
-                outcomes().put(number, result);
-                drop(held);
+                outcomes().put(number, result, held);
             } else {
                 std::mem::forget((result, held));
             }

@@ -257,13 +257,13 @@ impl Symbolizer for Names<'_> {
 impl Flushed {
     /// As JavaScript gets it.
     pub(crate) fn into_profile(self) -> NativeProfile {
-        let stats = self.stats.clone();
+        let (finished, stats) = self.split();
         let FinishedProfile {
             data,
             start_time_nanos,
             end_time_nanos,
             source_map_problems,
-        } = self.into_finished();
+        } = finished;
         NativeProfile {
             data,
             start_time_nanos,
@@ -273,18 +273,19 @@ impl Flushed {
         }
     }
 
-    fn into_finished(self) -> FinishedProfile {
-        FinishedProfile {
+    fn split(self) -> (FinishedProfile, Stats) {
+        let finished = FinishedProfile {
             start_time_nanos: BigInt::from(self.profile.start.nanos_since_epoch()),
             end_time_nanos: BigInt::from(self.profile.finish.nanos_since_epoch()),
             data: Buffer::from(self.profile.data),
             source_map_problems: self.source_map_problems,
-        }
+        };
+        (finished, self.stats)
     }
 }
 
 impl OwnWork<Flush> {
-    /// For the thread that makes profiles. The number by which [`finished_profile`] finds what comes of it, from the moment when the next rotation may begin.
+    /// For the thread that makes profiles. The number by which [`finished_stats`] and [`finished_profile`] find what comes of it, from the moment when the next rotation may begin.
     pub(crate) fn give_rotation(self) -> u32 {
         let outcomes = || &STATE.get().outcomes;
         self.give(Line::Profiles, outcomes, |flush, on| {
@@ -304,7 +305,7 @@ impl OwnWork<Flush> {
 }
 
 /// Whether the profile of a rotation or a stop is there, by its number, and its counters; undefined while it is being made, null if [`finished_profile`] has none. The profile
-/// stays where [`take_finished`] and the watcher of signals find it: JavaScript makes an object of 67 properties of the counters, and takes the profile in its next turn.
+/// stays where [`take_finished`] and the watcher of signals find it: JavaScript makes an object of the 48 counters, and takes the profile in its next turn.
 #[napi(ts_return_type = "Stats | null | undefined")]
 pub fn finished_stats(work: u32) -> crate::error::Result<Either<Option<Stats>, ()>> {
     guarded(|| {
@@ -325,7 +326,7 @@ pub fn finished_profile(work: u32) -> crate::error::Result<Either<Option<Finishe
         in_own_process()?;
         Ok(match STATE.get().outcomes.take(work)? {
             Taken::NotYet => Either::B(()),
-            Taken::There(flushed) => Either::A(Some(flushed.into_finished())),
+            Taken::There(flushed) => Either::A(Some(flushed.split().0)),
             Taken::Elsewhere => Either::A(None),
         })
     })
