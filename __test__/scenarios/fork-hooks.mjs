@@ -13,7 +13,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
 const options = { intervalMicros: 1_000 };
 /** Under `register` the original was replaced before this program began. */
-const isOurs = (execve) => execve !== undefined && Function.prototype.toString.call(execve).includes('inPlace');
+const isOurs = (execve) => execve !== undefined && Function.prototype.toString.call(execve).includes('isAwake');
 
 /**
  * How often our hooks are entered for each end of a collection while `work` collects: 1 if they are on once. V8 may well collect
