@@ -82,7 +82,7 @@ export class ExecveGuard implements ForkComponent {
   /**
    * For `import { execve } from 'node:process'` too.
    *
-   * @returns false where it stays as it is: a program may have frozen `process`. What is in place then, or stays, only calls the original
+   * @returns false where what stands there stays, since the program has frozen `process`: Node's own at a start; ours at its end, which then only calls Node's own
    */
   #set(execve: Execve): boolean {
     try {

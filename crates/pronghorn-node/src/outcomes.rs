@@ -28,7 +28,7 @@ pub(crate) struct Outcomes<D> {
     all: Guarded<Vec<(u32, Outcome<D>)>>,
 }
 
-/// What [`Outcomes::take`] finds.
+/// What [`Outcomes::take`] and [`Outcomes::peek`] find.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<D> {
     NotYet,
@@ -63,22 +63,22 @@ impl<D> Outcomes<D> {
         });
     }
 
-    /// For whoever began it: something of what [`Outcomes::take`] will give, which stays there for whoever cannot wait. `None` while it is not there; `Some(None)` if there is
-    /// nothing to look at, since it has failed or somebody else has it.
+    /// For whoever began it: something of what [`Outcomes::take`] will give, which stays there for whoever cannot wait. What has failed is taken for
+    /// [`Taken::Elsewhere`]: there is nothing to look at, and `take` says why.
     pub(crate) fn peek<R>(
         &self,
         number: u32,
         look: impl FnOnce(&D) -> R,
-    ) -> Result<Option<Option<R>>, Failure> {
+    ) -> Result<Taken<R>, Failure> {
         self.all.lock().with(|all| {
             let (_, outcome) = all
                 .iter()
                 .find(|(of, _)| *of == number)
                 .ok_or_else(no_such_work)?;
             Ok(match outcome {
-                Outcome::UnderWay => None,
-                Outcome::There(Ok(done)) => Some(Some(look(done))),
-                Outcome::There(Err(_)) | Outcome::Elsewhere => Some(None),
+                Outcome::UnderWay => Taken::NotYet,
+                Outcome::There(Ok(done)) => Taken::There(look(done)),
+                Outcome::There(Err(_)) | Outcome::Elsewhere => Taken::Elsewhere,
             })
         })
     }
@@ -134,15 +134,18 @@ mod tests {
         let outcomes = Outcomes::new();
         let work = outcomes.begin();
         let peek = || outcomes.peek(work, |done| *done).ok();
-        assert_eq!(peek(), Some(None), "under way");
+        assert_eq!(peek(), Some(Taken::NotYet));
         outcomes.put(work, Ok('a'), ());
-        assert_eq!(peek(), Some(Some(Some('a'))));
+        assert_eq!(peek(), Some(Taken::There('a')));
         assert!(matches!(outcomes.take_before(), Some(Ok('a'))));
-        assert_eq!(peek(), Some(Some(None)), "elsewhere");
+        assert_eq!(peek(), Some(Taken::Elsewhere));
         assert!(matches!(outcomes.take(work), Ok(Taken::Elsewhere)));
         let failed = outcomes.begin();
         outcomes.put(failed, Err(Failure::new(Code::Internal, "no")), ());
-        assert!(matches!(outcomes.peek(failed, |_| ()), Ok(Some(None))));
+        assert!(matches!(
+            outcomes.peek(failed, |_| ()),
+            Ok(Taken::Elsewhere)
+        ));
         assert!(outcomes.take(failed).is_err());
     }
 

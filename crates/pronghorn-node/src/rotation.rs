@@ -312,8 +312,9 @@ pub fn finished_stats(work: u32) -> crate::error::Result<Either<Option<Stats>, (
         in_own_process()?;
         let stats = |flushed: &Flushed| flushed.stats.clone();
         Ok(match STATE.get().outcomes.peek(work, stats)? {
-            None => Either::B(()),
-            Some(stats) => Either::A(stats),
+            Taken::NotYet => Either::B(()),
+            Taken::There(stats) => Either::A(Some(stats)),
+            Taken::Elsewhere => Either::A(None),
         })
     })
     .map_err(Into::into)
