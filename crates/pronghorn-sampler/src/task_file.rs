@@ -1,10 +1,15 @@
 //! The small files in which the kernel tells of one thread: /proc/self/task/TID/NAME.
 //!
-//! Threads: the ticker, inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds: a child must not inherit the open
+//! Threads: the ticker. A [`TaskFile`] inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds: a child must not inherit the open
 //! file. It still does where a fork runs no handlers, or has waited for long enough: a descriptor more, in a child that is not profiled in the latter case.
-//! Allocates nothing. Fork: keeps nothing.
+//! Allocates nothing. Fork: a [`KeptTaskFile`] is in the table that a child closes ([`Held`]); nothing else is kept.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
+
+use pronghorn_sync::descriptors::Held;
 
 /// Read at a time.
 const ROOM: usize = 4096;
@@ -14,24 +19,17 @@ const MOST_PIECES: usize = 200;
 const VALUE: usize = 24;
 
 /// One of them, open.
-pub(crate) struct TaskFile(i32);
+pub(crate) struct TaskFile(File);
 
 impl TaskFile {
     /// Opens `name` of thread `tid`; `None` where there is none.
     pub(crate) fn open(tid: i32, name: &str) -> Option<Self> {
-        let mut path = [0u8; 64];
-        // The rest of the array stays zero, so it ends with a NUL.
-        write!(path.get_mut(..63)?, "/proc/self/task/{tid}/{name}").ok()?;
-        // SAFETY: the path ends with a NUL.
-        let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        (file >= 0).then_some(Self(file))
+        open(tid, name).ok().map(Self)
     }
 
     /// Reads on into `room`: how many bytes, 0 at the end.
     pub(crate) fn read(&mut self, room: &mut [u8]) -> usize {
-        // SAFETY: as many bytes as `room` has.
-        let length = unsafe { libc::read(self.0, room.as_mut_ptr().cast(), room.len()) };
-        usize::try_from(length).unwrap_or(0)
+        self.0.read(room).unwrap_or(0)
     }
 
     /// The value in the line that begins with `field`, which has its own line break before it, as `parse` understands it.
@@ -44,11 +42,34 @@ impl TaskFile {
     }
 }
 
-impl Drop for TaskFile {
-    fn drop(&mut self) {
-        // SAFETY: opened by `open`, and nobody else knows it.
-        unsafe { libc::close(self.0) };
+/// One of them that stays open to be read again and again: to find and to open it is four fifths of what reading it costs. Opened outside of any section.
+pub(crate) struct KeptTaskFile(Held);
+
+impl KeptTaskFile {
+    /// Opens `name` of thread `tid`; `None` where there is none, or too many are open.
+    pub(crate) fn open(tid: i32, name: &str) -> Option<Self> {
+        Held::keep(|| open(tid, name)).map(Self)
     }
+
+    /// What it says now, from its beginning: how many bytes of `room`. `None` if its thread is gone, or the host has closed it.
+    pub(crate) fn read(&self, room: &mut [u8]) -> Option<usize> {
+        let length = self.0.is_ours().then(|| self.0.read_at(room, 0))?.ok()?;
+        (length > 0).then_some(length)
+    }
+}
+
+fn open(tid: i32, name: &str) -> io::Result<File> {
+    let mut path = [0u8; 64];
+    // The last byte stays zero.
+    let (text, _) = path.split_at_mut(63);
+    write!(&mut *text, "/proc/self/task/{tid}/{name}")?;
+    // The library's own way may allocate. SAFETY: the path ends with a NUL.
+    let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if file < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: opened right here, and nobody else knows it.
+    Ok(unsafe { File::from_raw_fd(file) })
 }
 
 /// Looks for the line in what `more` brings, piece by piece; it returns how many bytes that were, and 0 at the end.

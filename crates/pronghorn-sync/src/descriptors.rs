@@ -11,7 +11,7 @@
 //! Any but a signal handler's. Whoever brings an entry out of FREE, by compare-and-exchange, owns it.
 //!
 //! # Invariants
-//! 1. While an entry names a descriptor, that is open, and its [`Held`]'s.
+//! 1. While an entry names a descriptor, that is open, and its [`Held`]'s, unless the host has closed it, which [`Held::is_ours`] tells.
 //! 2. Opening and noting, and forgetting and closing, each happen inside a [`fork::Section`]: without it a fork that falls between
 //!    the two would leave a descriptor that no table names, or a number that is somebody else's by now. A section is for places that take
 //!    microseconds; these do, since what we open is loaded, or is a file that this process writes itself. Reading and writing happen outside.
@@ -30,7 +30,6 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{
     AtomicI32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -39,14 +38,17 @@ use std::sync::atomic::{
 use crate::own_tid;
 use crate::{Alone, fork};
 
-/// Many more than there are at a time: one rotation has one file open, the end of the program another. What finds no place
+/// Many more than there are for a moment: one rotation has one file open, the end of the program another. What finds no place
 /// stays unknown to a child.
-const ENTRIES: usize = 16;
+const ENTRIES: usize = 32;
+/// Places that are left free by what stays open for long.
+const FOR_A_MOMENT: usize = 16;
 
 const FREE: i32 = -1;
 /// Somebody is about to open something.
 const TAKEN: i32 = -2;
 
+#[derive(Debug)]
 struct Entry {
     descriptor: AtomicI32,
     device: AtomicU64,
@@ -66,7 +68,9 @@ static TABLE: [Entry; ENTRIES] = [const {
 #[derive(Debug)]
 pub struct Held {
     file: ManuallyDrop<File>,
-    entry: Option<usize>,
+    entry: Option<&'static Entry>,
+    /// Device and inode; nothing if they could not be told.
+    identity: Option<(u64, u64)>,
     /// The process that opened it.
     generation: u32,
 }
@@ -77,19 +81,44 @@ impl Held {
     /// # Errors
     /// Those of `open`.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
+        Self::open_among(&TABLE, open)
+    }
+
+    /// Opens a file that stays open for long, where a child will know of it: `None` if too many are open already, or `open` fails. As [`Held::open`] otherwise.
+    ///
+    /// Meanwhile the host may close what it does not know, and have the number for something of its own: [`Held::is_ours`] is to be asked before each use.
+    pub fn keep(open: impl FnOnce() -> io::Result<File>) -> Option<Self> {
+        let (_, table) = TABLE.split_at(FOR_A_MOMENT);
+        let is_free = |entry: &Entry| entry.descriptor.load(Relaxed) == FREE;
+        if !table.iter().any(is_free) {
+            return None;
+        }
+        let held = Self::open_among(table, open).ok()?;
+        // Without an entry: another thread was quicker.
+        held.entry.is_some().then_some(held)
+    }
+
+    fn open_among(
+        table: &'static [Entry],
+        open: impl FnOnce() -> io::Result<File>,
+    ) -> io::Result<Self> {
         let _section = section();
-        let taken = TABLE.iter().position(|entry| {
+        let entry = table.iter().find(|entry| {
             entry
                 .descriptor
                 .compare_exchange(FREE, TAKEN, Acquire, Relaxed)
                 .is_ok()
         });
         let opened = open();
-        if let Some(entry) = taken.and_then(|index| TABLE.get(index)) {
-            match opened.as_ref().map(|file| (file, file.metadata())) {
-                Ok((file, Ok(metadata))) => {
-                    entry.device.store(metadata.dev(), Relaxed);
-                    entry.inode.store(metadata.ino(), Relaxed);
+        let identity = opened
+            .as_ref()
+            .ok()
+            .and_then(|file| identity(file.as_raw_fd()));
+        if let Some(entry) = entry {
+            match (&opened, identity) {
+                (Ok(file), Some((device, inode))) => {
+                    entry.device.store(device, Relaxed);
+                    entry.inode.store(inode, Relaxed);
                     entry.descriptor.store(file.as_raw_fd(), Release);
                 }
                 _ => entry.descriptor.store(FREE, Release),
@@ -97,9 +126,16 @@ impl Held {
         }
         Ok(Self {
             file: ManuallyDrop::new(opened?),
-            entry: taken,
+            entry,
+            identity,
             generation: fork::generation(),
         })
+    }
+
+    /// Whether what it opened is still what its number stands for: the host may have closed it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.identity.is_some() && identity(self.file.as_raw_fd()) == self.identity
     }
 }
 
@@ -123,11 +159,14 @@ impl Drop for Held {
         if self.generation != fork::generation() {
             return;
         }
-        if let Some(entry) = self.entry.and_then(|index| TABLE.get(index)) {
+        if let Some(entry) = self.entry {
             entry.descriptor.store(FREE, Release);
         }
-        // SAFETY: the one place that drops it, once.
-        unsafe { ManuallyDrop::drop(&mut self.file) };
+        // What the host has closed is not closed again: the number may be its own by now.
+        if self.identity.is_none() || self.is_ours() {
+            // SAFETY: the one place that drops it, once.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
     }
 }
 

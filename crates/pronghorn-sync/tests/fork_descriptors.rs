@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         what_is_dropped_in_the_child_closes_nothing,
         more_files_than_places_are_opened_all_the_same,
         a_file_that_cannot_be_opened_leaves_no_place_taken,
+        what_stays_open_for_long_is_always_in_the_table_and_leaves_room_there,
+        what_the_host_has_closed_is_not_closed_again,
     ])
 }
 
@@ -117,5 +119,43 @@ fn a_file_that_cannot_be_opened_leaves_no_place_taken() {
     }
     let held = own_file();
     Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), 1));
+    drop(held);
+}
+
+fn what_stays_open_for_long_is_always_in_the_table_and_leaves_room_there() {
+    let open = || File::open("/proc/self/exe");
+    let kept: Vec<Held> = std::iter::from_fn(|| Held::keep(open)).take(100).collect();
+    let count = kept.len();
+    assert!((8..100).contains(&count), "{count}");
+    assert!(Held::keep(|| File::open("/nowhere/at/all")).is_none());
+    let others: Vec<Held> = (0..8).map(|_| own_file()).collect();
+    Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), count + 8));
+    drop((kept, others));
+    assert!(Held::keep(|| File::open("/nowhere/at/all")).is_none());
+    let again: Vec<Held> = std::iter::from_fn(|| Held::keep(open)).take(100).collect();
+    assert_eq!(
+        again.len(),
+        count,
+        "a file that is not there takes no place"
+    );
+}
+
+fn what_the_host_has_closed_is_not_closed_again() {
+    let other = File::open("/dev/null").expect("there is one");
+    let held = Held::keep(|| File::open("/proc/self/exe")).expect("there is room");
+    let number = held.as_raw_fd();
+    assert!(held.is_ours());
+    // SAFETY: both are open; the second is closed, as a host does that closes what it does not know.
+    assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
+    assert!(!held.is_ours());
+    drop(held);
+    assert!(is_open(number), "it is the host's");
+    // SAFETY: this test's own by now.
+    unsafe { libc::close(number) };
+    let held = own_file();
+    let number = held.as_raw_fd();
+    // SAFETY: open; nobody uses it any more.
+    unsafe { libc::close(number) };
+    assert!(!held.is_ours());
     drop(held);
 }

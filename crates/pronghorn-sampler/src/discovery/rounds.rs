@@ -11,7 +11,7 @@ use super::handshake::Opened;
 use super::{ASKS, STATE, State, is_v8_code, on_found, tasks};
 use crate::{clock, host, session, signal, slot, spawn, ticker};
 
-/// The number of threads is not looked at more often than this: the look is by path, and at each tick was two fifths of the ticker's CPU time, each
+/// The number of threads is not looked at more often than this: a look by path at each tick was two fifths of the ticker's CPU time, each
 /// 50 ms still a sixth. Workers are announced by who makes them.
 const LOOK_NS: u64 = 200_000_000;
 /// The same while threads come or are about to: one that was announced may not be there yet, and where one is, there are others.
@@ -31,6 +31,7 @@ pub(crate) struct Discovery {
     /// What the last listing found, for the next `known`.
     seen: MappedVec<(i32, u64)>,
     living: MappedVec<i32>,
+    counter: tasks::Counter,
     threads: u64,
     look_at: u64,
     soon_until: u64,
@@ -43,6 +44,7 @@ impl Discovery {
             known: with_room(),
             seen: with_room(),
             living: with_room(),
+            counter: tasks::Counter::default(),
             threads: 0,
             look_at: 0,
             soon_until: 0,
@@ -61,7 +63,7 @@ impl Discovery {
         if !told && now < self.look_at {
             return;
         }
-        let threads = tasks::count();
+        let threads = self.counter.count();
         let has_changed = told || threads != self.threads;
         if has_changed {
             self.soon_until = now + SOON_FOR_NS;

@@ -1,9 +1,21 @@
 //! The threads of this process, as the kernel lists them.
 //!
-//! Reads /proc/self/task, so the caller holds a fork section: a child must not inherit the open folder. Nothing here writes.
+//! Reads /proc/self/task: a child must not inherit the open folder, so whoever lists holds a fork section, and the one to count by is in the table that a child
+//! closes ([`Held`]). Nothing here writes.
+//!
+//! Threads: the ticker.
 
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::MetadataExt;
+
+use pronghorn_sync::descriptors::Held;
 use pronghorn_sync::mapping::MapError;
 use pronghorn_sync::{MappedVec, failpoint};
+
+const FOLDER: &CStr = c"/proc/self/task";
 
 /// What one call for entries is given room for: some sixty threads.
 const ROOM: usize = 2048;
@@ -18,21 +30,21 @@ const NAME_AT: usize = 19;
 /// There is no memory for as many.
 pub(super) fn list(ids: &mut MappedVec<i32>) -> Result<(), MapError> {
     ids.truncate(0);
-    // SAFETY: a NUL-terminated path.
-    let folder = unsafe {
-        libc::open(
-            c"/proc/self/task".as_ptr(),
-            libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC,
-        )
-    };
-    if folder < 0 {
+    let Ok(folder) = open(libc::O_RDONLY) else {
         return Ok(());
-    }
+    };
     failpoint!("ticker-tasks");
-    let read = read_all(folder, ids);
-    // SAFETY: opened above.
-    unsafe { libc::close(folder) };
-    read
+    read_all(folder.as_raw_fd(), ids)
+}
+
+fn open(how: i32) -> io::Result<File> {
+    // SAFETY: a NUL-terminated path.
+    let folder = unsafe { libc::open(FOLDER.as_ptr(), how | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+    if folder < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: opened right here, and nobody else knows it.
+    Ok(unsafe { File::from_raw_fd(folder) })
 }
 
 fn read_all(folder: i32, ids: &mut MappedVec<i32>) -> Result<(), MapError> {
@@ -76,11 +88,30 @@ fn each_id(
     Ok(())
 }
 
-/// How many threads there are, by the link count of the folder: a microsecond, and no descriptor. 0 where there is no /proc.
-pub(super) fn count() -> u64 {
+/// How many threads there are, by the link count of the folder.
+#[derive(Default)]
+pub(super) struct Counter {
+    /// Open since the first count, if there is room for it, since the path is most of what a count by path takes. Not to be read from.
+    folder: Option<Held>,
+}
+
+impl Counter {
+    /// Two more than there are: a microsecond. 0 where there is no /proc. Opens the folder, so outside of any section.
+    pub(super) fn count(&mut self) -> u64 {
+        if self.folder.as_ref().is_none_or(|folder| !folder.is_ours()) {
+            self.folder = Held::keep(|| open(libc::O_PATH));
+        }
+        match &self.folder {
+            Some(folder) => folder.metadata().map_or(0, |folder| folder.nlink()),
+            None => by_path(),
+        }
+    }
+}
+
+fn by_path() -> u64 {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: a NUL-terminated path and a place of the right size.
-    let result = unsafe { libc::stat(c"/proc/self/task".as_ptr(), stat.as_mut_ptr()) };
+    let result = unsafe { libc::stat(FOLDER.as_ptr(), stat.as_mut_ptr()) };
     if result != 0 {
         return 0;
     }
@@ -158,7 +189,21 @@ mod tests {
         });
         let tid = receiver.recv().unwrap();
         assert!(listed().contains(&tid));
-        assert!(count() >= 2);
+        let mut counter = Counter::default();
+        let by_folder = counter.count();
+        assert!(counter.folder.is_some());
+        // Tests beside this one have threads too.
+        assert!(by_folder >= 4 && by_path() >= 4, "{by_folder}");
+        let counted = std::sync::Barrier::new(101);
+        let more = std::thread::scope(|scope| {
+            for _ in 0..100 {
+                scope.spawn(|| counted.wait());
+            }
+            let more = (counter.count(), by_path());
+            counted.wait();
+            more
+        });
+        assert!(more.0 > 100 && more.1 > 100, "{more:?}");
         // SAFETY: getpid has no preconditions.
         assert_eq!(listed().first(), Some(&unsafe { libc::getpid() }));
         drop(end);

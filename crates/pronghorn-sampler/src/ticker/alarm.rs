@@ -18,7 +18,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::queued::queued_ns;
+use super::queued::Queue;
 use super::steadiness::{Clocks, Window};
 use super::watch::Pace;
 use crate::cpu_timer::CpuTimer;
@@ -52,6 +52,7 @@ pub(super) struct Alarm {
     first: u64,
     period: u64,
     window: Window,
+    queue: Queue,
 }
 
 /// What the ticker has to do about a thread, by its alarm.
@@ -109,12 +110,12 @@ impl Alarm {
         self.is_set &= slot.alarm.load(Relaxed) != 0;
         let unheard =
             clocks.cpu.saturating_sub(clocks.sampled) > UNHEARD_INTERVALS * pace.interval_ns;
-        let queued = || queued_ns(slot.tid.load(Relaxed));
         let window = if self.is_long_steady() {
             LONG_WINDOW_INTERVALS
         } else {
             WINDOW_INTERVALS
         };
+        let queued = || self.queue.waited_ns(slot.tid.load(Relaxed));
         let judged = self.window.judge(clocks, window * pace.interval_ns, queued);
         let verdict = self.verdict(judged, unheard);
         match verdict {

@@ -1,17 +1,43 @@
 //! For how long a thread has waited for a processor while it could have run. What neither runs nor polls either waits or blocks, and no clock tells
 //! which; the kernel's scheduler does.
 //!
-//! Threads: the ticker. Fork: keeps nothing.
+//! Threads: the ticker. Fork: as `task_file.rs`.
 
-use crate::task_file::TaskFile;
+use crate::task_file::{KeptTaskFile, TaskFile};
 use pronghorn_sync::fork;
 
-/// Nanoseconds that thread `tid` has waited for a processor since it began; `None` if there is none, 0 where the kernel does not count them (CONFIG_SCHED_INFO). Some ten microseconds.
-pub(super) fn queued_ns(tid: i32) -> Option<u64> {
+/// What the kernel has about one thread's waits.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// Open since it was first asked, if there is room for it.
+    file: Option<KeptTaskFile>,
+}
+
+impl Queue {
+    /// Nanoseconds that thread `tid`, always the same, has waited for a processor since it began; `None` if there is none, 0 where the kernel does not count them
+    /// (CONFIG_SCHED_INFO). Some microseconds.
+    pub(super) fn waited_ns(&mut self, tid: i32) -> Option<u64> {
+        let mut room = [0u8; 96];
+        let length = match self.again(&mut room) {
+            Some(length) => length,
+            None => {
+                self.file = KeptTaskFile::open(tid, NAME);
+                self.again(&mut room).or_else(|| once(tid, &mut room))?
+            }
+        };
+        second_number(room.get(..length)?)
+    }
+
+    fn again(&self, room: &mut [u8]) -> Option<usize> {
+        self.file.as_ref()?.read(room)
+    }
+}
+
+const NAME: &str = "schedstat";
+
+fn once(tid: i32, room: &mut [u8]) -> Option<usize> {
     let _section = fork::enter();
-    let mut room = [0u8; 96];
-    let length = TaskFile::open(tid, "schedstat")?.read(&mut room);
-    second_number(room.get(..length)?)
+    Some(TaskFile::open(tid, NAME)?.read(room))
 }
 
 /// The file has three (Documentation/scheduler/sched-stats.rst): time on a processor, time in the queue for one, turns on it.
@@ -45,7 +71,8 @@ mod tests {
         let (tid, processor) = (own_tid(), unsafe { libc::sched_getcpu() });
         let processor = usize::try_from(processor).unwrap();
         stay_on(processor);
-        let before = queued_ns(tid).unwrap();
+        let mut queue = Queue::default();
+        let before = queue.waited_ns(tid).unwrap();
         let end = std::sync::atomic::AtomicBool::new(false);
         let waited = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -57,7 +84,7 @@ mod tests {
             let began = std::time::Instant::now();
             let waited = loop {
                 // Nothing that panics: the other would spin for ever.
-                let waited = queued_ns(tid).unwrap_or(0).saturating_sub(before);
+                let waited = queue.waited_ns(tid).unwrap_or(0).saturating_sub(before);
                 if waited > 1_000_000 || began.elapsed().as_secs() > 20 {
                     break waited;
                 }
@@ -66,11 +93,33 @@ mod tests {
             waited
         });
         assert!(waited > 1_000_000, "{waited} ns");
+        let mut room = [0; 96];
+        assert!(queue.again(&mut room).is_some(), "it stays open");
+        let length = once(tid, &mut room).unwrap();
+        let once = second_number(&room[..length]).unwrap();
+        assert!(once >= before + waited);
     }
 
     #[test]
     fn a_thread_that_is_gone_has_no_file() {
-        assert_eq!(queued_ns(i32::MAX), None);
+        assert_eq!(Queue::default().waited_ns(i32::MAX), None);
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            tell.send(own_tid()).unwrap();
+            let _ = ended.recv();
+        });
+        let tid = told.recv().unwrap();
+        let mut queue = Queue::default();
+        assert!(queue.waited_ns(tid).is_some());
+        drop(end);
+        thread.join().unwrap();
+        // Its record goes a moment later than the thread.
+        let gone = std::time::Instant::now();
+        while queue.waited_ns(tid).is_some() {
+            assert!(gone.elapsed().as_secs() < 20);
+            std::thread::yield_now();
+        }
     }
 
     #[test]
