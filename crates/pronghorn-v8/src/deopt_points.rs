@@ -7,7 +7,6 @@
 
 use std::cell::OnceCell;
 
-use crate::address_hash::AddressMap;
 use crate::code::Code;
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -15,6 +14,9 @@ use crate::object::{bytes_of, field, has_type, smi};
 use crate::safepoints::Table;
 use crate::scratch::{Scratch, sized};
 use crate::translation::{Frame, Operations};
+
+/// Where a point's exit lies, and its number.
+pub(crate) type Exit = (u64, u64);
 
 /// Words per point: bytecode offset, translation, pc offset of its exit.
 const WORDS: u64 = 3;
@@ -140,24 +142,25 @@ impl Points {
         .ok()
     }
 
-    /// The points by the pc offsets of their exits.
+    /// Fills `exits` with the pc offsets of the exits and the numbers of their points, by rising pc; with nothing if they cannot be read. `place` is for the words.
     pub(crate) fn by_exit<M: Memory>(
         &self,
         memory: &M,
         layout: &Layout,
         place: &mut Vec<u8>,
-    ) -> AddressMap<u64, u64> {
+        exits: &mut Vec<Exit>,
+    ) {
+        exits.clear();
         let words = sized(place, (self.count * WORDS * 8) as usize);
         if !memory.copy(self.address_of(layout, self.first), words) {
-            return AddressMap::default();
+            return;
         }
         let points = words.chunks_exact((WORDS * 8) as usize).zip(0..);
-        points
-            .filter_map(|(words, point)| {
-                let exit = smi(u64::from_le_bytes(*words.last_chunk()?))?;
-                Some((u64::try_from(exit).ok()?, point))
-            })
-            .collect()
+        exits.extend(points.filter_map(|(words, point)| {
+            let exit = smi(u64::from_le_bytes(*words.last_chunk()?))?;
+            Some((u64::try_from(exit).ok()?, point))
+        }));
+        exits.sort_unstable();
     }
 
     /// Where a word of the deoptimization data lies.

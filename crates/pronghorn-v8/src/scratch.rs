@@ -5,7 +5,7 @@
 //! falls into a slice (docs/measurements.md, "Slices").
 
 use crate::call_sites::{Jump, Site};
-use crate::deopt_points::Call;
+use crate::deopt_points::{Call, Exit};
 
 /// See the module documentation. What stands in them is nobody's.
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub(crate) struct Scratch {
     pub(crate) positions: Vec<(i64, u64)>,
     pub(crate) calls: Vec<Call>,
     pub(crate) jumps: Vec<Jump>,
+    pub(crate) exits: Vec<Exit>,
     pub(crate) sites: Vec<Site>,
 }
 
@@ -33,6 +34,7 @@ impl Scratch {
             positions,
             calls,
             jumps,
+            exits,
             sites,
         } = self;
         trim(bytes);
@@ -40,6 +42,7 @@ impl Scratch {
         trim(positions);
         trim(calls);
         trim(jumps);
+        trim(exits);
         trim(sites);
     }
 }

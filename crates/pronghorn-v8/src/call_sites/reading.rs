@@ -8,7 +8,7 @@ use memchr::memchr2_iter;
 use super::{CallSites, Jump};
 use crate::address_hash::AddressMap;
 use crate::code::Code;
-use crate::deopt_points::{self, Call, Place, Points};
+use crate::deopt_points::{self, Call, Exit, Place, Points};
 use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object::{bytes_of, field};
@@ -30,8 +30,7 @@ pub(crate) struct Reading {
     positions: Vec<(i64, u64)>,
     calls: Vec<Call>,
     jumps: Vec<Jump>,
-    /// Deoptimization points by the pc offsets of their exits.
-    exits: AddressMap<u64, u64>,
+    exits: Vec<Exit>,
     /// Which functions are inlined, by the inlined call: a piece of code has fewer of them than places. The innermost function's offset is that of the first place.
     chains: AddressMap<Option<u32>, Option<Vec<Inlined>>>,
     found: CallSites,
@@ -54,6 +53,7 @@ impl Reading {
             positions,
             calls,
             jumps,
+            exits,
             sites,
         } = scratch;
         let points = Points::of(memory, layout, code)?;
@@ -65,7 +65,7 @@ impl Reading {
         calls.clear();
         calls.extend(deopt_points::calls(memory, code, bytes)?.iter());
         sites.clear();
-        let exits = points.by_exit(memory, layout, bytes);
+        points.by_exit(memory, layout, bytes, exits);
         let found = CallSites {
             table_end,
             slow: slow_paths(jumps, table_end),
@@ -79,7 +79,7 @@ impl Reading {
             positions: take(positions),
             calls: take(calls),
             jumps: take(jumps),
-            exits,
+            exits: take(exits),
             chains: AddressMap::default(),
             found,
             done: 0,
@@ -125,6 +125,7 @@ impl Reading {
         scratch.positions = self.positions;
         scratch.calls = self.calls;
         scratch.jumps = self.jumps;
+        scratch.exits = self.exits;
         found
     }
 
@@ -149,9 +150,16 @@ impl Reading {
         (at, target): Jump,
         part: &mut Vec<u8>,
     ) -> Option<()> {
-        let point = *self.exits.get(&target)?;
+        let point = self.point_of(target)?;
         let places = self.points.places(memory, layout, point, part)?;
         self.learn(memory, layout, at, &places)
+    }
+
+    /// The point whose exit lies at a pc offset.
+    fn point_of(&self, at: u64) -> Option<u64> {
+        let end = self.exits.partition_point(|&(exit, _)| exit <= at);
+        let &(exit, point) = self.exits.get(end.checked_sub(1)?)?;
+        (exit == at).then_some(point)
     }
 
     /// Takes in what the deoptimizer knows of a pc offset.
