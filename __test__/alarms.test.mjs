@@ -42,6 +42,15 @@ for (const major of majors) {
       });
     }
 
+    it(`what the ticker has open to judge threads by is closed in a child, and at the end (Node ${major})`, async () => {
+      const { report } = await runFork('alarms', 'files', major);
+      const open = ['/proc/N/task', '/proc/N/task/N/schedstat'];
+      assert.deepEqual([...new Set(report.had)].sort(), open);
+      assert.deepEqual([...new Set(report.child.inherited)].sort(), open);
+      assert.deepEqual(report.child.kept, []);
+      assert.deepEqual(report.left, []);
+    });
+
     it(`a thread that forks has its alarm back, and the child gets one of its own (Node ${major})`, async (context) => {
       const { report } = await runFork('alarms', 'forks', major);
       context.diagnostic(`parent ${report.parent.toFixed(1)} samples per second of CPU time, children ${report.children.map((child) => child.perSecond.toFixed(1)).join(', ')}`);

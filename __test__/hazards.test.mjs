@@ -88,6 +88,18 @@ for (const major of majors) {
       assert.ok(run.after.samples - run.meanwhile.samples > 50, `${run.after.samples - run.meanwhile.samples} samples afterwards`);
     });
 
+    it(`closes no file of a program that has closed ours and uses their numbers, and opens its own anew (Node ${major})`, async () => {
+      const run = await hazard('closed', major, { options: {} });
+      const kinds = (open) => open.map(({ file }) => file.replace(/\d+/g, 'N')).sort();
+      assert.deepEqual(kinds(run.before), ['/proc/N/task', '/proc/N/task/N/schedstat']);
+      assert.deepEqual(run.own.toSorted(), run.before.map(({ number }) => number).toSorted());
+      assert.deepEqual(kinds(run.again), kinds(run.before));
+      // Open, and not read by us.
+      assert.deepEqual(run.first, run.own.map(() => '// What ot'));
+      assert.deepEqual(run.after, []);
+      assert.ok(share(readProfile(run.profile.file).samples, 'cpu', has('chunk')) > 0.7);
+    });
+
     it(`where the kernel queues no signals, another kind is sent (Node ${major})`, async () => {
       // prlimit(1) is in util-linux. The limit is the user's, whose other processes have some queued.
       const wrap = (node, args) => ['prlimit', ['--sigpending=0', node, ...args]];

@@ -1,5 +1,6 @@
 // A thread that has computed for long, at the default interval, forks again and again; its children compute as long.
-import { childOnly, digest, forker, inChildOnTime, parentOnly, pronghorn, scenarios, turn } from '../helpers/forking.mjs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { childOnly, digest, first, forker, inChildOnTime, parentOnly, pronghorn, scenarios, turn } from '../helpers/forking.mjs';
 
 const { start, stop } = pronghorn;
 const cpuMs = () => forker.threadCpuNanos(0) / 1e6;
@@ -11,6 +12,28 @@ function rate(profiler, work) {
   return (profiler.stats().samples - before.samples) / ((cpuMs() - before.cpu) / 1000);
 }
 
+/** What is open here of the files in which the kernel tells of a process's threads. */
+function taskFiles(pid) {
+  return readdirSync('/proc/self/fd').flatMap((number) => {
+    try {
+      const file = readlinkSync(`/proc/self/fd/${number}`);
+      return file.startsWith(`/proc/${pid}/task`) ? [file.replace(/\d+/g, 'N')] : [];
+    } catch {
+      // The folder itself, which is closed by now.
+      return [];
+    }
+  });
+}
+
+/** One that stands still again and again is asked for how long it has waited for a processor. */
+function restless() {
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  for (let round = 0; round < 8; round++) {
+    parentOnly(40);
+    Atomics.wait(word, 0, 0, 20);
+  }
+}
+
 async function inTheChild() {
   await turn();
   const profiler = start();
@@ -19,6 +42,27 @@ async function inTheChild() {
 }
 
 await scenarios({
+  async files() {
+    start();
+    const parent = first;
+    let had = [];
+    for (let tries = 0; tries < 10 && had.length < 2; tries++) {
+      parentOnly(300);
+      restless();
+      had = taskFiles(parent);
+    }
+    const { value: child } = await inChildOnTime(
+      async () => {
+        const inherited = taskFiles(parent);
+        await turn();
+        return { inherited, kept: taskFiles(parent) };
+      },
+      { deadlineMs: 20_000 },
+    );
+    await stop();
+    return { had, child, left: taskFiles(parent) };
+  },
+
   async forks() {
     const profiler = start();
     parentOnly(600);

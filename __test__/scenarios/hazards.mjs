@@ -1,4 +1,5 @@
 // What other code in the process, and other processes, may do to a profiler: one function per hazard.
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { start } from 'pronghorn';
 import { burn, fixture, keep, monotonic, report, rest, say, settings, startOptions } from '../helpers/scenario.mjs';
 
@@ -113,6 +114,62 @@ const hazards = {
     while (profiler.stats().samples <= meanwhile.samples && monotonic() < end) burn(20);
     burn(400);
     return { meanwhile, after: profiler.stats(), profile: keep(await profiler.stop(), 'profile') };
+  },
+
+  // Whoever becomes a daemon closes what it does not know, and has the numbers for itself then.
+  async closed() {
+    const profiler = await start(startOptions());
+    const waiting = new Int32Array(new SharedArrayBuffer(4));
+    // What stands still again and again is asked how long it has waited for a processor.
+    const restless = () => {
+      // Not for long, and only behind a time without a break.
+      burn(300);
+      for (let turn = 0; turn < 8; turn++) {
+        burn(40);
+        Atomics.wait(waiting, 0, 0, 20);
+      }
+    };
+    const listed = () =>
+      readdirSync('/proc/self/fd').flatMap((number) => {
+        try {
+          const file = readlinkSync(`/proc/self/fd/${number}`);
+          return file.startsWith(`/proc/${process.pid}/task`) ? [{ number: Number(number), file }] : [];
+        } catch {
+          // The folder itself, which is closed by now.
+          return [];
+        }
+      });
+    // That in which threads are listed is open for a moment only.
+    const theTickers = () => {
+      const before = listed();
+      burn(5);
+      return listed().filter((one) => before.some(({ number, file }) => number === one.number && file === one.file));
+    };
+    const untilBothAreOpen = () => {
+      for (let tries = 1; ; tries++) {
+        restless();
+        const open = theTickers();
+        if (open.length >= 2 || tries === 10) return open;
+      }
+    };
+    const before = untilBothAreOpen();
+    const own = before.map(({ number }) => {
+      for (;;) {
+        closeSync(number);
+        const file = openSync(new URL(import.meta.url), 'r');
+        if (file === number) return file;
+        // The ticker has been quicker, and has it again.
+        closeSync(file);
+      }
+    });
+    const again = untilBothAreOpen();
+    const profile = await profiler.stop();
+    const first = own.map((number) => {
+      const bytes = Buffer.alloc(10);
+      readSync(number, bytes, 0, bytes.length, null);
+      return bytes.toString();
+    });
+    return { before, own, again, first, after: theTickers(), profile: keep(profile, 'profile') };
   },
 
   // The test stops and continues the process in the middle.

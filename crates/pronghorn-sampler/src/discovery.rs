@@ -11,7 +11,8 @@
 //! threads, [`answer`] in the signal handler of whichever thread is asked. What they share is in `State`.
 //!
 //! Fork: the ticker, its timers and the threads it asked do not exist in the child; the reset puts a fresh state in place. The
-//! ticker opens a folder and calls the dynamic linker and V8 inside a [`fork::Section`], and takes a lock of theirs only if no fork is under way.
+//! ticker lists a folder and calls the dynamic linker and V8 inside a [`fork::Section`], and takes a lock of theirs only if no fork is under way. The folder that it counts threads by stays
+//! open, and the child closes it.
 //!
 //! [`fork::Section`]: pronghorn_sync::fork::Section
 

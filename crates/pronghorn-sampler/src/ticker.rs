@@ -21,7 +21,7 @@
 //! It also watches for stalls, if it is asked to (`stall.rs`): while the main thread is outside of its poll, it is then back in time to see
 //! that it has been there for too long.
 //!
-//! It also asks a thread to resolve its buffer when that is half full, or has waited for a tenth of a second, through
+//! It also asks a thread to resolve its buffer when that is half full, or has waited for a tenth of a second (`ticker/resolving.rs`), through
 //! V8's RequestInterrupt, and calls it only under the registration lock, which a thread has to take before it leaves.
 //!
 //! Threads: `start` and `stop` on the controlling thread; the rest on the ticker. It blocks every signal but the
@@ -32,7 +32,7 @@
 //!
 //! It is a [`bare_thread`]: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
 //!
-//! Fork: the thread does not exist in the child. It calls V8 and the dynamic linker only inside a [`fork::Section`], which
+//! Fork: the thread does not exist in the child, which closes what it has open ([`Held`](pronghorn_sync::descriptors::Held)). It calls V8 and the dynamic linker only inside a [`fork::Section`], which
 //! a fork waits for, and not while one is under way. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle. A handler of the host's that forks while the thread is made waits until that is over: signals
@@ -40,6 +40,7 @@
 
 mod alarm;
 mod queued;
+mod resolving;
 mod steadiness;
 mod watch;
 
@@ -309,6 +310,9 @@ impl Ticker {
         let mut shortest_still = None::<u64>;
         for (index, slot) in slot::all() {
             if !slot.armed.load(Acquire) {
+                if let Some(watch) = self.watches.get_mut(index) {
+                    watch.let_go();
+                }
                 continue;
             }
             let Some(watch) = self.watch(index) else {

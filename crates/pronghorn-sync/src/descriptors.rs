@@ -11,7 +11,7 @@
 //! Any but a signal handler's. Whoever brings an entry out of FREE, by compare-and-exchange, owns it.
 //!
 //! # Invariants
-//! 1. While an entry names a descriptor, that is open, and its [`Held`]'s, unless the host has closed it, which [`Held::is_ours`] tells.
+//! 1. While an entry names a descriptor, that is open, and its [`Held`]'s, unless that stays open for long and the host has closed it, which [`Held::stat`] tells.
 //! 2. Opening and noting, and forgetting and closing, each happen inside a [`fork::Section`]: without it a fork that falls between
 //!    the two would leave a descriptor that no table names, or a number that is somebody else's by now. A section is for places that take
 //!    microseconds; these do, since what we open is loaded, or is a file that this process writes itself. Reading and writing happen outside.
@@ -29,7 +29,7 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{
     AtomicI32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -38,10 +38,9 @@ use std::sync::atomic::{
 use crate::own_tid;
 use crate::{Alone, fork};
 
-/// Many more than there are for a moment: one rotation has one file open, the end of the program another. What finds no place
-/// stays unknown to a child.
 const ENTRIES: usize = 32;
-/// Places that are left free by what stays open for long.
+/// Places that are left free by what stays open for long, many more than are needed: one rotation has one file open, the end of the program another. What finds
+/// no place stays unknown to a child.
 const FOR_A_MOMENT: usize = 16;
 
 const FREE: i32 = -1;
@@ -69,8 +68,8 @@ static TABLE: [Entry; ENTRIES] = [const {
 pub struct Held {
     file: ManuallyDrop<File>,
     entry: Option<&'static Entry>,
-    /// Device and inode; nothing if they could not be told.
-    identity: Option<(u64, u64)>,
+    /// Device and inode of what stays open for long.
+    kept: Option<(u64, u64)>,
     /// The process that opened it.
     generation: u32,
 }
@@ -86,14 +85,16 @@ impl Held {
 
     /// Opens a file that stays open for long, where a child will know of it: `None` if too many are open already, or `open` fails. As [`Held::open`] otherwise.
     ///
-    /// Meanwhile the host may close what it does not know, and have the number for something of its own: [`Held::is_ours`] is to be asked before each use.
+    /// Meanwhile the host may close what it does not know, and have the number for something of its own: [`Held::stat`] is to be asked right before each use. Drop what
+    /// it tells is gone before another is opened in its place, which may get the same number.
     pub fn keep(open: impl FnOnce() -> io::Result<File>) -> Option<Self> {
         let (_, table) = TABLE.split_at(FOR_A_MOMENT);
         let is_free = |entry: &Entry| entry.descriptor.load(Relaxed) == FREE;
         if !table.iter().any(is_free) {
             return None;
         }
-        let held = Self::open_among(table, open).ok()?;
+        let mut held = Self::open_among(table, || open().and_then(beyond_the_standard)).ok()?;
+        held.kept = identity(held.file.as_raw_fd());
         // Without an entry: another thread was quicker.
         held.entry.is_some().then_some(held)
     }
@@ -110,32 +111,33 @@ impl Held {
                 .is_ok()
         });
         let opened = open();
-        let identity = opened
-            .as_ref()
-            .ok()
-            .and_then(|file| identity(file.as_raw_fd()));
         if let Some(entry) = entry {
-            match (&opened, identity) {
-                (Ok(file), Some((device, inode))) => {
+            let identified = opened.as_ref().ok().and_then(|file| {
+                let number = file.as_raw_fd();
+                Some((number, identity(number)?))
+            });
+            match identified {
+                Some((number, (device, inode))) => {
                     entry.device.store(device, Relaxed);
                     entry.inode.store(inode, Relaxed);
-                    entry.descriptor.store(file.as_raw_fd(), Release);
+                    entry.descriptor.store(number, Release);
                 }
-                _ => entry.descriptor.store(FREE, Release),
+                None => entry.descriptor.store(FREE, Release),
             }
         }
         Ok(Self {
             file: ManuallyDrop::new(opened?),
             entry,
-            identity,
+            kept: None,
             generation: fork::generation(),
         })
     }
 
-    /// Whether what it opened is still what its number stands for: the host may have closed it.
+    /// What the kernel tells of a file that stays open for long; `None` if its number stands for something else by now, or for nothing.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
-        self.identity.is_some() && identity(self.file.as_raw_fd()) == self.identity
+    pub fn stat(&self) -> Option<libc::stat> {
+        let stat = stat(self.file.as_raw_fd())?;
+        (self.kept == Some(identity_in(&stat))).then_some(stat)
     }
 }
 
@@ -163,7 +165,7 @@ impl Drop for Held {
             entry.descriptor.store(FREE, Release);
         }
         // What the host has closed is not closed again: the number may be its own by now.
-        if self.identity.is_none() || self.is_ours() {
+        if self.kept.is_none() || self.stat().is_some() {
             // SAFETY: the one place that drops it, once.
             unsafe { ManuallyDrop::drop(&mut self.file) };
         }
@@ -192,14 +194,36 @@ pub fn close_inherited(_alone: &Alone) -> usize {
     closed
 }
 
+/// The same file under a number that is not one of the three which a program inherits: the host may have closed one of those, and hand it to a program that it starts.
+fn beyond_the_standard(file: File) -> io::Result<File> {
+    if file.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(file);
+    }
+    let least = libc::STDERR_FILENO + 1;
+    // SAFETY: `file` is open, and no memory is given.
+    let number = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: made right here, and nobody else knows it.
+    Ok(unsafe { File::from_raw_fd(number) })
+}
+
 /// Device and inode of what is open under that number.
 fn identity(descriptor: i32) -> Option<(u64, u64)> {
+    stat(descriptor).as_ref().map(identity_in)
+}
+
+const fn identity_in(stat: &libc::stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+fn stat(descriptor: i32) -> Option<libc::stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: a place of the right size; the kernel checks the number.
     if unsafe { libc::fstat(descriptor, stat.as_mut_ptr()) } != 0 {
         return None;
     }
     // SAFETY: zeroed bytes are a valid stat, and the kernel filled it in.
-    let stat = unsafe { stat.assume_init() };
-    Some((stat.st_dev, stat.st_ino))
+    Some(unsafe { stat.assume_init() })
 }

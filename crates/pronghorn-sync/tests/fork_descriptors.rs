@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         a_file_that_cannot_be_opened_leaves_no_place_taken,
         what_stays_open_for_long_is_always_in_the_table_and_leaves_room_there,
         what_the_host_has_closed_is_not_closed_again,
+        what_stays_open_for_long_is_none_of_the_three_that_a_program_inherits,
     ])
 }
 
@@ -142,20 +143,43 @@ fn what_stays_open_for_long_is_always_in_the_table_and_leaves_room_there() {
 
 fn what_the_host_has_closed_is_not_closed_again() {
     let other = File::open("/dev/null").expect("there is one");
-    let held = Held::keep(|| File::open("/proc/self/exe")).expect("there is room");
+    let held = kept();
     let number = held.as_raw_fd();
-    assert!(held.is_ours());
+    assert!(held.stat().is_some());
     // SAFETY: both are open; the second is closed, as a host does that closes what it does not know.
     assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
-    assert!(!held.is_ours());
+    assert!(held.stat().is_none());
     drop(held);
     assert!(is_open(number), "it is the host's");
     // SAFETY: this test's own by now.
     unsafe { libc::close(number) };
-    let held = own_file();
+    let held = kept();
     let number = held.as_raw_fd();
     // SAFETY: open; nobody uses it any more.
     unsafe { libc::close(number) };
-    assert!(!held.is_ours());
+    assert!(held.stat().is_none());
     drop(held);
+    Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), 0));
+}
+
+fn what_stays_open_for_long_is_none_of_the_three_that_a_program_inherits() {
+    // SAFETY: nobody reads from this program's standard input.
+    unsafe { libc::close(libc::STDIN_FILENO) };
+    let held = kept();
+    assert!(held.as_raw_fd() > libc::STDERR_FILENO);
+    assert!(!is_open(libc::STDIN_FILENO));
+    let number = held.as_raw_fd();
+    // SAFETY: a question about a number.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+    Fork::Handlers.child(|| {
+        assert_eq!(close_inherited(&alone()), 1);
+        assert!(!is_open(number));
+    });
+    drop(held);
+    assert!(!is_open(number));
+}
+
+fn kept() -> Held {
+    Held::keep(|| File::open("/proc/self/exe")).expect("there is room")
 }

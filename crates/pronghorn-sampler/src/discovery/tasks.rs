@@ -9,7 +9,6 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::MetadataExt;
 
 use pronghorn_sync::descriptors::Held;
 use pronghorn_sync::mapping::MapError;
@@ -98,13 +97,17 @@ pub(super) struct Counter {
 impl Counter {
     /// Two more than there are: a microsecond. 0 where there is no /proc. Opens the folder, so outside of any section.
     pub(super) fn count(&mut self) -> u64 {
-        if self.folder.as_ref().is_none_or(|folder| !folder.is_ours()) {
-            self.folder = Held::keep(|| open(libc::O_PATH));
+        if let Some(links) = self.links() {
+            return links;
         }
-        match &self.folder {
-            Some(folder) => folder.metadata().map_or(0, |folder| folder.nlink()),
-            None => by_path(),
-        }
+        // Dropped first: if the host has closed it, the next one may get its number.
+        self.folder = None;
+        self.folder = Held::keep(|| open(libc::O_PATH));
+        self.links().unwrap_or_else(by_path)
+    }
+
+    fn links(&self) -> Option<u64> {
+        Some(self.folder.as_ref()?.stat()?.st_nlink)
     }
 }
 
@@ -194,6 +197,11 @@ mod tests {
         assert!(counter.folder.is_some());
         // Tests beside this one have threads too.
         assert!(by_folder >= 4 && by_path() >= 4, "{by_folder}");
+        // A host that closes what it does not know.
+        // SAFETY: open, and the counter's.
+        unsafe { libc::close(counter.folder.as_ref().unwrap().as_raw_fd()) };
+        assert!(counter.count() >= 4);
+        assert!(counter.links().is_some(), "it is open");
         let counted = std::sync::Barrier::new(101);
         let more = std::thread::scope(|scope| {
             for _ in 0..100 {

@@ -90,6 +90,11 @@ impl Alarm {
         self.is_set.then_some(looks * interval_ns)
     }
 
+    /// The thread is not looked at any more.
+    pub(super) fn let_go(&mut self) {
+        self.queue.let_go();
+    }
+
     const fn is_long_steady(&self) -> bool {
         self.steady >= LONG_STEADY
     }

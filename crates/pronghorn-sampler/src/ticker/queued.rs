@@ -21,11 +21,18 @@ impl Queue {
         let length = match self.again(&mut room) {
             Some(length) => length,
             None => {
+                // Dropped first: if the host has closed it, the next one may get its number.
+                self.file = None;
                 self.file = KeptTaskFile::open(tid, NAME);
                 self.again(&mut room).or_else(|| once(tid, &mut room))?
             }
         };
         second_number(room.get(..length)?)
+    }
+
+    /// The thread has ended, or is not looked at any more: what is open is closed.
+    pub(super) fn let_go(&mut self) {
+        self.file = None;
     }
 
     fn again(&self, room: &mut [u8]) -> Option<usize> {
@@ -120,6 +127,21 @@ mod tests {
             assert!(gone.elapsed().as_secs() < 20);
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_file_that_the_host_has_closed_is_opened_anew_and_stays_open() {
+        let mut queue = Queue::default();
+        for _ in 0..3 {
+            assert!(queue.waited_ns(own_tid()).is_some());
+            let number = queue.file.as_ref().unwrap().number();
+            // SAFETY: open, and the queue's.
+            unsafe { libc::close(number) };
+            assert!(queue.waited_ns(own_tid()).is_some());
+            assert!(queue.again(&mut [0; 96]).is_some(), "it is open");
+        }
+        queue.let_go();
+        assert!(queue.file.is_none());
     }
 
     #[test]

@@ -1,36 +1,27 @@
 //! What the ticker does about one thread each time it looks: whether the thread has run, and then a signal; whether its samples wait for too
-//! long, and then an interrupt.
+//! long, and then an interrupt (`resolving.rs`).
 //!
-//! Threads: the ticker; [`interrupt`] also the watcher of stalls, on that same thread.
+//! Threads: the ticker.
 //!
 //! Fork: the ticker's own, whose thread does not exist in the child.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::alarm::{Alarm, Left};
+use super::resolving::Resolving;
 use super::steadiness::Clocks;
 use crate::handler::on_sampling_signal;
 use crate::slot::ThreadSlot;
 use crate::waker::Waker;
-use crate::{buffer, clock, interrupt, signal, statistics};
+use crate::{clock, signal, statistics};
 use pronghorn_sync::fork;
 
 /// A thread that used less CPU than this since its last sample has not run: it only came back from the handler. Where that takes longer, see `standing.rs`.
 const SLACK_NS: u64 = 12_000;
-/// Samples are not left unresolved for longer than this while their thread runs.
-///
-/// Less than from one look to the next at a thread that is left to its alarm, so that each of those asks.
-const RESOLVE_AFTER_NS: u64 = 85_000_000;
-/// The same while sets of labels are forgotten: samples know theirs by a number, until it is another's.
-const RESOLVE_BEFORE_FORGOTTEN_NS: u64 = 20_000_000;
-/// What a safe point had no time for is asked for again after this.
-const NEXT_SLICE_NS: u64 = 5_000_000;
 /// A thread with an alarm that has something left of an earlier slice is looked at, and asked for it, after so many intervals, or so long. Sooner costs more looks;
 /// later, more is left when a full collection comes, before which all of it has to be kept.
 const LOOK_UNFINISHED: u64 = 5;
 const LOOK_UNFINISHED_NS: u64 = 50_000_000;
-/// With more bytes of samples than these waiting, after every interval.
-const MUCH_UNFINISHED: u32 = buffer::CAPACITY / 8;
 /// A signal that its thread has not taken after so much of its own CPU time is asked after: it may be lost.
 const OVERDUE_NS: u64 = 100_000_000;
 /// Intervals that a thread which gets little of a processor is left alone for at most: it may block, or get more of it.
@@ -88,14 +79,9 @@ pub(super) struct Watch {
     /// When it was looked at before, and whether it has polled since its last sample.
     seen_at: u64,
     has_polled: bool,
-    /// Since when it has had samples to resolve, was last asked to, or was at a safe point by itself.
-    unresolved_since: u64,
-    /// The safe points that it had come to by itself, when it was last looked at.
-    safe_points: u32,
-    /// Sets of labels that had been forgotten when the thread was last asked to resolve its samples.
-    forgotten: u64,
     /// The thread's CPU clock when the signal that is under way was sent, or last asked after.
     asked_at_cpu: u64,
+    resolving: Resolving,
     waker: Option<Waker>,
     waker_refused: bool,
     alarm: Alarm,
@@ -160,12 +146,10 @@ impl Watch {
         }
         self.still_since = 0;
         self.quiet_rounds = 0;
-        let forgets = self.forgotten != forgotten_sets();
-        self.ask_to_resolve(index, slot, now);
+        let is_urgent = self.resolving.ask(index, slot, now);
         if fork::is_forking(tid) {
             return Look::Running(interval_ns);
         }
-        let is_urgent = self.forgotten != forgotten_sets() || Self::must_hurry(slot, forgets);
         let clocks = Clocks {
             now,
             cpu,
@@ -242,6 +226,11 @@ impl Watch {
         rest.map_or(Look::Running(interval_ns), Look::Rung)
     }
 
+    /// The slot has no thread to look at.
+    pub(super) fn let_go(&mut self) {
+        self.alarm.let_go();
+    }
+
     /// Whether the kernel refuses the timer that would tell when the thread runs again.
     pub(super) fn must_look_often(&self) -> bool {
         self.waker_refused
@@ -259,61 +248,12 @@ impl Watch {
         self.waker_refused = !armed;
         look
     }
-
-    /// Asks the thread to resolve what it has sampled, if it is time. Only while it runs: elsewhere it comes by itself.
-    fn ask_to_resolve(&mut self, index: usize, slot: &'static ThreadSlot, now: u64) {
-        let forgotten = forgotten_sets();
-        if self.has_to_resolve(slot, forgotten, now) {
-            let _section = fork::enter();
-            self.forgotten = forgotten;
-            if interrupt::request_drain(index, slot) {
-                self.unresolved_since = now;
-            }
-        }
-    }
-
-    /// Whether the thread is to be looked at after every interval, since what it has left of a slice cannot wait. `forgets`: sets of labels had been forgotten before it
-    /// was asked.
-    fn must_hurry(slot: &ThreadSlot, forgets: bool) -> bool {
-        let waits = slot.buffer.used() > MUCH_UNFINISHED || slot.kept.load(Relaxed) > 0;
-        slot.unfinished.load(Relaxed) && (forgets || waits)
-    }
-
-    /// Whether it is time.
-    fn has_to_resolve(&mut self, slot: &ThreadSlot, forgotten: u64, now: u64) -> bool {
-        let safe_points = slot.safe_points.load(Relaxed);
-        let has_been_there = safe_points != self.safe_points;
-        self.safe_points = safe_points;
-        let used = slot.buffer.used();
-        let unfinished = slot.unfinished.load(Relaxed);
-        if used == 0 && !unfinished {
-            self.unresolved_since = 0;
-            return false;
-        }
-        // It comes by itself, if it has just been at one: asked as well, it would have two slices in one turn of its loop.
-        if self.unresolved_since == 0 || has_been_there {
-            self.unresolved_since = now;
-        }
-        let patience = if unfinished {
-            NEXT_SLICE_NS
-        } else if forgotten != self.forgotten {
-            RESOLVE_BEFORE_FORGOTTEN_NS
-        } else {
-            RESOLVE_AFTER_NS
-        };
-        used > buffer::CAPACITY / 2 || now - self.unresolved_since > patience
-    }
 }
 
 /// Whether the thread, whose CPU clock shows `cpu`, has not run since its last sample: it only came back into the call in which it was sampled.
 fn stands(slot: &ThreadSlot, tid: i32, cpu: u64, pace: Pace) -> bool {
     let used = cpu.saturating_sub(slot.cpu_at_sample.load(Relaxed));
     used <= pace.slack_ns || (used <= pace.interval_ns / 4 && slot.standing.is_back(tid))
-}
-
-/// Sets of labels that have been forgotten.
-fn forgotten_sets() -> u64 {
-    statistics::shared().forgotten_label_sets.load(Relaxed)
 }
 
 /// The thread has run for long with a signal under way: it blocks the signal, which then waits for it, or somebody has swallowed it, and the
@@ -429,45 +369,5 @@ mod tests {
         // It counts until the sample.
         let clocks = [2 * MS, 3 * MS];
         assert_eq!(run_on(0, Some(5 * MS), &clocks), [true, false]);
-    }
-
-    #[test]
-    fn what_a_slice_has_left_is_urgent_if_much_waits_or_v8_holds_scripts_for_it() {
-        let slot = ThreadSlot::new();
-        assert!(slot.map());
-        slot.unfinished.store(true, Relaxed);
-        assert!(!Watch::must_hurry(&slot, false));
-        assert!(Watch::must_hurry(&slot, true), "labels are forgotten");
-        slot.kept.store(1, Relaxed);
-        assert!(Watch::must_hurry(&slot, false));
-        slot.unfinished.store(false, Relaxed);
-        assert!(!Watch::must_hurry(&slot, true), "nothing is left");
-    }
-
-    #[test]
-    fn a_thread_is_asked_for_the_rest_of_a_slice_when_it_has_come_to_no_other_by_itself_for_5_ms() {
-        let slot = ThreadSlot::new();
-        assert!(slot.map());
-        let mut watch = Watch::default();
-        slot.unfinished.store(true, Relaxed);
-        let mut asked = |ms: u64| {
-            let asks = watch.has_to_resolve(&slot, 0, ms * MS);
-            if asks {
-                watch.unresolved_since = ms * MS;
-            }
-            asks
-        };
-        assert_eq!(
-            [100, 103, 105, 106, 111, 112].map(&mut asked),
-            [false, false, false, true, false, true]
-        );
-        // Looks further apart than that: at each.
-        assert_eq!([120, 130, 140].map(&mut asked), [true; 3]);
-        // It comes round by itself.
-        for ms in 141..160 {
-            slot.safe_points.fetch_add(1, Relaxed);
-            assert!(!asked(ms), "{ms}");
-        }
-        assert_eq!([163, 164, 165].map(asked), [false, false, true]);
     }
 }
