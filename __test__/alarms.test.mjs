@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runFork } from './helpers/fork.mjs';
 import { majors } from './helpers/nodes.mjs';
+import { TICKERS } from './helpers/open-files.mjs';
 import { describe as describeStacks, has, readProfile, total } from './helpers/pprof.mjs';
 import { runScenario } from './helpers/scenarios.mjs';
 
@@ -35,7 +36,9 @@ for (const major of majors) {
         // Long enough apart for an alarm that is only looked at now and then.
         const [seen, apart] = [wallOf('waitNowAndThen'), nowAndThen / 1e6];
         context.diagnostic(`${seen.toFixed(0)} ms of ${apart.toFixed(0)} in waits that lie far apart`);
-        assert.ok(seen > 0.5 * apart && seen < 1.2 * apart, `${seen} ms of ${apart} in waits that lie far apart:\n${describeStacks(samples, 'wall')}`);
+        // Where other programs have the processors, fewer are seen; and what the thread waits for one behind a wait stands there too, a part of the 12 times 350 ms in between.
+        const least = steady.length >= 6 ? 0.5 : 0.25;
+        assert.ok(seen > least * apart && seen < apart + 0.3 * 12 * 350, `${seen} ms of ${apart} in waits that lie far apart:\n${describeStacks(samples, 'wall')}`);
 
         if (steady.length === 0) return context.skip('this machine has too much else to do: the thread never had a processor for itself');
         assert.ok(looks <= 0.4 * TICKS, `${looks} looks in the quietest of ${steady.length} windows`);
@@ -44,11 +47,16 @@ for (const major of majors) {
 
     it(`what the ticker has open to judge threads by is closed in a child, and at the end (Node ${major})`, async () => {
       const { report } = await runFork('alarms', 'files', major);
-      const open = ['/proc/N/task', '/proc/N/task/N/schedstat'];
-      assert.deepEqual([...new Set(report.had)].sort(), open);
-      assert.deepEqual([...new Set(report.child.inherited)].sort(), open);
+      assert.deepEqual(report.had, TICKERS);
+      assert.deepEqual(report.child.inherited, TICKERS);
       assert.deepEqual(report.child.kept, []);
       assert.deepEqual(report.left, []);
+    });
+
+    it(`what the ticker has open to judge a worker by is closed when that has ended (Node ${major})`, async () => {
+      const { had, left } = await runScenario('worker-files', major);
+      assert.ok(had.length === 1 && had[0].endsWith('/schedstat'), `${had}`);
+      assert.deepEqual(left, []);
     });
 
     it(`a thread that forks has its alarm back, and the child gets one of its own (Node ${major})`, async (context) => {

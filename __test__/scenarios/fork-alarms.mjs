@@ -1,6 +1,6 @@
 // A thread that has computed for long, at the default interval, forks again and again; its children compute as long.
-import { readdirSync, readlinkSync } from 'node:fs';
 import { childOnly, digest, first, forker, inChildOnTime, parentOnly, pronghorn, scenarios, turn } from '../helpers/forking.mjs';
+import { kindsOf, taskFiles } from '../helpers/open-files.mjs';
 
 const { start, stop } = pronghorn;
 const cpuMs = () => forker.threadCpuNanos(0) / 1e6;
@@ -10,19 +10,6 @@ function rate(profiler, work) {
   const before = { samples: profiler.stats().samples, cpu: cpuMs() };
   work();
   return (profiler.stats().samples - before.samples) / ((cpuMs() - before.cpu) / 1000);
-}
-
-/** What is open here of the files in which the kernel tells of a process's threads. */
-function taskFiles(pid) {
-  return readdirSync('/proc/self/fd').flatMap((number) => {
-    try {
-      const file = readlinkSync(`/proc/self/fd/${number}`);
-      return file.startsWith(`/proc/${pid}/task`) ? [file.replace(/\d+/g, 'N')] : [];
-    } catch {
-      // The folder itself, which is closed by now.
-      return [];
-    }
-  });
 }
 
 /** One that stands still again and again is asked for how long it has waited for a processor. */
@@ -44,23 +31,23 @@ async function inTheChild() {
 await scenarios({
   async files() {
     start();
-    const parent = first;
+    const kinds = () => kindsOf(taskFiles(first));
     let had = [];
     for (let tries = 0; tries < 10 && had.length < 2; tries++) {
       parentOnly(300);
       restless();
-      had = taskFiles(parent);
+      had = kinds();
     }
     const { value: child } = await inChildOnTime(
       async () => {
-        const inherited = taskFiles(parent);
+        const inherited = kinds();
         await turn();
-        return { inherited, kept: taskFiles(parent) };
+        return { inherited, kept: kinds() };
       },
       { deadlineMs: 20_000 },
     );
     await stop();
-    return { had, child, left: taskFiles(parent) };
+    return { had, child, left: kinds() };
   },
 
   async forks() {

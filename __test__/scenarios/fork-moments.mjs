@@ -4,8 +4,9 @@
 // its profile; the parent proves after each that it still samples, and at the end that its profile is whole.
 import { asChild, childOnly, DIES_WITH_PARENT, digest, forker, emit, inChild, native, never, outcome, PAGES, parentOnly, pronghorn, rest, scenarios, settings, TEST_OPTIONS, turn, untilSampled, WHOLE } from '../helpers/forking.mjs';
 import { recordingWorker, until, untilHeld, untilTickerHeld } from '../helpers/held.mjs';
+import { openFiles } from '../helpers/open-files.mjs';
 import { readProfile } from '../helpers/pprof.mjs';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { join } from 'node:path';
@@ -85,17 +86,7 @@ async function forkInside(profiler, index, kind, arm, provoke) {
 }
 
 /** What has a name in the file system and is open here. */
-function openFiles() {
-  return readdirSync('/proc/self/fd').flatMap((number) => {
-    try {
-      const file = readlinkSync(`/proc/self/fd/${number}`);
-      return file.startsWith('/') && !file.endsWith('/fd') ? [file] : [];
-    } catch {
-      // The folder itself, which is closed by now.
-      return [];
-    }
-  });
-}
+const namesOfOpenFiles = () => openFiles().flatMap(({ file }) => (file.startsWith('/') && !file.endsWith('/fd') ? [file] : []));
 
 let sink = 0;
 
@@ -248,8 +239,8 @@ await scenarios({
 
   // The work thread reads symbols out of an image's file: it has that open until all children have ended. The ticker has its own open all the time.
   async symbols() {
-    const before = new Set(openFiles());
-    const ours = () => openFiles().filter((file) => !before.has(file));
+    const before = new Set(namesOfOpenFiles());
+    const ours = () => namesOfOpenFiles().filter((file) => !before.has(file));
     const profiler = start({ intervalMicros: 1_000 });
     sampledOn(profiler);
     api.failpointHold(moment);
@@ -262,9 +253,7 @@ await scenarios({
         async () => {
           const inherited = ours();
           const proved = await prove(profiler, index, kind);
-          // Its own ticker's are not the parent's.
-          const open = ours().filter((file) => !file.startsWith(`/proc/${process.pid}/`));
-          return { ...proved, inherited, open };
+          return { ...proved, inherited, open: ours() };
         },
         { kind },
       );

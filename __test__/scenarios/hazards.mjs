@@ -1,7 +1,8 @@
 // What other code in the process, and other processes, may do to a profiler: one function per hazard.
-import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { start } from 'pronghorn';
 import { burn, fixture, keep, monotonic, report, rest, say, settings, startOptions } from '../helpers/scenario.mjs';
+import { kindsOf, taskFiles } from '../helpers/open-files.mjs';
 
 const realTime = Array.from({ length: 64 - 34 + 1 }, (_, index) => 34 + index);
 const dispositions = () => Object.fromEntries(realTime.map((signal) => [signal, fixture.dispositionOf(signal)]));
@@ -129,37 +130,36 @@ const hazards = {
         Atomics.wait(waiting, 0, 0, 20);
       }
     };
-    const listed = () =>
-      readdirSync('/proc/self/fd').flatMap((number) => {
-        try {
-          const file = readlinkSync(`/proc/self/fd/${number}`);
-          return file.startsWith(`/proc/${process.pid}/task`) ? [{ number: Number(number), file }] : [];
-        } catch {
-          // The folder itself, which is closed by now.
-          return [];
-        }
-      });
     // That in which threads are listed is open for a moment only.
     const theTickers = () => {
-      const before = listed();
+      const before = taskFiles(process.pid);
       burn(5);
-      return listed().filter((one) => before.some(({ number, file }) => number === one.number && file === one.file));
+      return taskFiles(process.pid).filter((one) => before.some(({ number, file }) => number === one.number && file === one.file));
     };
     const untilBothAreOpen = () => {
       for (let tries = 1; ; tries++) {
         restless();
         const open = theTickers();
-        if (open.length >= 2 || tries === 10) return open;
+        if (kindsOf(open).length >= 2 || tries === 10) return open;
       }
     };
     const before = untilBothAreOpen();
+    const file = new URL(import.meta.url);
     const own = before.map(({ number }) => {
+      const lower = [];
       for (;;) {
         closeSync(number);
-        const file = openSync(new URL(import.meta.url), 'r');
-        if (file === number) return file;
-        // The ticker has been quicker, and has it again.
-        closeSync(file);
+        let taken = openSync(file, 'r');
+        while (taken < number) {
+          lower.push(taken);
+          taken = openSync(file, 'r');
+        }
+        // Above it: the ticker has been quicker, and has its number again.
+        if (taken !== number) closeSync(taken);
+        if (taken === number) {
+          lower.forEach((other) => closeSync(other));
+          return number;
+        }
       }
     });
     const again = untilBothAreOpen();

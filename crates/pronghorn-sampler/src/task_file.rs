@@ -2,14 +2,13 @@
 //!
 //! Threads: the ticker. A [`TaskFile`] inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds: a child must not inherit the open
 //! file. It still does where a fork runs no handlers, or has waited for long enough: a descriptor more, in a child that is not profiled in the latter case.
-//! Allocates nothing. Fork: a [`KeptTaskFile`] is in the table that a child closes ([`Held`]); nothing else is kept.
+//! Allocates nothing. Fork: what stays open is in the table of a child ([`Kept`]); nothing else is kept.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
-use std::os::unix::fs::FileExt;
 
-use pronghorn_sync::descriptors::Held;
+use pronghorn_sync::descriptors::Kept;
 
 /// Read at a time.
 const ROOM: usize = 4096;
@@ -42,26 +41,10 @@ impl TaskFile {
     }
 }
 
-/// One of them that stays open to be read again and again: to find and to open it is four fifths of what reading it costs. Opened outside of any section.
-pub(crate) struct KeptTaskFile(Held);
-
-impl KeptTaskFile {
-    /// Opens `name` of thread `tid`; `None` where there is none, or too many are open.
-    pub(crate) fn open(tid: i32, name: &str) -> Option<Self> {
-        Held::keep(|| open(tid, name)).map(Self)
-    }
-
-    /// What it says now, from its beginning: how many bytes of `room`. `None` if its thread is gone, or the host has closed it.
-    pub(crate) fn read(&self, room: &mut [u8]) -> Option<usize> {
-        self.0.stat()?;
-        let length = self.0.read_at(room, 0).ok()?;
-        (length > 0).then_some(length)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn number(&self) -> i32 {
-        std::os::fd::AsRawFd::as_raw_fd(&*self.0)
-    }
+/// One of them that stays open to be read again and again, since finding and opening it is most of what reading it costs; `None` where there is none, or too many are
+/// open. Not inside of a section.
+pub(crate) fn keep(tid: i32, name: &str) -> Option<Kept> {
+    Kept::open(|| open(tid, name))
 }
 
 fn open(tid: i32, name: &str) -> io::Result<File> {

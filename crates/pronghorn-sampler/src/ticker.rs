@@ -32,7 +32,7 @@
 //!
 //! It is a [`bare_thread`]: as long as the program loads no libraries and ends no workers it neither allocates nor frees.
 //!
-//! Fork: the thread does not exist in the child, which closes what it has open ([`Held`](pronghorn_sync::descriptors::Held)). It calls V8 and the dynamic linker only inside a [`fork::Section`], which
+//! Fork: the thread does not exist in the child, which closes what it has open ([`Kept`](pronghorn_sync::descriptors::Kept)). It calls V8 and the dynamic linker only inside a [`fork::Section`], which
 //! a fork waits for, and not while one is under way. A thread that forks is not signalled meanwhile ([`fork::is_forking`]): a signal makes the kernel
 //! begin its clone(2) again, and in a large process one that takes longer than the interval would never end. The reset puts
 //! a fresh state in place and abandons the thread's handle. A handler of the host's that forks while the thread is made waits until that is over: signals

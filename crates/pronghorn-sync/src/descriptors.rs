@@ -11,7 +11,8 @@
 //! Any but a signal handler's. Whoever brings an entry out of FREE, by compare-and-exchange, owns it.
 //!
 //! # Invariants
-//! 1. While an entry names a descriptor, that is open, and its [`Held`]'s, unless that stays open for long and the host has closed it, which [`Held::stat`] tells.
+//! 1. While an entry names a descriptor, that is open, and its [`Held`]'s, unless the host has closed it. A `Held` does not close what is not the file that it
+//!    has opened; [`Kept`] is for those that are open for so long that this is to be expected.
 //! 2. Opening and noting, and forgetting and closing, each happen inside a [`fork::Section`]: without it a fork that falls between
 //!    the two would leave a descriptor that no table names, or a number that is somebody else's by now. A section is for places that take
 //!    microseconds; these do, since what we open is loaded, or is a file that this process writes itself. Reading and writing happen outside.
@@ -29,19 +30,20 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{
     AtomicI32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
+mod kept;
+
 use crate::own_tid;
 use crate::{Alone, fork};
+pub use kept::Kept;
 
+/// What finds no place stays unknown to a child.
 const ENTRIES: usize = 32;
-/// Places that are left free by what stays open for long, many more than are needed: one rotation has one file open, the end of the program another. What finds
-/// no place stays unknown to a child.
-const FOR_A_MOMENT: usize = 16;
 
 const FREE: i32 = -1;
 /// Somebody is about to open something.
@@ -63,13 +65,13 @@ static TABLE: [Entry; ENTRIES] = [const {
     }
 }; ENTRIES];
 
-/// An open file that a forked child closes. Closed when dropped.
+/// An open file that a forked child closes. Closed when dropped, unless the host has closed it.
 #[derive(Debug)]
 pub struct Held {
     file: ManuallyDrop<File>,
     entry: Option<&'static Entry>,
-    /// Device and inode of what stays open for long.
-    kept: Option<(u64, u64)>,
+    /// Device and inode; nothing if they could not be told.
+    identity: Option<(u64, u64)>,
     /// The process that opened it.
     generation: u32,
 }
@@ -83,61 +85,49 @@ impl Held {
         Self::open_among(&TABLE, open)
     }
 
-    /// Opens a file that stays open for long, where a child will know of it: `None` if too many are open already, or `open` fails. As [`Held::open`] otherwise.
-    ///
-    /// Meanwhile the host may close what it does not know, and have the number for something of its own: [`Held::stat`] is to be asked right before each use. Drop what
-    /// it tells is gone before another is opened in its place, which may get the same number.
-    pub fn keep(open: impl FnOnce() -> io::Result<File>) -> Option<Self> {
-        let (_, table) = TABLE.split_at(FOR_A_MOMENT);
-        let is_free = |entry: &Entry| entry.descriptor.load(Relaxed) == FREE;
-        if !table.iter().any(is_free) {
-            return None;
-        }
-        let mut held = Self::open_among(table, || open().and_then(beyond_the_standard)).ok()?;
-        held.kept = identity(held.file.as_raw_fd());
-        // Without an entry: another thread was quicker.
-        held.entry.is_some().then_some(held)
-    }
-
+    /// With a place in this part of the table, if one is free.
     fn open_among(
         table: &'static [Entry],
         open: impl FnOnce() -> io::Result<File>,
     ) -> io::Result<Self> {
         let _section = section();
-        let entry = table.iter().find(|entry| {
+        let taken = table.iter().find(|entry| {
             entry
                 .descriptor
                 .compare_exchange(FREE, TAKEN, Acquire, Relaxed)
                 .is_ok()
         });
         let opened = open();
-        if let Some(entry) = entry {
-            let identified = opened.as_ref().ok().and_then(|file| {
-                let number = file.as_raw_fd();
-                Some((number, identity(number)?))
-            });
-            match identified {
-                Some((number, (device, inode))) => {
-                    entry.device.store(device, Relaxed);
-                    entry.inode.store(inode, Relaxed);
-                    entry.descriptor.store(number, Release);
-                }
-                None => entry.descriptor.store(FREE, Release),
+        let number = opened.as_ref().ok().map(AsRawFd::as_raw_fd);
+        let stat = number.and_then(|number| stat(number).ok());
+        let identity = stat.as_ref().map(identity_in);
+        let entry = taken.filter(|entry| match number.zip(identity) {
+            Some((number, (device, inode))) => {
+                entry.device.store(device, Relaxed);
+                entry.inode.store(inode, Relaxed);
+                entry.descriptor.store(number, Release);
+                true
             }
-        }
+            None => {
+                entry.descriptor.store(FREE, Release);
+                false
+            }
+        });
         Ok(Self {
             file: ManuallyDrop::new(opened?),
             entry,
-            kept: None,
+            identity,
             generation: fork::generation(),
         })
     }
 
-    /// What the kernel tells of a file that stays open for long; `None` if its number stands for something else by now, or for nothing.
-    #[must_use]
-    pub fn stat(&self) -> Option<libc::stat> {
-        let stat = stat(self.file.as_raw_fd())?;
-        (self.kept == Some(identity_in(&stat))).then_some(stat)
+    /// Whether its number stands for something else by now, or for nothing.
+    fn is_closed(&self) -> bool {
+        match stat(self.file.as_raw_fd()) {
+            Ok(stat) => self.identity.is_some_and(|own| own != identity_in(&stat)),
+            // Any other error is that of a file system.
+            Err(error) => error.raw_os_error() == Some(libc::EBADF),
+        }
     }
 }
 
@@ -164,8 +154,8 @@ impl Drop for Held {
         if let Some(entry) = self.entry {
             entry.descriptor.store(FREE, Release);
         }
-        // What the host has closed is not closed again: the number may be its own by now.
-        if self.kept.is_none() || self.stat().is_some() {
+        // Not a second time: the number may be the host's own by now.
+        if !self.is_closed() {
             // SAFETY: the one place that drops it, once.
             unsafe { ManuallyDrop::drop(&mut self.file) };
         }
@@ -185,7 +175,7 @@ pub fn close_inherited(_alone: &Alone) -> usize {
     for entry in &TABLE {
         let descriptor = entry.descriptor.swap(FREE, Acquire);
         let opened = (entry.device.load(Relaxed), entry.inode.load(Relaxed));
-        if descriptor >= 0 && identity(descriptor) == Some(opened) {
+        if descriptor >= 0 && stat(descriptor).is_ok_and(|stat| identity_in(&stat) == opened) {
             // SAFETY: opened by a thread of ours that is gone; nobody else was given the number.
             unsafe { libc::close(descriptor) };
             closed += 1;
@@ -194,36 +184,18 @@ pub fn close_inherited(_alone: &Alone) -> usize {
     closed
 }
 
-/// The same file under a number that is not one of the three which a program inherits: the host may have closed one of those, and hand it to a program that it starts.
-fn beyond_the_standard(file: File) -> io::Result<File> {
-    if file.as_raw_fd() > libc::STDERR_FILENO {
-        return Ok(file);
-    }
-    let least = libc::STDERR_FILENO + 1;
-    // SAFETY: `file` is open, and no memory is given.
-    let number = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
-    if number < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: made right here, and nobody else knows it.
-    Ok(unsafe { File::from_raw_fd(number) })
-}
-
-/// Device and inode of what is open under that number.
-fn identity(descriptor: i32) -> Option<(u64, u64)> {
-    stat(descriptor).as_ref().map(identity_in)
-}
-
+/// Device and inode.
 const fn identity_in(stat: &libc::stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
 }
 
-fn stat(descriptor: i32) -> Option<libc::stat> {
+/// What is open under that number.
+fn stat(descriptor: i32) -> io::Result<libc::stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: a place of the right size; the kernel checks the number.
     if unsafe { libc::fstat(descriptor, stat.as_mut_ptr()) } != 0 {
-        return None;
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: zeroed bytes are a valid stat, and the kernel filled it in.
-    Some(unsafe { stat.assume_init() })
+    Ok(unsafe { stat.assume_init() })
 }

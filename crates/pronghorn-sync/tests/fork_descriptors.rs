@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 
-use pronghorn_sync::descriptors::{Held, close_inherited};
+use pronghorn_sync::descriptors::{Held, Kept, close_inherited};
 use pronghorn_sync::fork;
 use support::{Fork, alone, run};
 
@@ -125,15 +125,16 @@ fn a_file_that_cannot_be_opened_leaves_no_place_taken() {
 
 fn what_stays_open_for_long_is_always_in_the_table_and_leaves_room_there() {
     let open = || File::open("/proc/self/exe");
-    let kept: Vec<Held> = std::iter::from_fn(|| Held::keep(open)).take(100).collect();
+    let kept: Vec<Kept> = std::iter::from_fn(|| Kept::open(open)).take(100).collect();
     let count = kept.len();
     assert!((8..100).contains(&count), "{count}");
-    assert!(Held::keep(|| File::open("/nowhere/at/all")).is_none());
     let others: Vec<Held> = (0..8).map(|_| own_file()).collect();
     Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), count + 8));
     drop((kept, others));
-    assert!(Held::keep(|| File::open("/nowhere/at/all")).is_none());
-    let again: Vec<Held> = std::iter::from_fn(|| Held::keep(open)).take(100).collect();
+    for _ in 0..40 {
+        assert!(Kept::open(|| File::open("/nowhere/at/all")).is_none());
+    }
+    let again: Vec<Kept> = std::iter::from_fn(|| Kept::open(open)).take(100).collect();
     assert_eq!(
         again.len(),
         count,
@@ -143,32 +144,41 @@ fn what_stays_open_for_long_is_always_in_the_table_and_leaves_room_there() {
 
 fn what_the_host_has_closed_is_not_closed_again() {
     let other = File::open("/dev/null").expect("there is one");
-    let held = kept();
-    let number = held.as_raw_fd();
-    assert!(held.stat().is_some());
+    let mut room = [0; 4];
+    let file = kept();
+    let number = file.number();
+    assert_eq!(file.read(&mut room), Some(4));
+    assert_eq!(room, *b"\x7fELF");
     // SAFETY: both are open; the second is closed, as a host does that closes what it does not know.
     assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
-    assert!(held.stat().is_none());
-    drop(held);
+    assert!(file.stat().is_none());
+    assert_eq!(file.read(&mut room), None);
+    drop(file);
     assert!(is_open(number), "it is the host's");
-    // SAFETY: this test's own by now.
-    unsafe { libc::close(number) };
-    let held = kept();
-    let number = held.as_raw_fd();
-    // SAFETY: open; nobody uses it any more.
-    unsafe { libc::close(number) };
-    assert!(held.stat().is_none());
-    drop(held);
+    close(number);
+
+    let momentary = own_file();
+    let number = momentary.as_raw_fd();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
+    drop(momentary);
+    assert!(is_open(number), "it is the host's");
+    close(number);
+
+    let file = kept();
+    close(file.number());
+    assert!(file.stat().is_none());
+    drop(file);
     Fork::Handlers.child(|| assert_eq!(close_inherited(&alone()), 0));
 }
 
 fn what_stays_open_for_long_is_none_of_the_three_that_a_program_inherits() {
-    // SAFETY: nobody reads from this program's standard input.
-    unsafe { libc::close(libc::STDIN_FILENO) };
-    let held = kept();
-    assert!(held.as_raw_fd() > libc::STDERR_FILENO);
+    // Nobody reads from this program's standard input.
+    close(libc::STDIN_FILENO);
+    let file = kept();
+    let number = file.number();
+    assert!(number > libc::STDERR_FILENO);
     assert!(!is_open(libc::STDIN_FILENO));
-    let number = held.as_raw_fd();
     // SAFETY: a question about a number.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
@@ -176,10 +186,15 @@ fn what_stays_open_for_long_is_none_of_the_three_that_a_program_inherits() {
         assert_eq!(close_inherited(&alone()), 1);
         assert!(!is_open(number));
     });
-    drop(held);
+    drop(file);
     assert!(!is_open(number));
 }
 
-fn kept() -> Held {
-    Held::keep(|| File::open("/proc/self/exe")).expect("there is room")
+fn kept() -> Kept {
+    Kept::open(|| File::open("/proc/self/exe")).expect("there is room")
+}
+
+fn close(number: i32) {
+    // SAFETY: open, and what owns it looks before it uses it.
+    assert_eq!(unsafe { libc::close(number) }, 0);
 }

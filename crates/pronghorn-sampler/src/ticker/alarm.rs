@@ -130,6 +130,9 @@ impl Alarm {
                 // Somebody has the signal blocked, or the kernel does not do what it says: such a thread is looked at, for good.
                 self.refused |= unheard && self.is_set;
                 self.switch_off(slot);
+                if self.refused {
+                    self.let_go();
+                }
             }
         }
         match self.rest(pace.interval_ns) {

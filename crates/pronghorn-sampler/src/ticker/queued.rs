@@ -3,19 +3,20 @@
 //!
 //! Threads: the ticker. Fork: as `task_file.rs`.
 
-use crate::task_file::{KeptTaskFile, TaskFile};
+use crate::task_file::{self, TaskFile};
+use pronghorn_sync::descriptors::Kept;
 use pronghorn_sync::fork;
 
 /// What the kernel has about one thread's waits.
 #[derive(Default)]
 pub(super) struct Queue {
     /// Open since it was first asked, if there is room for it.
-    file: Option<KeptTaskFile>,
+    file: Option<Kept>,
 }
 
 impl Queue {
     /// Nanoseconds that thread `tid`, always the same, has waited for a processor since it began; `None` if there is none, 0 where the kernel does not count them
-    /// (CONFIG_SCHED_INFO). Some microseconds.
+    /// (CONFIG_SCHED_INFO). Two system calls, or, where too many files are open, some ten microseconds.
     pub(super) fn waited_ns(&mut self, tid: i32) -> Option<u64> {
         let mut room = [0u8; 96];
         let length = match self.again(&mut room) {
@@ -23,7 +24,7 @@ impl Queue {
             None => {
                 // Dropped first: if the host has closed it, the next one may get its number.
                 self.file = None;
-                self.file = KeptTaskFile::open(tid, NAME);
+                self.file = task_file::keep(tid, NAME);
                 self.again(&mut room).or_else(|| once(tid, &mut room))?
             }
         };
@@ -141,7 +142,7 @@ mod tests {
             assert!(queue.again(&mut [0; 96]).is_some(), "it is open");
         }
         queue.let_go();
-        assert!(queue.file.is_none());
+        assert!(queue.again(&mut [0; 96]).is_none());
     }
 
     #[test]

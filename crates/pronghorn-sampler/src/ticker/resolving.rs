@@ -1,6 +1,6 @@
 //! When a thread is asked to resolve what it has sampled.
 //!
-//! Samples wait in the thread's buffer until it comes to a safe point. One that comes to none by itself is interrupted there by V8, through the ticker.
+//! Samples wait in the thread's buffer until it comes to a safe point. The ticker has V8 interrupt one that comes to none.
 //!
 //! Threads: the ticker. Fork: the ticker's own, whose thread does not exist in the child.
 

@@ -6,7 +6,7 @@
 
 /// The part of its time that a steady thread is blocked outside of its poll, at most: one in so many.
 const STEADY: u64 = 10;
-/// Windows for which a thread that has seemed to stand still is asked whether it only waits for a processor, which costs a system call or two, or, where too many are, as much as a sample.
+/// Windows for which a thread that has seemed to stand still is asked whether it only waits for a processor, which costs two system calls, or, where too many files are open for that, as much as a sample.
 const ASKED_WINDOWS: u32 = 10;
 /// One that did not in so many windows in a row is left in peace for ten times as many.
 const USELESS_WINDOWS: u32 = 10;
