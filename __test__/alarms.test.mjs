@@ -31,7 +31,8 @@ for (const major of majors) {
         const long = wallOf('waitForLong');
         assert.ok(long > 400 && long < 600, `${long} ms of the long wait:\n${describeStacks(samples, 'wall')}`);
         const [waited, repeated] = [wallOf('waitForLittle'), little / 1e6];
-        assert.ok(waited > 0.5 * repeated && waited < repeated, `${waited} ms of ${repeated} in little waits:\n${describeStacks(samples, 'wall')}`);
+        // What runs for a moment behind the last one may count to it.
+        assert.ok(waited > 0.5 * repeated && waited < repeated + 50, `${waited} ms of ${repeated} in little waits:\n${describeStacks(samples, 'wall')}`);
 
         // Long enough apart for an alarm that is only looked at now and then.
         const [seen, apart] = [wallOf('waitNowAndThen'), nowAndThen / 1e6];

@@ -94,7 +94,8 @@ for (const major of majors) {
       // This one the main thread's JavaScript would have to let go, and it waits for that lock.
       if (moment !== 'linker') it(`${COUNT} forks wait for the ticker, which holds ${words} and lets go (Node ${major})`, async () => {
         const result = await run('fork', major, { moment, released: true });
-        checkForks(result, 0.5 * COUNT, true);
+        // Waking the ticker takes a part of the millisecond that a fork waits, on a slow machine more than that for half of them. If none waited, all were late.
+        checkForks(result, 0.9 * COUNT, true);
       });
 
       for (const kind of ['fork', '_Fork', 'clone']) {
