@@ -1,6 +1,7 @@
 // A thread that has computed for long, at the default interval, forks again and again; its children compute as long.
 import { childOnly, digest, first, forker, inChildOnTime, parentOnly, pronghorn, scenarios, turn } from '../helpers/forking.mjs';
 import { kindsOf, taskFiles } from '../helpers/open-files.mjs';
+import { restless } from '../helpers/restless.mjs';
 
 const { start, stop } = pronghorn;
 const cpuMs = () => forker.threadCpuNanos(0) / 1e6;
@@ -10,15 +11,6 @@ function rate(profiler, work) {
   const before = { samples: profiler.stats().samples, cpu: cpuMs() };
   work();
   return (profiler.stats().samples - before.samples) / ((cpuMs() - before.cpu) / 1000);
-}
-
-/** One that stands still again and again is asked for how long it has waited for a processor. */
-function restless() {
-  const word = new Int32Array(new SharedArrayBuffer(4));
-  for (let round = 0; round < 8; round++) {
-    parentOnly(40);
-    Atomics.wait(word, 0, 0, 20);
-  }
 }
 
 async function inTheChild() {
@@ -34,8 +26,7 @@ await scenarios({
     const kinds = () => kindsOf(taskFiles(first));
     let had = [];
     for (let tries = 0; tries < 10 && had.length < 2; tries++) {
-      parentOnly(300);
-      restless();
+      restless(parentOnly);
       had = kinds();
     }
     const { value: child } = await inChildOnTime(

@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { start } from 'pronghorn';
 import { burn, fixture, keep, monotonic, report, rest, say, settings, startOptions } from '../helpers/scenario.mjs';
 import { kindsOf, taskFiles } from '../helpers/open-files.mjs';
+import { restless } from '../helpers/restless.mjs';
 
 const realTime = Array.from({ length: 64 - 34 + 1 }, (_, index) => 34 + index);
 const dispositions = () => Object.fromEntries(realTime.map((signal) => [signal, fixture.dispositionOf(signal)]));
@@ -120,16 +121,6 @@ const hazards = {
   // Whoever becomes a daemon closes what it does not know, and has the numbers for itself then.
   async closed() {
     const profiler = await start(startOptions());
-    const waiting = new Int32Array(new SharedArrayBuffer(4));
-    // What stands still again and again is asked how long it has waited for a processor.
-    const restless = () => {
-      // Not for long, and only behind a time without a break.
-      burn(300);
-      for (let turn = 0; turn < 8; turn++) {
-        burn(40);
-        Atomics.wait(waiting, 0, 0, 20);
-      }
-    };
     // That in which threads are listed is open for a moment only.
     const theTickers = () => {
       const before = taskFiles(process.pid);
@@ -138,7 +129,7 @@ const hazards = {
     };
     const untilBothAreOpen = () => {
       for (let tries = 1; ; tries++) {
-        restless();
+        restless(burn);
         const open = theTickers();
         if (kindsOf(open).length >= 2 || tries === 10) return open;
       }
@@ -154,12 +145,12 @@ const hazards = {
           lower.push(taken);
           taken = openSync(file, 'r');
         }
-        // Above it: the ticker has been quicker, and has its number again.
-        if (taken !== number) closeSync(taken);
         if (taken === number) {
           lower.forEach((other) => closeSync(other));
           return number;
         }
+        // The ticker has been quicker, and has its number again.
+        closeSync(taken);
       }
     });
     const again = untilBothAreOpen();

@@ -5,18 +5,13 @@ import { taskFiles } from '../helpers/open-files.mjs';
 import { burn, report, rest, startOptions } from '../helpers/scenario.mjs';
 
 const code = `
-  const word = new Int32Array(new SharedArrayBuffer(4));
   function burn(ms) {
     const end = performance.now() + ms;
     while (performance.now() < end);
   }
-  for (;;) {
-    burn(300);
-    for (let round = 0; round < 8; round++) {
-      burn(40);
-      Atomics.wait(word, 0, 0, 20);
-    }
-  }
+  import(${JSON.stringify(new URL('../helpers/restless.mjs', import.meta.url).href)}).then(({ restless }) => {
+    for (;;) restless(burn);
+  });
 `;
 
 /** Those of other threads than the main one. */

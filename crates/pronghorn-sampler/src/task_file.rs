@@ -2,8 +2,9 @@
 //!
 //! Threads: the ticker. A [`TaskFile`] inside a [`fork::Section`](pronghorn_sync::fork::Section) that its caller holds: a child must not inherit the open
 //! file. It still does where a fork runs no handlers, or has waited for long enough: a descriptor more, in a child that is not profiled in the latter case.
-//! Allocates nothing. Fork: what stays open is in the table of a child ([`Kept`]); nothing else is kept.
+//! Allocates nothing. Fork: what stays open is in the table that a child reads ([`Kept`]); nothing else is kept.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
@@ -23,7 +24,7 @@ pub(crate) struct TaskFile(File);
 impl TaskFile {
     /// Opens `name` of thread `tid`; `None` where there is none.
     pub(crate) fn open(tid: i32, name: &str) -> Option<Self> {
-        open(tid, name).ok().map(Self)
+        open_of(tid, name).ok().map(Self)
     }
 
     /// Reads on into `room`: how many bytes, 0 at the end.
@@ -44,16 +45,22 @@ impl TaskFile {
 /// One of them that stays open to be read again and again, since finding and opening it is most of what reading it costs; `None` where there is none, or too many are
 /// open. Not inside of a section.
 pub(crate) fn keep(tid: i32, name: &str) -> Option<Kept> {
-    Kept::open(|| open(tid, name))
+    Kept::open(|| open_of(tid, name))
 }
 
-fn open(tid: i32, name: &str) -> io::Result<File> {
+fn open_of(tid: i32, name: &str) -> io::Result<File> {
     let mut path = [0u8; 64];
     // The last byte stays zero.
     let (text, _) = path.split_at_mut(63);
     write!(&mut *text, "/proc/self/task/{tid}/{name}")?;
-    // The library's own way may allocate. SAFETY: the path ends with a NUL.
-    let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let path = CStr::from_bytes_until_nul(&path).map_err(|_| io::ErrorKind::InvalidInput)?;
+    open(path, libc::O_RDONLY)
+}
+
+/// Opens what the kernel has under `path`. The library's own way may allocate.
+pub(crate) fn open(path: &CStr, how: i32) -> io::Result<File> {
+    // SAFETY: the path ends with a NUL.
+    let file = unsafe { libc::open(path.as_ptr(), how | libc::O_CLOEXEC) };
     if file < 0 {
         return Err(io::Error::last_os_error());
     }

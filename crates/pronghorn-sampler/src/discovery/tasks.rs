@@ -8,8 +8,9 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 
+use crate::task_file;
 use pronghorn_sync::descriptors::Kept;
 use pronghorn_sync::mapping::MapError;
 use pronghorn_sync::{MappedVec, failpoint};
@@ -37,13 +38,7 @@ pub(super) fn list(ids: &mut MappedVec<i32>) -> Result<(), MapError> {
 }
 
 fn open(how: i32) -> io::Result<File> {
-    // SAFETY: a NUL-terminated path.
-    let folder = unsafe { libc::open(FOLDER.as_ptr(), how | libc::O_DIRECTORY | libc::O_CLOEXEC) };
-    if folder < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: opened right here, and nobody else knows it.
-    Ok(unsafe { File::from_raw_fd(folder) })
+    task_file::open(FOLDER, how | libc::O_DIRECTORY)
 }
 
 fn read_all(folder: i32, ids: &mut MappedVec<i32>) -> Result<(), MapError> {

@@ -90,7 +90,7 @@ impl Alarm {
         self.is_set.then_some(looks * interval_ns)
     }
 
-    /// The thread is not looked at any more.
+    /// Closes what is open about the thread: it is not looked at any more, or not judged.
     pub(super) fn let_go(&mut self) {
         self.queue.let_go();
     }

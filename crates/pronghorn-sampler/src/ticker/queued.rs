@@ -31,7 +31,7 @@ impl Queue {
         second_number(room.get(..length)?)
     }
 
-    /// The thread has ended, or is not looked at any more: what is open is closed.
+    /// Closes what is open, until it is asked again.
     pub(super) fn let_go(&mut self) {
         self.file = None;
     }

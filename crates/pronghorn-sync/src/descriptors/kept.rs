@@ -10,9 +10,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
-
-use super::{FREE, Held, TABLE, identity_in, stat};
 use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Entry, FREE, Held, TABLE, identity_in, stat};
 
 /// Places of the table that are left to files which are open for a moment, many more than are needed: one rotation has one open, the end of the program another.
 const FOR_A_MOMENT: usize = 16;
@@ -28,7 +28,7 @@ impl Kept {
     /// Where one is to take the place of another, that is dropped first: if the host has closed it, the new one may get its number.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> Option<Self> {
         let (_, table) = TABLE.split_at(FOR_A_MOMENT);
-        let is_free = |entry: &super::Entry| entry.descriptor.load(Relaxed) == FREE;
+        let is_free = |entry: &Entry| entry.descriptor.load(Relaxed) == FREE;
         if !table.iter().any(is_free) {
             return None;
         }

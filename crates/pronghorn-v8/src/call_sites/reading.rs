@@ -30,6 +30,7 @@ pub(crate) struct Reading {
     positions: Vec<(i64, u64)>,
     calls: Vec<Call>,
     jumps: Vec<Jump>,
+    /// Deoptimization points by where their exits lie ([`Points::by_exit`]).
     exits: Vec<Exit>,
     /// Which functions are inlined, by the inlined call: a piece of code has fewer of them than places. The innermost function's offset is that of the first place.
     chains: AddressMap<Option<u32>, Option<Vec<Inlined>>>,
